@@ -1,0 +1,41 @@
+"""The dashboard's frame: which pages exist, and the one place where an InspectorError becomes a sentence on screen.
+
+    python -m streamlit run dashboard/app.py
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# `streamlit run` puts this folder on the path, not the project's: without this line it works only after `pip install -e .`
+sys.path[:0] = [root] if (root := str(Path(__file__).parent.parent)) not in sys.path else []
+
+import streamlit as st  # noqa: E402 - the path comes first
+
+from dashboard import cards, state  # noqa: E402
+from inspector.recording import InspectorError  # noqa: E402
+
+
+def main() -> None:
+    """Draw the page that the address names."""
+    st.set_page_config("Charscope", layout="wide", initial_sidebar_state="collapsed")
+    cards.frame()
+    page = st.navigation(
+        [
+            st.Page("app_pages/read.py", title="Read", default=True),
+            st.Page("app_pages/find.py", title="Find"),
+            st.Page("app_pages/networks.py", title="Networks"),
+        ],
+        position="top",
+    )
+    above = st.container()
+    try:
+        page.run()
+    except InspectorError as error:
+        cards.notes([str(error)])
+    with above:
+        cards.notes(state.notes())
+
+
+main()

@@ -1,0 +1,352 @@
+"""Everything the pages look at, fetched once and kept: the program's only caching.
+
+    checkpoints/NAME ──► Network ──┐
+    text library     ──► Text    ──┴──► Reading (recorded when first looked at) ──► rankings
+    recording folder ─────────────────► Reading (opened, no network needed)
+
+Owns what is kept in memory, under which key, for how long and up to which size. A key is made of names and hashes, never
+of arrays. Knows nothing about the page.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from dashboard import texts
+from dashboard.evidence import Survey, survey_from
+from inspector.concepts import Concept, get_concept, language_of, regex_concept
+from inspector.recording import SIGNALS, InspectorError, Neuron, Recording, open_recording
+from inspector.search import rank_neurons
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from inspector.model import CharModel
+
+MEMORY_CAP = 1_000_000_000  # bytes of recordings kept at once, over all windows
+FIRST_NETWORK = "python"
+REGEX = "regex:"
+
+_STORED = "float16"
+_ROOT = Path(__file__).parent.parent
+
+Progress = Callable[[str, float], None]  # (what is happening, share done)
+
+
+# ------------------------------------------------------------------------------------------------------- networks
+
+
+@dataclass(frozen=True)
+class Network:
+    """A loaded checkpoint. `layers` holds, for each layer, how many units and which signals it has."""
+
+    name: str
+    folder: Path
+    model: CharModel
+    hash: str
+
+    @property
+    def layers(self) -> list[tuple[int, tuple[str, ...]]]:
+        """(number of units, names of signals) of each layer."""
+        config = self.model.config
+        return [(config.n_units, SIGNALS[config.kind])] * config.n_layers
+
+    def summary(self) -> str:
+        """One line: architecture and how well it predicts, as far as that was written down."""
+        bits = self.model.training_facts.get("bits_per_char")
+        return str(self.model.config) + (f" · {bits:.2f} bits/char" if isinstance(bits, int | float) else "")
+
+
+def checkpoints_folder() -> Path:
+    """Where networks lie; the variable CHARSCOPE_CHECKPOINTS names another place."""
+    return Path(os.environ.get("CHARSCOPE_CHECKPOINTS") or _ROOT / "checkpoints")
+
+
+def network_names() -> list[str]:
+    """Every folder that looks like a checkpoint; the one a newcomer should see comes first."""
+    folder = checkpoints_folder()
+    found = [path.name for path in folder.iterdir() if (path / "config.json").is_file()] if folder.is_dir() else []
+    return sorted(found, key=lambda name: (name != FIRST_NETWORK, name))
+
+
+def network(name: str) -> Network:
+    """Load a network, or the one kept from before if its files are unchanged."""
+    folder = checkpoints_folder() / name
+    if name not in network_names():
+        known = ", ".join(network_names())
+        raise InspectorError(
+            f"There is no network called “{name}”"
+            + (f": there are {known}." if known else ", nor any other: train one with `python -m inspector train`.")
+        )
+    return _load_network(name, str(folder), _stamp(folder, ("config.json", "vocab.json", "model.safetensors")))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _load_network(name: str, folder: str, stamp: tuple[tuple[int, int], ...]) -> Network:
+    from inspector.model import load_checkpoint  # torch takes a second to import; a kept recording does without
+
+    model = load_checkpoint(folder)
+    return Network(name, Path(folder), model, model.hash)
+
+
+def _stamp(folder: Path, names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Changes whenever one of the files does."""
+    stats = [path.stat() if (path := folder / name).exists() else None for name in names]
+    return tuple((stat.st_mtime_ns, stat.st_size) if stat else (0, 0) for stat in stats)
+
+
+def survey(kept: Network) -> Survey | None:
+    """What was found in a network; None where no survey was made.
+
+    Raises InspectorError when it is damaged or was made for other weights.
+    """
+    found = _read_survey(str(kept.folder), _stamp(kept.folder, ("survey/survey.json",)))
+    if found is not None and found.network_hash != kept.hash:
+        raise InspectorError(
+            f"The survey of {kept.name} was made for other weights: make it again with "
+            f"`python -m inspector survey --network {kept.folder}`."
+        )
+    return found
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _read_survey(folder: str, stamp: tuple[tuple[int, int], ...]) -> Survey | None:
+    from inspector.survey import load_survey
+
+    said = load_survey(folder)
+    return None if said is None else survey_from(said, Path(folder))
+
+
+# ---------------------------------------------------------------------------------------------- what is kept in memory
+
+
+class Shelf:
+    """Things that were costly to make, up to a total size; what was not looked at for longest goes first.
+
+    Two windows that want the same thing at once make it once.
+    """
+
+    def __init__(self, cap: int, size_of: Callable[[Any], int]) -> None:
+        self.cap, self._size_of = cap, size_of
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._making: dict[Hashable, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What is kept under the key, made first where nothing is."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._lock:
+                if key in self._kept:
+                    return self._kept[key]
+            made = make()
+            with self._lock:
+                self._kept[key] = made
+                self._making.pop(key, None)
+                while len(self._kept) > 1 and self.n_bytes > self.cap:
+                    self._kept.popitem(last=False)
+            return made
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._kept
+
+    def clear(self) -> None:
+        """Forget everything; what is being looked at stays alive until it is not."""
+        with self._lock:
+            self._kept.clear()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of everything kept, in the unit of `size_of`."""
+        return sum(self._size_of(thing) for thing in self._kept.values())
+
+
+@st.cache_resource(show_spinner=False)
+def recordings() -> Shelf:
+    """The recordings in memory, shared by all windows."""
+    return Shelf(MEMORY_CAP, lambda recording: int(recording.nbytes))
+
+
+@st.cache_resource(show_spinner=False)
+def _rankings() -> Shelf:
+    return Shelf(64, lambda table: 1)
+
+
+# ------------------------------------------------------------------------------------------------------- readings
+
+
+class Reading:
+    """A text as a network reads it: any signal of any neuron, whatever has to be recorded for it.
+
+    >>> reading = read_with(network("python"), texts.load_text("sample:address_book.py"))
+    >>> reading.trace(Neuron(1, 42), "cell").shape
+    (3611,)
+
+    Hidden and cell states are recorded at once; gates when one of them is first looked at. `recording` is the first.
+    """
+
+    def __init__(self, title: str, recording: Recording, layers: Sequence[tuple[int, tuple[str, ...]]], key: Hashable) -> None:
+        self.title, self.recording, self.layers, self.key = title, recording, list(layers), key
+        self.network: Network | None = None
+
+    @property
+    def text(self) -> str:
+        """The text, exactly."""
+        return self.recording.text
+
+    def is_recorded(self, signal: str) -> bool:
+        """Whether a signal can be had without running the network again."""
+        return any(signal in layer.signals for layer in self.recording.layers) or _gates_key(self) in recordings()
+
+    def trace(self, neuron: Neuron, signal: str, progress: Progress | None = None) -> np.ndarray:
+        """One neuron's signal over the text: float32 of shape (n_chars,)."""
+        if signal in self.recording.layers[neuron.layer].signals:
+            return self.recording.trace(neuron, signal)
+        return self._gates(progress).trace(neuron, signal)
+
+    def _gates(self, progress: Progress | None) -> Recording:
+        if self.network is None:
+            raise InspectorError("This recording holds no other signals, and without its network none can be made.")
+        kept, rest = self.network, [name for name in self.layers[0][1] if name not in _first_signals(self.network)]
+        return recordings().get(_gates_key(self), lambda: _record(kept.model, self.text, self.title, rest, progress))
+
+
+def read_with(kept: Network, text: texts.Text, progress: Progress | None = None) -> Reading:
+    """Have a network read a text; instant when it did so before.
+
+    Raises InspectorError, one sentence, for a text that is empty or too long.
+    """
+    signals = _first_signals(kept)
+    key = (kept.hash, text.hash)
+    recording = recordings().get(key, lambda: _record(kept.model, text.content, text.name, signals, progress))
+    reading = Reading(text.name, recording, kept.layers, key)
+    reading.network = kept
+    return reading
+
+
+def open_folder(path: str) -> Reading:
+    """Open a saved recording; its network is not needed."""
+    folder = recording_folder(path)
+    if not folder.is_dir():
+        raise InspectorError(f"There is no folder {folder}: write the path of a recording's folder.")
+    recording = _open_recording(str(folder), folder.stat().st_mtime_ns)
+    layers = [(layer.n_units, tuple(layer.signals)) for layer in recording.layers]
+    return Reading(folder.name, recording, layers, str(folder))
+
+
+def recording_folder(path: str) -> Path:
+    """The folder meant by what was written: a path, or a name among the listed recordings."""
+    listed = recordings_folder() / path
+    return listed if listed.is_dir() else Path(path).expanduser()
+
+
+def recordings_folder() -> Path:
+    """Where saved recordings are listed from; the variable CHARSCOPE_RECORDINGS names another place."""
+    override = os.environ.get("CHARSCOPE_RECORDINGS")
+    return Path(override) if override else texts.data_folder() / "recordings"
+
+
+def saved_recordings() -> list[str]:
+    """Names of the folders there."""
+    folder = recordings_folder()
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _open_recording(folder: str, stamp: int) -> Recording:
+    return open_recording(Path(folder))
+
+
+def _first_signals(kept: Network) -> list[str]:
+    return [name for name in SIGNALS[kept.model.config.kind] if name in ("hidden", "cell")]
+
+
+def _gates_key(reading: Reading) -> Hashable:
+    return (reading.key, "gates")
+
+
+def char_limit(model: CharModel, n_signals: int) -> int:
+    """How many characters may be recorded at once, so that one recording fits in the memory cap."""
+    per_char = 2 * n_signals * model.config.n_layers * model.config.n_units + 64  # float16; loss and guesses
+    return min(texts.MAX_CHARS, MEMORY_CAP // per_char)
+
+
+def _record(model: CharModel, text: str, title: str, signals: Sequence[str], progress: Progress | None) -> Recording:
+    from inspector.capture import record
+
+    texts.check_length(text, title, char_limit(model, len(signals)))
+    words = f"{model.name} reads {title}"
+
+    def tell(done: int, total: int) -> None:
+        if progress is not None:
+            progress(words, done / max(total, 1))
+
+    return record(model, text, signals=tuple(signals), progress=tell, dtype=_STORED, names=[title])
+
+
+# ------------------------------------------------------------------------------------------------------- searching
+
+
+def concept_called(name: str) -> Concept:
+    """The concept of that name; ``regex:PATTERN`` is the concept of being inside a match.
+
+    Raises InspectorError for a name nobody knows and a pattern that does not compile.
+    """
+    return regex_concept(name.removeprefix(REGEX)) if name.startswith(REGEX) else get_concept(name)
+
+
+def concept_title(name: str) -> str:
+    """What a concept is called in a sentence; the bare name where this program does not know it."""
+    try:
+        return concept_called(name).title
+    except InspectorError:
+        return name
+
+
+def labels(reading: Reading, concept: Concept) -> tuple[np.ndarray, np.ndarray]:
+    """(label, valid) of a concept over the whole text, document by document."""
+    parts = [(reading.text[doc.start : doc.stop], language_of(doc.name)) for doc in reading.recording.documents]
+    label = [concept.label(part, language=language) for part, language in parts]
+    valid = [concept.valid(part, language=language) for part, language in parts]
+    return np.concatenate(label), np.concatenate(valid)
+
+
+def ranking(reading: Reading, concept_name: str, progress: Progress | None = None) -> pd.DataFrame:
+    """All neurons of a reading, ranked for a concept; the untrained twin's scores beside them where it fits in memory."""
+
+    def rank() -> pd.DataFrame:
+        label, valid = labels(reading, concept_called(concept_name))
+        twin = _twin(reading, progress)
+        if progress is not None:
+            progress("Ranking neurons", 1.0)
+        return rank_neurons(reading.recording, label, signals=("hidden", "cell"), valid=valid, twin=twin)
+
+    return _rankings().get((reading.key, concept_name), rank)
+
+
+def _twin(reading: Reading, progress: Progress | None) -> Recording | None:
+    if reading.network is None or 2 * reading.recording.nbytes > MEMORY_CAP:
+        return None
+    from inspector.model import untrained_twin
+
+    kept = reading.network
+    signals = _first_signals(kept)
+    return recordings().get(
+        (reading.key, "twin"), lambda: _record(untrained_twin(kept.model), reading.text, reading.title, signals, progress)
+    )

@@ -1,0 +1,110 @@
+"""What a survey of a network found, and how one neuron's evidence reads in a plain sentence.
+
+Owns the words. Knows nothing about files, texts on screen or Streamlit. A claim always stands beside what a neuron that knows nothing would score.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inspector.recording import InspectorError, Neuron
+
+FIRST_CONCEPT = "inside_string"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How well one neuron predicts one concept on text that had no part in choosing it.
+
+    metric : "auroc" (yes/no concepts) or "correlation" (graded ones).
+    baseline, twin_score : what a neuron that knows nothing, and the best one of an untrained twin, score.
+    """
+
+    concept: str
+    neuron: Neuron
+    signal: str
+    polarity: int
+    score: float
+    metric: str
+    baseline: float
+    verdict: str = ""
+    twin_score: float = math.nan
+
+    def sentence(self, title: str) -> str:
+        """The claim in words, for a concept of that title."""
+        signal = self.signal.replace("_", " ")
+        if self.metric == "correlation":
+            direction = "rises" if self.polarity > 0 else "falls"
+            claim = f"Its {signal} {direction} with “{title}”: held-out correlation {self.score:.2f}"
+        else:
+            direction = "high" if self.polarity > 0 else "low"
+            claim = f"Its {signal} is {direction} where “{title}” holds: held-out AUROC {self.score:.2f}"
+        twin = "" if math.isnan(self.twin_score) else f", the best of an untrained twin {self.twin_score:.2f}"
+        return f"{claim}, chance {self.baseline:.2f}{twin}."
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The best neurons of one network for each concept, best first, and the corpus they were found in."""
+
+    network_hash: str
+    corpus: str
+    n_report_chars: int
+    concepts: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
+
+    def best(self, concept: str) -> Finding | None:
+        """The best neuron for a concept; None where the survey did not look for it."""
+        return next(iter(self.concepts.get(concept, ())), None)
+
+    def about(self, neuron: Neuron) -> list[Finding]:
+        """Everything the survey lists about a neuron; what it is first for comes first, then by score over chance."""
+        found = [
+            (place, finding)
+            for findings in self.concepts.values()
+            for place, finding in enumerate(findings)
+            if finding.neuron == neuron
+        ]
+        found.sort(key=lambda pair: (pair[0], pair[1].baseline - pair[1].score))
+        return [finding for _, finding in found]
+
+    def first_sight(self) -> Finding | None:
+        """What a newcomer is shown: the best inside-a-string neuron, or the best of anything."""
+        wanted = self.best(FIRST_CONCEPT)
+        firsts = [findings[0] for findings in self.concepts.values() if findings]
+        return wanted or max(firsts, key=lambda finding: finding.score - finding.baseline, default=None)
+
+
+def survey_from(said: Mapping[str, Any], where: Path) -> Survey:
+    """Read what `inspector.survey.load_survey` returned.
+
+    Raises InspectorError where parts are missing; `where` is the checkpoint folder it came from.
+    """
+    try:
+        concepts = {str(name): tuple(_finding(str(name), row) for row in rows) for name, rows in said["concepts"].items()}
+        return Survey(str(said["network_hash"]), str(said["corpus"]), int(said["n_report_chars"]), concepts)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InspectorError(
+            f"The survey in {where} is damaged: make it again with `python -m inspector survey --network {where}`."
+        ) from None
+
+
+def _finding(concept: str, row: Mapping[str, Any]) -> Finding:
+    def number(name: str) -> float:
+        value = row.get(name)
+        return math.nan if value is None else float(value)
+
+    return Finding(
+        concept=concept,
+        neuron=Neuron(int(row["layer"]), int(row["unit"])),
+        signal=str(row["signal"]),
+        polarity=int(row["polarity"]),
+        score=number("score"),
+        metric=str(row["metric"]),
+        baseline=number("baseline"),
+        verdict=str(row.get("verdict", "")),
+        twin_score=number("twin_score"),
+    )

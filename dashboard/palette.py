@@ -1,0 +1,212 @@
+"""Value to colour: one scale for the overlay, the plots and what is exported.
+
+It knows numbers and colours and nothing else: no text, no network, no Streamlit. A value becomes one of 256 entries of
+a colour table, and each entry has an ink that stays readable on it:
+
+    diverging   low ──► entry 1, 0 ──► entry 128, high ──► entry 255      hidden, candidate, cell
+    sequential  low ──► entry 0,                 high ──► entry 255      gates, probabilities
+
+A scale only decides which colour a value gets. Values themselves are never clipped, squashed or flipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Kind = Literal["diverging", "sequential", "probability"]
+Theme = Literal["light", "dark"]
+
+KINDS: tuple[Kind, ...] = ("diverging", "sequential", "probability")
+THEMES: tuple[Theme, ...] = ("light", "dark")
+ZERO = 128  # the entry of a diverging table that stands for exactly 0
+READABLE = 4.5  # the contrast that WCAG 2 asks of ordinary text (level AA)
+
+_RGB = tuple[int, int, int]
+_PAPER: dict[Theme, _RGB] = {"light": (255, 255, 255), "dark": (14, 17, 23)}
+# Tried in this order. Black comes last: on the few colours where neither soft ink reaches 4.5, it always does.
+_INKS: dict[Theme, tuple[_RGB, ...]] = {
+    "light": ((28, 36, 48), (255, 255, 255), (0, 0, 0)),
+    "dark": ((226, 231, 238), (14, 17, 23), (255, 255, 255), (0, 0, 0)),
+}
+
+
+class Scale(NamedTuple):
+    """Which values the two ends of a colour table stand for. `kind` is "diverging" or "sequential"."""
+
+    kind: Kind
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The end colours of one palette. A diverging table runs low, paper, high; `single_hue` runs low to high."""
+
+    name: str
+    title: str
+    low: dict[Theme, _RGB]
+    high: dict[Theme, _RGB]
+    single_hue: bool = False
+
+
+_GATE: dict[Theme, _RGB] = {"light": (92, 102, 116), "dark": (176, 186, 200)}
+_PROBABILITY: dict[Theme, _RGB] = {"light": (98, 74, 166), "dark": (160, 138, 232)}
+
+PALETTES: dict[str, Palette] = {
+    palette.name: palette
+    for palette in (
+        Palette(
+            "teal-orange",
+            "orange below zero, teal above",
+            low={"light": (201, 96, 22), "dark": (228, 122, 44)},
+            high={"light": (8, 118, 124), "dark": (30, 166, 170)},
+        ),
+        Palette(
+            "red-blue",
+            "red below zero, blue above, as in 2015",
+            low={"light": (206, 38, 38), "dark": (226, 74, 66)},
+            high={"light": (32, 82, 200), "dark": (78, 132, 240)},
+        ),
+        Palette(
+            "mono",
+            "one ramp from low to high, for print",
+            low={"light": (255, 255, 255), "dark": (14, 17, 23)},
+            high={"light": (38, 42, 48), "dark": (232, 236, 242)},
+            single_hue=True,
+        ),
+    )
+}
+DEFAULT = "teal-orange"
+
+
+def scale_for(signal: str, trace: ArrayLike) -> Scale:
+    """Choose the scale on which one neuron's trace is coloured.
+
+    >>> scale_for("cell", trace)
+    Scale(kind='diverging', low=-2.4, high=2.4)
+
+    signal : one of the signal names of `inspector.recording`.
+    trace : float ndarray of shape (n_chars,). Only looked at for the cell state, which has no bounds of its own: its
+        ends are the 99th percentile of |c|, so that a few wild characters do not pale all others. nan is passed over;
+        a trace that is all zero, all nan or empty gets -1..1.
+    """
+    if signal.endswith("_gate"):
+        return Scale("sequential", 0.0, 1.0)
+    if signal != "cell":
+        return Scale("diverging", -1.0, 1.0)
+    size = np.abs(np.asarray(trace, dtype=np.float64))
+    size = size[np.isfinite(size)]
+    reach = float(np.quantile(size, 0.99)) if size.size else 0.0
+    if reach == 0.0 and size.size:  # silent for 99 characters in 100: its few loud ones are the ends
+        reach = float(size.max())
+    return Scale("diverging", -reach, reach) if reach > 0.0 else Scale("diverging", -1.0, 1.0)
+
+
+def colour_index(values: ArrayLike, scale: Scale) -> NDArray[np.int16]:
+    """Give the entry of the colour table for each value: 0..255, and -1 where the value is nan.
+
+    values : float array of any shape. What lies beyond the scale gets the end's colour.
+    The browser computes the same in overlay/colour.js; a golden file holds the two together.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if scale.kind == "diverging":
+        reach = max(abs(scale.low), abs(scale.high))
+        place = ZERO + 127.0 * np.clip(values / reach, -1.0, 1.0)
+    else:
+        place = 255.0 * np.clip((values - scale.low) / (scale.high - scale.low), 0.0, 1.0)
+    missing = np.isnan(place)
+    return np.where(missing, -1, np.floor(np.where(missing, 0.0, place) + 0.5)).astype(np.int16)
+
+
+@cache
+def lut(palette: str, kind: Kind, theme: Theme = "light") -> NDArray[np.uint8]:
+    """Give the colour table: uint8 (256, 3), sRGB, read-only.
+
+    Colours are mixed in OKLab (Ottosson 2020), where equal steps look equal; gates and probabilities have one colour
+    in every palette, so that grey always means gate and violet always means probability.
+    """
+    paper = _PAPER[theme]
+    if kind == "probability":
+        table = _ramp(paper, _PROBABILITY[theme], np.linspace(0.0, 1.0, 256))
+    elif kind == "sequential":
+        table = _ramp(paper, _GATE[theme], np.linspace(0.0, 1.0, 256))
+    else:
+        place = np.clip((np.arange(256) - ZERO) / 127.0, -1.0, 1.0)  # (256,), in -1..1
+        chosen = PALETTES[palette]
+        if chosen.single_hue:
+            table = _ramp(chosen.low[theme], chosen.high[theme], (place + 1.0) / 2.0)
+        else:
+            below = _ramp(paper, chosen.low[theme], np.maximum(-place, 0.0))
+            above = _ramp(paper, chosen.high[theme], np.maximum(place, 0.0))
+            table = np.where(place[:, None] < 0.0, below, above)
+    table.setflags(write=False)
+    return table
+
+
+@cache
+def ink(palette: str, kind: Kind, theme: Theme = "light") -> NDArray[np.uint8]:
+    """Give the letters' colour for each entry of `lut`: uint8 (256, 3), with a contrast of at least 4.5."""
+    table = lut(palette, kind, theme)
+    inks = np.array(_INKS[theme], dtype=np.uint8)
+    enough = np.stack([contrast(table, one) >= READABLE for one in inks])  # (n_inks, 256)
+    chosen = inks[enough.argmax(axis=0)]
+    chosen.setflags(write=False)
+    return chosen
+
+
+def plotly_colorscale(palette: str, kind: Kind, theme: Theme = "light") -> list[tuple[float, str]]:
+    """Give the same colours as a plotly colorscale from a scale's low (0) to its high (1)."""
+    table = lut(palette, kind, theme)
+    first = 1 if kind == "diverging" else 0  # entry 0 repeats entry 1 there: 0 must fall on the middle
+    entries = np.linspace(first, 255, 128 if kind == "diverging" else 86).round().astype(int)
+    return [
+        (float((entry - first) / (255 - first)), "rgb({}, {}, {})".format(*(int(part) for part in table[entry])))
+        for entry in entries
+    ]
+
+
+def contrast(one: ArrayLike, other: ArrayLike) -> NDArray[np.float64]:
+    """Give the WCAG 2 contrast ratio, 1..21, between sRGB colours of shape (..., 3) in 0..255."""
+    first, second = _luminance(np.asarray(one)), _luminance(np.asarray(other))
+    ratio = (np.maximum(first, second) + 0.05) / (np.minimum(first, second) + 0.05)
+    return np.asarray(ratio, dtype=np.float64)
+
+
+_TO_CONES = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+
+
+def _ramp(start: _RGB, stop: _RGB, amount: NDArray[np.float64]) -> NDArray[np.uint8]:
+    ends = np.cbrt(_linear(np.array([start, stop])) @ _TO_CONES.T) @ _TO_LAB.T  # (2, 3) in OKLab
+    mixed = ends[0] + amount[:, None] * (ends[1] - ends[0])
+    linear = (mixed @ np.linalg.inv(_TO_LAB).T) ** 3 @ np.linalg.inv(_TO_CONES).T
+    linear = np.clip(linear, 0.0, 1.0)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.floor(255.0 * encoded + 0.5).astype(np.uint8)
+
+
+def _linear(rgb: NDArray[np.generic]) -> NDArray[np.float64]:
+    part = np.asarray(rgb, dtype=np.float64) / 255.0
+    return np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+
+
+def _luminance(rgb: NDArray[np.generic]) -> NDArray[np.float64]:
+    weighted: NDArray[np.float64] = _linear(rgb) @ np.array([0.2126, 0.7152, 0.0722])
+    return weighted

@@ -1,0 +1,206 @@
+"""What the reader is looking at, as an address a person could type.
+
+    ?network=python&text=sample:address_book.py&neuron=1:42&signal=cell&concept=inside_string&at=250
+
+Owns the names of the address's parts and the one rule that an address never fails: what cannot be understood falls back
+and leaves a note. Knows nothing about which networks, texts or neurons exist; the pages ask `fit` with what they found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import streamlit as st
+
+from inspector.recording import SIGNALS, InspectorError, Neuron
+
+TEXT_KINDS = ("sample:", "stdlib:", "mine:", "recording:")
+FIRST_TEXT = "sample:address_book.py"
+ALL_SIGNALS = tuple(dict.fromkeys(signal for signals in SIGNALS.values() for signal in signals))
+
+_LONGEST_VALUE = 1_000
+_VIEW, _NOTES, _MOVES = "view", "view_notes", "view_moves"
+
+
+@dataclass(frozen=True)
+class View:
+    """One sight of the program; a part that is None is chosen by the page that needs it.
+
+    concept : a concept's name, or ``regex:PATTERN``.
+    at : a position in the text, counted in code points.
+    """
+
+    network: str | None = None
+    text: str | None = None
+    neuron: Neuron | None = None
+    signal: str | None = None
+    concept: str | None = None
+    at: int | None = None
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, object]) -> tuple[View, list[str]]:
+        """Read an address. Never raises; every part that was not understood is one sentence in the notes."""
+        found: dict[str, object] = {}
+        notes: list[str] = []
+        for key in sorted(str(key) for key in query):
+            value = _last(query[key])
+            reader = _READERS.get(key)
+            if reader is None:
+                notes.append(f"The address has a part this program does not know, {_short(key)}; it was left out.")
+            elif value != "":
+                try:
+                    found[key] = reader(value)
+                except ValueError as why:
+                    notes.append(f"{why} That part of the address was left out.")
+        return cls(**found), notes  # type: ignore[arg-type]
+
+    def to_query(self) -> dict[str, str]:
+        """The address of this view; parts that are None are absent."""
+        parts = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: str(value) for name, value in parts if value is not None}
+
+
+def _last(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        value = value[-1] if value else ""
+    return str(value)
+
+
+def _short(value: str) -> str:
+    """A value from the address, shortened and with its control characters made visible, for use in a sentence."""
+    shown = value if len(value) <= 60 else value[:57] + "..."
+    return f"“{shown if shown.isprintable() else ascii(shown)[1:-1]}”"
+
+
+def _name(what: str):
+    def read(value: str) -> str:
+        if len(value) > _LONGEST_VALUE or not value.isprintable():
+            raise ValueError(f"{_short(value)} cannot be the name of a {what}.")
+        return value
+
+    return read
+
+
+def _text(value: str) -> str:
+    if not value.startswith(TEXT_KINDS) or len(value) > _LONGEST_VALUE or not value.isprintable():
+        raise ValueError(f"{_short(value)} names no text: a text is called {', '.join(TEXT_KINDS)} and a name.")
+    return value
+
+
+def _neuron(value: str) -> Neuron:
+    try:
+        return Neuron.parse(value)
+    except (InspectorError, ValueError):
+        raise ValueError(
+            f"{_short(value)} names no neuron: a neuron is written layer:unit, for instance 1:42."
+        ) from None
+
+
+def _signal(value: str) -> str:
+    if value not in ALL_SIGNALS:
+        raise ValueError(f"{_short(value)} is no signal: the signals are {', '.join(ALL_SIGNALS)}.")
+    return value
+
+
+def _position(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) <= 12):
+        raise ValueError(f"{_short(value)} is no position in a text: it must be a whole number, 0 or more.")
+    return int(value)
+
+
+_READERS = {
+    "network": _name("network"),
+    "text": _text,
+    "neuron": _neuron,
+    "signal": _signal,
+    "concept": _name("concept"),
+    "at": _position,
+}
+
+
+def fit(
+    view: View, layers: Sequence[tuple[int, Sequence[str]]], n_chars: int, *, default: tuple[Neuron, str]
+) -> tuple[View, list[str]]:
+    """Make the view one that exists: its neuron, signal and position among what was recorded.
+
+    layers : (number of units, names of signals) of each layer.
+    default : what is shown where the view names no neuron, or one that does not exist.
+    """
+    notes: list[str] = []
+    neuron, signal = view.neuron, view.signal
+    if neuron is not None and not _exists(neuron, layers):
+        notes.append(f"Neuron {neuron} does not exist: {_describe(layers)}. Showing {default[0]} instead.")
+        neuron = None
+    if neuron is None:
+        neuron, signal = default[0], signal or default[1]
+    signals = layers[neuron.layer][1]
+    if signal is not None and signal not in signals:
+        notes.append(f"Layer {neuron.layer} has no signal {signal}: it has {', '.join(signals)}.")
+        signal = None
+    if signal is None:
+        signal = default[1] if default[1] in signals else signals[0]
+    at = view.at
+    if at is not None and at >= n_chars:
+        notes.append(f"Position {at:,} is behind the end of the text, which has {n_chars:,} characters.")
+        at = None
+    return replace(view, neuron=neuron, signal=signal, at=at), notes
+
+
+def _exists(neuron: Neuron, layers: Sequence[tuple[int, Sequence[str]]]) -> bool:
+    return 0 <= neuron.layer < len(layers) and 0 <= neuron.unit < layers[neuron.layer][0]
+
+
+def _describe(layers: Sequence[tuple[int, Sequence[str]]]) -> str:
+    widths = ", ".join(f"layer {index} has units 0-{n_units - 1}" for index, (n_units, _) in enumerate(layers))
+    return f"this network has {len(layers)} layer{'s' if len(layers) != 1 else ''}; {widths}"
+
+
+def current() -> View:
+    """The view of this run: the address, or, where a page was opened without one, what was seen last."""
+    query = st.query_params.to_dict()
+    seen: View | None = st.session_state.get(_VIEW)
+    if not query and seen is not None:
+        st.query_params.from_dict(seen.to_query())
+        return seen
+    if seen is not None and query == seen.to_query():
+        return seen
+    view, sentences = View.from_query(query)
+    st.session_state[_NOTES] = sentences
+    settle(view)
+    return view
+
+
+def settle(view: View) -> None:
+    """Make this the view and its address, without a word."""
+    st.session_state[_VIEW] = view
+    address = view.to_query()
+    if st.query_params.to_dict() != address:
+        st.query_params.from_dict(address)
+
+
+def go(**changes: object) -> None:
+    """Change parts of the view, in a callback before the page runs again; what was noted about the old one is dropped."""
+    st.session_state[_NOTES] = []
+    settle(replace(current(), **changes))  # type: ignore[arg-type]
+
+
+def jump(**changes: object) -> None:
+    """`go`, and have the overlay follow: it keeps its own place unless the number of moves has grown."""
+    st.session_state[_MOVES] = moves() + 1
+    go(**changes)
+
+
+def moves() -> int:
+    """How often Python has moved the reader; the overlay's own moves are not among them."""
+    return int(st.session_state.get(_MOVES, 0))
+
+
+def note(*sentences: str) -> None:
+    """Say something at the top of the page until the reader moves on."""
+    st.session_state[_NOTES] = list(dict.fromkeys([*notes(), *sentences]))
+
+
+def notes() -> list[str]:
+    """What is to be said at the top of the page."""
+    return list(st.session_state.get(_NOTES, []))

@@ -1,0 +1,136 @@
+"""The signals of one recurrent layer, in one direction, from its weights, its input and its initial state.
+
+An engine is a function like `recompute`; a recording names the one that made it. `recompute` lets torch's own fused
+kernel find the hidden states, then gets all gates of all steps by one matrix product from (x_t, h_{t-1}):
+
+    LSTM   i, f, o = sigmoid(...)   g = tanh(...)      c_t = f_t * c_{t-1} + i_t * g_t     h_t = o_t * tanh(c_t)
+    GRU    r, z = sigmoid(...)      n = tanh(W x_t + b + r * (U h_{t-1} + d))              h_t = (1 - z) * n + z * h_{t-1}
+    RNN    h_t = tanh or relu (W x_t + b + U h_{t-1} + d)
+
+Only c, which needs its own past, is then left to a loop over the steps: one fused operation each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+State = tuple[Tensor, ...]  # (h,) or, for an LSTM, (h, c); each (batch, units)
+Signals = dict[str, Tensor]  # (steps, batch, units) by signal name
+
+_FORWARD = {"lstm": torch.lstm, "gru": torch.gru, "tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
+
+
+class LayerWeights(NamedTuple):
+    """One layer and direction. Rows of the first four lie gate after gate: i f g o (LSTM), r z n (GRU)."""
+
+    kind: str  # "lstm", "gru", "tanh" or "relu": which of the equations above
+    input_weight: Tensor
+    hidden_weight: Tensor
+    input_bias: Tensor | None = None
+    hidden_bias: Tensor | None = None
+    projection: Tensor | None = None  # (projected, units): an LSTM whose h is projected before anyone sees it
+
+    def zero_state(self, batch: int) -> State:
+        """What torch starts from when it is given no state."""
+        widths = [self.hidden_weight.shape[1]]
+        if self.kind == "lstm":
+            widths.append(self.hidden_weight.shape[0] // 4)
+        return tuple(self.hidden_weight.new_zeros(batch, width) for width in widths)
+
+    def to(self, dtype: torch.dtype) -> LayerWeights:
+        tensors = {key: part.to(dtype) for key, part in self._asdict().items() if isinstance(part, Tensor)}
+        return self._replace(**tensors)
+
+
+def flat_weights(module: nn.RNNBase) -> list[Tensor]:
+    """The very tensors the module's forward reads, in torch's order: layers, their directions, weights before biases."""
+    return list(module._flat_weights)  # type: ignore[arg-type]  # None occurs only while a module is being built
+
+
+def split_weights(module: nn.RNNBase, flat: list[Tensor]) -> list[list[LayerWeights]]:
+    """`flat` by layer and direction (forward, then reverse where there is one)."""
+    directions = 2 if module.bidirectional else 1
+    size = len(flat) // (module.num_layers * directions)
+    cells = [_layer_weights(module, flat[i : i + size]) for i in range(0, len(flat), size)]
+    return [cells[i : i + directions] for i in range(0, len(cells), directions)]
+
+
+def _layer_weights(module: nn.RNNBase, tensors: list[Tensor]) -> LayerWeights:
+    kind = {nn.LSTM: "lstm", nn.GRU: "gru"}.get(_torch_class(module)) or str(module.nonlinearity)
+    input_bias, hidden_bias = tensors[2:4] if module.bias else (None, None)
+    projection = tensors[-1] if module.proj_size else None
+    return LayerWeights(kind, tensors[0], tensors[1], input_bias, hidden_bias, projection)
+
+
+def _torch_class(module: nn.RNNBase) -> type[nn.RNNBase]:
+    return next(kind for kind in (nn.LSTM, nn.GRU, nn.RNN) if isinstance(module, kind))
+
+
+def rnn_kind(module: nn.RNNBase) -> str:
+    """ "lstm", "gru" or "rnn": the key under which recordings list the signals a layer has."""
+    return _torch_class(module).__name__.lower()
+
+
+def recompute(
+    weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]
+) -> tuple[Signals, State]:
+    """Run one layer over `inputs` (steps, batch, n_in) from `state`; return its signals and the state it ends in.
+
+    `hidden` is always among them; gates and cell are worked out only when `signals` names one of them. Call it under
+    `torch.inference_mode()`; all tensors share one floating dtype and device.
+    """
+    hidden, end = _forward(weights, inputs, state)
+    found = {"hidden": hidden}
+    if not set(signals) <= found.keys():
+        before = torch.cat([state[0][None], hidden[:-1]])  # (T, B, H): h_{t-1}
+        if weights.kind == "lstm":
+            found |= _lstm_signals(weights, inputs, before, state[1])
+        elif weights.kind == "gru":
+            found |= _gru_signals(weights, inputs, before)
+    return found, end
+
+
+def _forward(weights: LayerWeights, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+    parts = [part for part in weights[1:] if part is not None]
+    first = tuple(part[None].contiguous() for part in state)
+    options = (weights.input_bias is not None, 1, 0.0, False, False, False)  # one layer, no dropout, time first
+    given = first if weights.kind == "lstm" else first[0]
+    hidden, *end = _FORWARD[weights.kind](inputs, given, parts, *options)  # type: ignore[operator]
+    return hidden, tuple(part[0] for part in end)
+
+
+def _lstm_signals(weights: LayerWeights, inputs: Tensor, before: Tensor, cell_before: Tensor) -> Signals:
+    bias = None if weights.input_bias is None or weights.hidden_bias is None else weights.input_bias + weights.hidden_bias
+    gates = linear(inputs, weights.input_weight, bias)  # (T, B, 4H)
+    gates.flatten(0, 1).addmm_(before.flatten(0, 1), weights.hidden_weight.t())
+    i, f, g, o = gates.chunk(4, dim=-1)
+    for gate in (i, f, o):
+        gate.sigmoid_()
+    g.tanh_()
+    return {
+        "cell": _scan(f, i * g, cell_before), "input_gate": i, "forget_gate": f, "candidate": g, "output_gate": o
+    }  # fmt: skip
+
+
+def _scan(keep: Tensor, add: Tensor, first: Tensor) -> Tensor:
+    """c_t = keep_t * c_{t-1} + add_t for every step; overwrites and returns `add`."""
+    cell = first
+    for keep_t, add_t in zip(keep.unbind(), add.unbind(), strict=True):
+        cell = add_t.addcmul_(keep_t, cell)
+    return add
+
+
+def _gru_signals(weights: LayerWeights, inputs: Tensor, before: Tensor) -> Signals:
+    from_input = linear(inputs, weights.input_weight, weights.input_bias)  # (T, B, 3H)
+    from_hidden = linear(before, weights.hidden_weight, weights.hidden_bias)
+    reset, update, candidate = from_input.chunk(3, dim=-1)
+    reset_hidden, update_hidden, candidate_hidden = from_hidden.chunk(3, dim=-1)
+    reset.add_(reset_hidden).sigmoid_()
+    update.add_(update_hidden).sigmoid_()
+    candidate.addcmul_(reset, candidate_hidden).tanh_()
+    return {"reset_gate": reset, "update_gate": update, "candidate": candidate}

@@ -1,0 +1,202 @@
+"""Reading a text with a network and keeping what its neurons did, stretch by stretch, so that memory stays bounded."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inspector.capture.engine import LayerWeights, State, flat_weights, recompute, rnn_kind, split_weights
+from inspector.recording import SIGNALS, Document, InspectorError, Layer, Recording, RecordingWriter
+
+if TYPE_CHECKING:
+    from inspector.model import CharModel
+
+N_GUESSES = 10
+_NEURON_STEPS = 2**21  # neurons x characters in one stretch: about 50 MB for all six signals in float32
+_SECONDS_BETWEEN_REPORTS = 0.2
+
+Progress = Callable[[int, int], object]
+
+
+class RecordingCancelled(InspectorError):
+    """`should_stop` said so. What a recording on disk had stored by then stays readable, at its shorter length."""
+
+
+def record(
+    model: CharModel,
+    text: str | Sequence[str],
+    signals: Sequence[str] | None = None,
+    progress: Progress | None = None,
+    *,
+    dtype: Literal["float32", "float16"] = "float32",
+    out: str | Path | None = None,
+    names: Sequence[str] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Recording:
+    """Read `text` with `model` and keep what every neuron did at every character.
+
+    >>> recording = record(model, "def f(x):\\n    return x\\n")
+    >>> recording.trace(Neuron(1, 42), "cell")      # the state after each character
+
+    text : one text, or a list of texts. Each starts from the zero state and becomes one of `recording.documents`;
+        one of length zero becomes a document of length zero, so that documents and texts pair up.
+    signals : names of the signals to keep, None for all. All six of a 2x512 LSTM are 24 kB per character in float32,
+        `("hidden", "cell")` in float16 are 4 kB.
+    progress : called as progress(done, total), in characters, at the start, the end and a few times a second.
+    dtype : of the stored values. float16 is half the size, with an error of up to 0.05 % of the value.
+    out : folder for the recording; it is written as the text is read, so memory does not grow with the text.
+        None keeps the recording in memory.
+    names : of the documents, as many as texts; "0", "1", ... where not given.
+    should_stop : asked after every stretch (a fraction of a second); True ends in RecordingCancelled.
+
+    Characters outside the vocabulary are read as its unknown symbol and listed in `recording.unknown`; the loss at
+    such a character is what the unknown symbol cost. Dropout is off, whatever mode the model is in, and the model is
+    left exactly as it was. Raises InspectorError when there is no text or no such signal.
+    """
+    texts, documents = _check_texts(text, names)
+    weights, kind = _check_model(model)
+    kept = _check_signals(signals, kind)
+    whole = "".join(texts)
+    widths = [layer.hidden_weight.shape[1] for layer in weights]
+    writer = RecordingWriter(
+        None if out is None else Path(out),
+        text=whole,
+        documents=documents,
+        layers=[Layer(str(i), kind, width, kept) for i, width in enumerate(widths)],
+        dtype=dtype,
+        network=model.name,
+        network_hash=model.hash,
+        symbols=model.vocabulary.symbols,
+        unknown=model.vocabulary.unknown(whole),
+        engine=recompute.__name__,
+    )
+    report = _Reporter(progress, should_stop, len(whole))
+    stretch = min(max(_NEURON_STEPS // sum(widths), 64), 8192)
+    for content in texts:
+        for part in _read(model, weights, content, kept, stretch):
+            writer.append(part.values, part.loss, part.guess_ids, part.guess_probabilities)
+            report(len(part.loss))
+    return writer.finish()
+
+
+class _Part(NamedTuple):
+    """One stretch of one document, as RecordingWriter takes it."""
+
+    values: list[dict[str, np.ndarray]]  # by layer and signal: float32 (n_units, n)
+    loss: np.ndarray  # float32 (n,), nats
+    guess_ids: np.ndarray  # int64 (n, N_GUESSES)
+    guess_probabilities: np.ndarray  # float32 (n, N_GUESSES)
+
+
+def _read(
+    model: CharModel, weights: list[LayerWeights], text: str, signals: tuple[str, ...], stretch: int
+) -> Iterator[_Part]:
+    """Read one document from the zero state. The modes of torch are set anew for each part, never across a yield."""
+    device = model.head.weight.device
+    ids = torch.from_numpy(model.vocabulary.encode(text)).to(device)  # (T,)
+    states = [layer.zero_state(1) for layer in weights]
+    expected = None  # log probabilities of the next character, as they stood after the one before it
+    for start in range(0, len(ids), stretch):
+        with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+            part_ids = ids[start : start + stretch]
+            values, hidden = _run_layers(weights, model.embed(part_ids[None]).transpose(0, 1), states, signals)
+            logits = torch.nn.functional.linear(hidden, model.head.weight, model.head.bias)
+            log_probabilities = logits.float().log_softmax(-1)  # (n, V)
+            loss = _loss(log_probabilities, part_ids, expected)
+            expected = log_probabilities[-1]
+            part = _Part(values, loss, *_guesses(log_probabilities))
+        yield part
+
+
+def _run_layers(
+    weights: list[LayerWeights], inputs: Tensor, states: list[State], signals: tuple[str, ...]
+) -> tuple[list[dict[str, np.ndarray]], Tensor]:
+    """All layers over one stretch (n, 1, n_in); `states` moves on. Also returns the last layer's hidden, (n, units)."""
+    values = []
+    for i, layer in enumerate(weights):
+        found, states[i] = recompute(layer, inputs, states[i], signals)
+        inputs = found["hidden"]
+        values.append({name: found[name][:, 0].t().float().cpu().numpy() for name in signals})
+    return values, inputs[:, 0]
+
+
+def _loss(log_probabilities: Tensor, ids: Tensor, expected: Tensor | None) -> np.ndarray:
+    """Nats paid for each character given those before it; nan for a document's first."""
+    loss = log_probabilities.new_full((len(ids),), math.nan)
+    loss[1:] = -log_probabilities[:-1].gather(1, ids[1:, None])[:, 0]
+    if expected is not None:
+        loss[0] = -expected[ids[0]]
+    return loss.cpu().numpy()
+
+
+def _guesses(log_probabilities: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    best, ids = log_probabilities.topk(min(N_GUESSES, log_probabilities.shape[1]))  # (n, k), most likely first
+    return ids.cpu().numpy(), best.exp().cpu().numpy()
+
+
+class _Reporter:
+    """Tells how far the recording is, not too often, and asks whether it should go on."""
+
+    def __init__(self, progress: Progress | None, should_stop: Callable[[], bool] | None, total: int) -> None:
+        self._progress, self._should_stop, self._total = progress, should_stop, total
+        self._done, self._last = 0, -math.inf
+        self(0)
+
+    def __call__(self, n_chars: int) -> None:
+        self._done += n_chars
+        now = time.monotonic()
+        if self._progress and (self._done == self._total or now - self._last >= _SECONDS_BETWEEN_REPORTS):
+            self._last = now
+            self._progress(self._done, self._total)
+        if self._should_stop and self._should_stop():
+            raise RecordingCancelled(f"The recording was stopped after {self._done:,} of {self._total:,} characters.")
+
+
+def _check_texts(text: str | Sequence[str], names: Sequence[str] | None) -> tuple[list[str], list[Document]]:
+    texts = list(text) if isinstance(text, list | tuple) else [str(text) if isinstance(text, str) else text]
+    for content in texts:
+        if not isinstance(content, str):
+            raise InspectorError(
+                f"text holds a {type(content).__name__}; it must be a str or a list of str: decode bytes, read files first."
+            )
+    if not any(texts):
+        raise InspectorError("There is nothing to record: the text is empty. One character is enough.")
+    if names is None:
+        names = [str(i) for i in range(len(texts))]
+    if isinstance(names, str) or len(names) != len(texts):
+        raise InspectorError(f"names must be a list with one name per text: {len(texts)} here, got {names!r}.")
+    stops = np.cumsum([len(content) for content in texts]).tolist()
+    return texts, [
+        Document(name, stop - len(content), stop) for name, content, stop in zip(names, texts, stops, strict=True)
+    ]
+
+
+def _check_model(model: CharModel) -> tuple[list[LayerWeights], str]:
+    rnn = getattr(model, "rnn", None)
+    if not isinstance(rnn, torch.nn.RNNBase) or not hasattr(model, "vocabulary"):
+        raise InspectorError(
+            f"record reads text with a CharModel; {type(model).__name__} is none. Load one with load_checkpoint, or "
+            "follow any other torch module with watch(module)."
+        )
+    return [directions[0] for directions in split_weights(rnn, flat_weights(rnn))], rnn_kind(rnn)
+
+
+def _check_signals(signals: Sequence[str] | None, kind: str) -> tuple[str, ...]:
+    known = SIGNALS[kind]
+    asked = known if signals is None else (signals,) if isinstance(signals, str) else tuple(signals)
+    for name in asked:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}."
+            raise InspectorError(f"{kind.upper()} has no signal {name!r}; {hint}")
+    if not asked:
+        raise InspectorError(f"signals names no signal; choose from {', '.join(known)}, or None for all of them.")
+    return tuple(name for name in known if name in asked)

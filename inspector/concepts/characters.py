@@ -1,0 +1,39 @@
+"""Text as an array of code points, and the two ways labels are painted on it: by class of character, by span."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+
+def code_points(text: str) -> NDArray[np.uint32]:
+    """The code points of a text, lone surrogates too; shape (n_chars,), read-only."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<u4"))
+
+
+def text_of(codes: NDArray[np.uint32]) -> str:
+    """The inverse of `code_points`."""
+    return codes.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def paint_class(text: str, belongs: Callable[[str], bool]) -> Bools:
+    """True on every character for which `belongs` holds; asked once per distinct character."""
+    members = [ord(character) for character in set(text) if belongs(character)]
+    table = np.zeros(max(map(ord, set(text)), default=0) + 1, np.bool_)
+    table[members] = True
+    return table[code_points(text)]
+
+
+def paint_spans(n_chars: int, starts: Ints, stops: Ints) -> Bools:
+    """True on every `[start, stop)`; spans are sorted and do not overlap, empty and touching ones are fine."""
+    steps = np.bincount(starts, minlength=n_chars + 1) - np.bincount(stops, minlength=n_chars + 1)
+    return np.cumsum(steps[:n_chars]) > 0
+
+
+def paint_pairs(n_chars: int, spans: Iterable[tuple[int, int]]) -> Bools:
+    """`paint_spans` for a few (start, stop) pairs, which may overlap and come in any order."""
+    pairs = np.array(list(spans), np.int64).reshape(-1, 2)
+    return paint_spans(n_chars, pairs[:, 0], pairs[:, 1])

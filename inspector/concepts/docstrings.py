@@ -1,0 +1,61 @@
+"""Which Python string is a docstring: the first statement of a module, class or function, as a reader guesses it.
+
+The reader cannot know yet whether the statement goes on after the string ("doc".join(...)); it takes it for a docstring.
+"""
+
+import re
+
+import numpy as np
+
+from inspector.concepts.characters import Bools
+from inspector.concepts.scan import STRING, code_only, paint_strings, scan
+
+# All on `code_only` text: strings are runs of `"`, comments runs of `#`, line breaks are "\n".
+_HEADER = re.compile(r"^[ \t\f]*+(?:async(?:[ \t\f]|\\\n)++)?+(?:def|class)\b", re.MULTILINE)
+_HEADER_MARK = re.compile(r"[()\[\]{}:]|\n")
+_FIRST_STRING = re.compile(r"(?:[ \t\f\n#]|\\\n)*+[rRuU]?(?=\")")
+_NEXT_STRING = re.compile(r"(?:[ \t\f]|\\\n)*+[rRuU]?(?=\")")
+
+
+def inside_docstring(text: str, language: str) -> Bools:
+    """Label of the reader inside a docstring; the edges are those of strings. One in two adjoining parts counts whole."""
+    found = scan(text, language)
+    strings = found.only(found.kinds == STRING)
+    code = code_only(text, language)
+    stop_of = dict(zip(strings.starts.tolist(), strings.stops.tolist(), strict=True))
+    chosen: set[int] = set()
+    for body in _bodies(code):
+        string = _FIRST_STRING.match(code, body)
+        while string and string.end() in stop_of:
+            chosen.add(string.end())
+            string = _NEXT_STRING.match(code, stop_of[string.end()])
+    is_docstring = np.isin(strings.starts, np.array(sorted(chosen), np.int64))
+    return paint_strings(len(text), strings.only(is_docstring))
+
+
+def _bodies(code: str) -> list[int]:
+    """Where the module's, every class's and every function's first statement may begin."""
+    bodies = [1 if code.startswith("\ufeff") else 0]
+    headers = list(_HEADER.finditer(code))
+    limits = [header.start() for header in headers[1:]] + [len(code)]
+    for header, limit in zip(headers, limits, strict=True):
+        colon = _closing_colon(code, header.end(), limit)
+        if colon is not None:
+            bodies.append(colon + 1)
+    return bodies
+
+
+def _closing_colon(code: str, start: int, stop: int) -> int | None:
+    """The first colon outside brackets; None when the line ends before it."""
+    depth = 0
+    for mark in _HEADER_MARK.finditer(code, start, stop):
+        character = mark.group()
+        if character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        elif depth == 0 and character == ":":
+            return mark.start()
+        elif depth == 0 and code[mark.start() - 1] != "\\":
+            return None
+    return None

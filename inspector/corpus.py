@@ -1,0 +1,133 @@
+"""Where texts come from and which of them are held out.
+
+    file | folder | "python-stdlib"  ──►  documents (name, text)  ──►  train | choose | report
+
+Owns: finding files, decoding them, the split. The split of a file hangs on a hash of its name alone, so it is the same
+on every machine and stays when files are added. The network learns on *train*; neurons, thresholds and settings are
+picked on *choose*; every score that is shown was computed on *report*.
+Knows nothing about: networks, recordings, concepts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from inspector.recording import InspectorError
+
+Split = Literal["train", "choose", "report"]
+SPLITS: tuple[Split, ...] = ("train", "choose", "report")
+STDLIB = "python-stdlib"
+MAX_FILE_BYTES = 50_000_000
+
+_STDLIB_LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "__pycache__", "_bundled", "dist-packages"}
+_SHARE_CHOOSE, _SHARE_REPORT = 0.05, 0.05
+
+
+class Text(NamedTuple):
+    """One text and the name it goes by: its path inside the corpus, with forward slashes."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Texts by split. `skipped` names what was found but not read, with the reason."""
+
+    name: str
+    splits: dict[Split, tuple[Text, ...]]
+    skipped: tuple[str, ...] = ()
+
+    def n_chars(self, split: Split) -> int:
+        return sum(len(text) for _, text in self.splits[split])
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{split} {self.n_chars(split):,}" for split in SPLITS)
+        return f"{self.name}: {sum(map(len, self.splits.values())):,} texts, characters: {counts}"
+
+
+def load_corpus(source: str | Path, *, pattern: str = "*") -> Corpus:
+    """Read a text file, a folder of text files, or the running interpreter's own library (`"python-stdlib"`).
+
+    pattern : which files of a folder, a glob on the path inside it such as `*.py` or `kernel/**/*.[ch]`.
+
+    Files that are not UTF-8 text (a NUL byte counts as binary) are skipped and named in `skipped`. A single text has
+    no files to hold out: its last tenth is, half for choosing and half for reporting.
+    Raises InspectorError when there is nothing to read.
+    """
+    if str(source) == STDLIB:
+        root = Path(sysconfig.get_paths()["stdlib"])
+        name = f"Python {sys.version_info.major}.{sys.version_info.minor} standard library without tests"
+        return _corpus_of_files(name, root, _stdlib_files(root))
+    path = Path(source)
+    if path.is_dir():
+        return _corpus_of_files(path.name, path, _files(path, pattern))
+    if path.is_file():
+        return _corpus_of_one(path)
+    raise InspectorError(f"There is no text at {path}: give a text file, a folder of text files, or {STDLIB}.")
+
+
+def split_of(name: str) -> Split:
+    """Which split a file belongs to, from its name inside the corpus alone."""
+    place = int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2**64
+    if place < _SHARE_REPORT:
+        return "report"
+    return "choose" if place < _SHARE_REPORT + _SHARE_CHOOSE else "train"
+
+
+def read_text(path: Path) -> str:
+    """The file's text with its line ends as they are. InspectorError when it is not UTF-8 text or too large."""
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise InspectorError(f"{path} has {size:,} bytes; up to {MAX_FILE_BYTES:,} are read from one file. Split it.")
+    data = path.read_bytes()
+    if b"\0" in data:
+        raise InspectorError(f"{path} is not text: it holds NUL bytes.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InspectorError(f"{path} is not UTF-8 text (byte {error.start:,}). Convert it to UTF-8.") from error
+
+
+def _files(root: Path, pattern: str) -> Iterator[Path]:
+    plain = (path for path in root.rglob(pattern) if path.is_file() and not path.is_symlink())
+    return (path for path in plain if not any(part.startswith(".") for part in path.relative_to(root).parts))
+
+
+def _stdlib_files(root: Path) -> Iterator[Path]:
+    return (path for path in root.rglob("*.py") if not _STDLIB_LEFT_OUT & set(path.relative_to(root).parts))
+
+
+def _corpus_of_files(name: str, root: Path, paths: Iterable[Path]) -> Corpus:
+    found: dict[Split, list[Text]] = {split: [] for split in SPLITS}
+    skipped = []
+    for path in sorted(paths, key=lambda path: path.relative_to(root).as_posix()):
+        inside = path.relative_to(root).as_posix()
+        try:
+            text = read_text(path)
+        except (InspectorError, OSError) as error:
+            skipped.append(str(error))
+            continue
+        if text:
+            found[split_of(inside)].append(Text(inside, text))
+    if not any(found.values()):
+        reason = f" ({len(skipped):,} files were skipped, the first because: {skipped[0]})" if skipped else ""
+        raise InspectorError(f"The folder {root} holds no text to read{reason}. Give a folder of UTF-8 text files.")
+    return Corpus(name, {split: tuple(texts) for split, texts in found.items()}, tuple(skipped))
+
+
+def _corpus_of_one(path: Path) -> Corpus:
+    text = read_text(path)
+    if not text:
+        raise InspectorError(f"{path} is empty. Give a file with text in it.")
+    cuts = int(len(text) * (1 - _SHARE_CHOOSE - _SHARE_REPORT)), int(len(text) * (1 - _SHARE_REPORT))
+    parts = text[: cuts[0]], text[cuts[0] : cuts[1]], text[cuts[1] :]
+    return Corpus(
+        path.name, {split: (Text(path.name, part),) if part else () for split, part in zip(SPLITS, parts, strict=True)}
+    )

@@ -1,0 +1,296 @@
+"""A recording on disk: which files there are, the order in which they become true, and what is checked on the way back.
+
+    manifest          header line, then one line per finished stretch         text       utf-8, lone surrogates included
+    stretch-000000    blocks of characters 0-4095 (see `stretch`)             unknown    int64 positions
+
+Every file but the manifest is written under a temporary name, brought to disk and renamed; only then does the manifest
+name it, with its size and checksum. What the manifest does not name does not exist.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from inspector.recording.header import Header
+from inspector.recording.manifest import Entry, Manifest, is_manifest
+from inspector.recording.stretch import STRETCH, Array, Damaged, Key, checksum_of, opened, sealed, seed_of
+from inspector.recording.words import Document, InspectorError, Layer
+
+_OURS = re.compile(r"(manifest|text|unknown|stretch-[0-9]{6,})(\.tmp)?")
+_AGAIN = "Restore the folder from a copy, or record the text again."
+
+
+class FolderStore:
+    """Reads rows from a folder. Files are opened for each read, so nothing is held open and threads do not meet."""
+
+    def __init__(self, folder: Path, header: Header, recording_id: str, entries: list[Entry]) -> None:
+        self.folder = folder
+        self._layout = header.layout
+        self._id = recording_id
+        self._entries = entries
+
+    @property
+    def nbytes(self) -> int:
+        return sum(entry["bytes"] for entry in self._entries)
+
+    def rows(self, stretch: int, key: Key, first: int, n_rows: int) -> Array:
+        values: Array = self._checked(stretch, key, first, n_rows)["values"]
+        return values
+
+    def _checked(self, stretch: int, key: Key, first: int, n_rows: int) -> Array:
+        """Rows with their checksums, which they match."""
+        entry = self._entries[stretch]
+        n_chars = entry["stop"] - entry["start"]
+        block = self._layout.blocks[key]
+        row_bytes = block.row(n_chars).itemsize
+        offset = self._layout.offset(key, n_chars) + first * row_bytes
+        path = self.folder / _stretch_name(stretch)
+        try:
+            raw = _pread(path, offset, n_rows * row_bytes)
+            return opened(block, raw, first, n_chars, seed_of(self._id, stretch))
+        except Damaged as error:
+            raise self._damage(stretch, "does not match its checksum") from error
+        except OSError as error:
+            raise self._damage(stretch, f"cannot be read ({error.strerror})") from error
+
+    def verify(self) -> None:
+        """Read everything and compare it with its checksums, the manifest's too."""
+        for stretch, entry in enumerate(self._entries):
+            rows = [self._checked(stretch, key, 0, block.n_rows) for key, block in self._layout.blocks.items()]
+            if checksum_of(rows) != entry["crc32"]:
+                raise self._damage(stretch, "does not match the manifest's checksum")
+
+    def _damage(self, stretch: int, cause: str) -> InspectorError:
+        entry = self._entries[stretch]
+        return InspectorError(
+            f"Recording {self.folder} is damaged: {_stretch_name(stretch)} (characters {entry['start']} to "
+            f"{entry['stop'] - 1}) {cause}. {_AGAIN}"
+        )
+
+
+class FolderSink:
+    """Takes whole stretches and makes each of them safe before it returns."""
+
+    def __init__(self, folder: Path, header: Header, n_planned: int | None = None) -> None:
+        self._folder = folder
+        self._header = header
+        self._id = secrets.token_hex(8)
+        _claim(folder)
+        text = header.text.encode("utf-8", "surrogatepass")
+        unknown = header.unknown.astype("<i8").tobytes()
+        entry = _header_entry(header) | {
+            "id": self._id,
+            "n_planned": len(header.text) if n_planned is None else n_planned,
+            "text": _stamp(text),
+            "unknown": _stamp(unknown),
+        }
+        with _disk_errors(folder):
+            # Begun under a temporary name, so that a folder cut off here is known as ours and yet is no recording.
+            self._manifest = Manifest.begin(folder / "manifest.tmp", entry)
+            _write(folder / "text", [text])
+            _write(folder / "unknown", [unknown])
+            self._manifest.path = self._manifest.path.rename(folder / "manifest")
+            _sync_folder(folder)
+
+    def add(self, stretch: dict[Key, Array]) -> None:
+        number = len(self._manifest.entries) - 1
+        seed = seed_of(self._id, number)
+        blocks = [sealed(block, stretch[key], seed) for key, block in self._header.layout.blocks.items()]
+        start = number * STRETCH
+        entry = {
+            "start": start,
+            "stop": start + len(blocks[0]["values"][0]),
+            "bytes": sum(block.nbytes for block in blocks),
+            "crc32": checksum_of(blocks),
+        }
+        with _disk_errors(self._folder):
+            _write(self._folder / _stretch_name(number), blocks)
+            self._manifest.append(entry)
+
+    def finish(self) -> FolderStore:
+        return FolderStore(self._folder, self._header, self._id, self._manifest.entries[1:])
+
+
+def read_folder(folder: Path) -> tuple[Header, FolderStore, int]:
+    """What lies in a folder: the header as far as the manifest reaches, its values, and the length once planned."""
+    if not (folder / "manifest").is_file():
+        what = "is not a recording: it has no manifest" if folder.exists() else "does not exist"
+        raise InspectorError(f"{folder} {what}. Choose a folder that a recording was saved to.")
+    try:
+        manifest = Manifest.read(folder / "manifest")
+        entry, stretches = manifest.entries[0], manifest.entries[1:]
+        header = _header_from(entry, folder)
+        _check_stretches(folder, header, stretches)
+    except InspectorError as error:
+        raise InspectorError(f"Recording {folder} cannot be opened: {str(error).rstrip('.')}. {_AGAIN}") from error
+    except OSError as error:
+        raise InspectorError(f"Recording {folder} cannot be opened: {error.strerror}. {_AGAIN}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise InspectorError(f"Recording {folder} cannot be opened: its manifest makes no sense. {_AGAIN}") from error
+    n_chars = stretches[-1]["stop"] if stretches else 0
+    return header.first(n_chars), FolderStore(folder, header, entry["id"], stretches), entry["n_planned"]
+
+
+def write_folder(folder: Path, header: Header, n_planned: int, stretches: Iterable[dict[Key, Array]]) -> None:
+    """Write a whole recording beside `folder` and then put it in place, so that what lay there is whole until the end."""
+    _check_free(folder)
+    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    try:
+        sink = FolderSink(beside, header, n_planned)
+        for stretch in stretches:
+            sink.add(stretch)
+        with _disk_errors(folder):
+            _replace(folder, beside)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _header_entry(header: Header) -> Entry:
+    return {
+        "dtype": header.dtype,
+        "layers": [[layer.name, layer.kind, layer.n_units, layer.signals] for layer in header.layers],
+        "documents": [[document.name, document.start, document.stop] for document in header.documents],
+        "network": header.network,
+        "network_hash": header.network_hash,
+        "symbols": header.symbols,
+        "engine": header.engine,
+    }
+
+
+def _header_from(entry: Entry, folder: Path) -> Header:
+    return Header(
+        text=_read(folder / "text", entry["text"]).decode("utf-8", "surrogatepass"),
+        documents=tuple(Document(*document) for document in entry["documents"]),
+        layers=tuple(Layer(name, kind, n_units, tuple(signals)) for name, kind, n_units, signals in entry["layers"]),
+        dtype=entry["dtype"],
+        network=entry["network"],
+        network_hash=entry["network_hash"],
+        symbols=None if entry["symbols"] is None else tuple(entry["symbols"]),
+        unknown=np.frombuffer(_read(folder / "unknown", entry["unknown"]), "<i8"),
+        engine=entry["engine"],
+    )
+
+
+def _check_stretches(folder: Path, header: Header, stretches: list[Entry]) -> None:
+    """Stretches must follow one another, and their files be there in full; what is inside is checked when it is read."""
+    if header.text and not stretches:
+        raise InspectorError("the writer was cut off before its first stretch, so there is nothing in it")
+    for number, entry in enumerate(stretches):
+        start = number * STRETCH
+        if (entry["start"], entry["stop"]) != (start, min(start + STRETCH, len(header.text))):
+            raise InspectorError(f"line {number + 2} of its manifest names other characters than are due")
+        path = folder / _stretch_name(number)
+        found = path.stat().st_size if path.is_file() else None
+        if found != entry["bytes"]:
+            state = "is missing" if found is None else f"has {found} bytes instead of {entry['bytes']}"
+            raise InspectorError(f"{path.name} (characters {start} to {entry['stop'] - 1}) {state}")
+
+
+def _claim(folder: Path) -> None:
+    """Make sure of an empty folder: a recording in it goes, its manifest first; anything else is refused."""
+    _check_free(folder)
+    with _disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(folder.iterdir()):
+            path.unlink()
+
+
+def _check_free(folder: Path) -> None:
+    """Refuse to write where anything but a recording, or nothing, lies."""
+    if not folder.exists():
+        return
+    if folder.is_dir():
+        names = sorted(path.name for path in folder.iterdir())
+        foreign = [name for name in names if not _OURS.fullmatch(name)]
+        if not names or (not foreign and any(is_manifest(folder / f"manifest{end}") for end in ("", ".tmp"))):
+            return
+        what = f"holds something else ({(foreign or names)[0]})"
+    else:
+        what = "is a file"
+    raise InspectorError(f"{folder} {what}, which a recording must not overwrite: choose a new or empty folder.")
+
+
+def _replace(folder: Path, beside: Path) -> None:
+    """Put `beside` in the place of `folder`; at every moment one of the two is whole."""
+    old = beside.with_name(f"{beside.name}.old")
+    if folder.exists():
+        folder.rename(old)
+    beside.rename(folder)
+    _sync_folder(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _stretch_name(number: int) -> str:
+    return f"stretch-{number:06d}"
+
+
+def _stamp(raw: bytes) -> Entry:
+    return {"bytes": len(raw), "crc32": zlib.crc32(raw)}
+
+
+def _read(path: Path, stamp: Entry) -> bytes:
+    """A whole small file, as it was stamped."""
+    if not path.is_file():
+        raise InspectorError(f"{path.name} is missing")
+    raw = path.read_bytes()
+    if _stamp(raw) != stamp:
+        raise InspectorError(f"{path.name} does not match its checksum")
+    return raw
+
+
+def _write(path: Path, pieces: Iterable[bytes | Array]) -> None:
+    """Write a file so that it is either whole under its name or not there."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring renames to disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _pread(path: Path, offset: int, n_bytes: int) -> bytes:
+    """`n_bytes` from `offset`, fewer only where the file ends; untouched by other readers of the file."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        raw = os.pread(descriptor, n_bytes, offset)
+        while len(raw) < n_bytes and (more := os.pread(descriptor, n_bytes - len(raw), offset + len(raw))):
+            raw += more
+        return raw
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """A full disk or a folder without write permission, in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise InspectorError(
+            f"Writing a recording to {folder} failed: {error.strerror}. What its manifest names so far stays readable; "
+            "make room or choose another folder."
+        ) from error

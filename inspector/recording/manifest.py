@@ -1,0 +1,84 @@
+"""The manifest: the only truth about what a recording on disk contains. Knows nothing of what its lines mean.
+
+A text file that only grows. Each line is one JSON object, a tab, and the crc32 of the object, which starts from the line
+before, so that no line can be changed, dropped or swapped unseen. A last line without its newline was never finished
+and does not count: that is how a killed writer leaves a shorter recording.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+from inspector.recording.words import InspectorError
+
+FORMAT = "charscope recording"
+VERSION = 1
+_OPENING = f'{{"format":"{FORMAT}"'.encode()
+
+Entry = dict[str, Any]
+
+
+class Manifest:
+    """A manifest at `path`, read or begun; `entries[0]` is the header, which says format and version."""
+
+    def __init__(self, path: Path, entries: list[Entry], checksum: int) -> None:
+        self.path = path
+        self.entries = entries
+        self._checksum = checksum
+
+    @classmethod
+    def begin(cls, path: Path, header: Entry) -> Manifest:
+        """Write the header line and make sure it is on disk."""
+        path.write_bytes(b"")
+        manifest = cls(path, [], 0)
+        manifest.append({"format": FORMAT, "version": VERSION} | header)
+        return manifest
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """All finished lines; an `InspectorError` when one of them is not as written, or of a newer version."""
+        entries: list[Entry] = []
+        checksum = 0
+        *lines, _unfinished = path.read_bytes().split(b"\n")
+        for number, line in enumerate(lines, 1):
+            body, _, written = line.rpartition(b"\t")
+            checksum = zlib.crc32(body, checksum)
+            if written != b"%08x" % checksum:
+                raise InspectorError(f"line {number} of its manifest does not match its checksum")
+            entries.append(json.loads(body))
+        if not entries:
+            raise InspectorError("its manifest was never begun, because the writer was cut off")
+        _check_version(entries[0])
+        return cls(path, entries, checksum)
+
+    def append(self, entry: Entry) -> None:
+        """Add one line and return when it is on disk."""
+        body = json.dumps(entry, separators=(",", ":"), allow_nan=False).encode("ascii")
+        self._checksum = zlib.crc32(body, self._checksum)
+        with self.path.open("ab") as file:
+            file.write(body + b"\t%08x\n" % self._checksum)
+            file.flush()
+            os.fsync(file.fileno())
+        self.entries.append(entry)
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether a file begins as a manifest does, or was cut off before it could."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _OPENING.startswith(file.read(len(_OPENING)))
+
+
+def _check_version(header: Entry) -> None:
+    if header.get("format") != FORMAT or not isinstance(header.get("version"), int):
+        raise InspectorError("its manifest is that of something else")
+    if header["version"] > VERSION:
+        raise InspectorError(
+            f"it has format version {header['version']}, and this program knows versions up to {VERSION}: "
+            "open it with a newer Charscope"
+        )

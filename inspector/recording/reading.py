@@ -1,0 +1,234 @@
+"""The recording its readers see. Where the values lie, in memory or in a folder, is the store's secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from inspector.recording.folder import read_folder, write_folder
+from inspector.recording.header import Header, describe
+from inspector.recording.stretch import GUESS_IDS, GUESS_PROBABILITIES, LOSS, STRETCH, TOP_GUESSES, Array, Key
+from inspector.recording.words import Document, Guesses, InspectorError, Layer, Neuron, Place
+
+Floats = npt.NDArray[np.float32]
+
+
+class Store(Protocol):
+    """Where stretches of values are kept."""
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory or disk the values take."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder on disk, or None in memory."""
+
+    def rows(self, stretch: int, key: Key, first: int, n_rows: int) -> Array:
+        """Some rows of one block, shape (n_rows, chars of this stretch), checked, as stored; not to be written to."""
+
+    def verify(self) -> None:
+        """Read everything; an `InspectorError` names the first stretch that is not as it was written."""
+
+
+class Recording:
+    """All traces of one text, or of several documents, as the network computed them.
+
+    >>> recording = open_recording("runs/json-decoder")
+    >>> recording.trace(Neuron(1, 42), "cell")              # float32 (n_chars,)
+    >>> recording.window(1, "cell", start=200, stop=600)    # float32 (n_units, 400)
+
+    Made by `RecordingWriter` or `open_recording`. It never changes, may be read from several threads, needs no closing,
+    and every array it gives away is the caller's own. The module docstring has the contracts.
+
+    text : exactly what was read; `n_chars` code points.
+    documents, layers : tuples of `Document` and `Layer`.
+    dtype : how values are stored, `float32` or `float16`; they are handed out as float32 always.
+    network, network_hash, engine : which network computed them, and by which path of `capture`; None where not known.
+    symbols : the network's vocabulary, or None.
+    unknown : int64 positions of characters the network does not know; it read the unknown symbol there.
+    n_planned : length of the text the writer set out to record. More than `n_chars` where it was cut off.
+    """
+
+    def __init__(self, header: Header, store: Store, *, n_planned: int) -> None:
+        self._header = header
+        self._store = store
+        self._layout = header.layout
+        self.n_planned = n_planned
+        self.text: str = header.text
+        self.n_chars: int = len(header.text)
+        self.documents: tuple[Document, ...] = header.documents
+        self.layers: tuple[Layer, ...] = header.layers
+        self.dtype: str = header.dtype
+        self.network: str | None = header.network
+        self.network_hash: str | None = header.network_hash
+        self.symbols: tuple[str, ...] | None = header.symbols
+        self.engine: str = header.engine
+
+    def __repr__(self) -> str:
+        network = self.network or "an unnamed network"
+        return f"<Recording of {network} reading {self.n_chars:,} characters: {describe(self.layers)}>"
+
+    @property
+    def unknown(self) -> npt.NDArray[np.int64]:
+        """Positions of characters the network does not know, ascending."""
+        return self._header.unknown.copy()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the whole text was recorded; False where the writer was cut off."""
+        return self.n_chars == self.n_planned
+
+    @property
+    def has_guesses(self) -> bool:
+        return self._layout.n_guesses > 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes the values take, in memory or on disk."""
+        return self._store.nbytes
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it lies on disk; None for a recording in memory."""
+        return self._store.folder
+
+    @property
+    def loss(self) -> Floats:
+        """Nats paid for `text[t]` given the text before it, float32 (n_chars,).
+
+        nan where nothing was predicted: at each document's start, and everywhere for a network without a vocabulary.
+        Each access reads it anew, so keep it in a variable.
+        """
+        return self._values(LOSS, 0, 1, 0, self.n_chars)[0]
+
+    def trace(self, neuron: Neuron | tuple[int, int] | str, signal: str | None = None) -> Floats:
+        """One neuron's signal over the whole text, float32 (n_chars,); value `t` is the state after reading `text[t]`.
+
+        neuron : `Neuron(1, 42)` or `"1:42"`. signal : `hidden` (or the first one stored) when left out.
+        A neuron or signal that is not there is an `InspectorError` naming what is.
+        """
+        (layer, unit), signal = self.check_neuron(neuron, signal)
+        return self._values((layer, signal), unit, 1, 0, self.n_chars)[0]
+
+    def window(self, layer: int, signal: str, start: int, stop: int) -> Floats:
+        """All neurons of a layer over `text[start:stop]`, float32 (n_units, stop - start)."""
+        layer = self._header.check_layer(layer)
+        signal = self._header.check_signal(layer, signal)
+        start, stop = self._check_range(start, stop)
+        return self._values((layer, signal), 0, self.layers[layer].n_units, start, stop)
+
+    def guesses(self, start: int, stop: int, k: int = 5) -> Guesses:
+        """The `k` likeliest next characters after each of `text[start:stop]`, with their probabilities, likeliest first.
+
+        The top 10 are kept; a larger `k` is an `InspectorError`, and so is any `k` where `has_guesses` is False.
+        A network with fewer than `k` symbols gives as many columns as it has symbols.
+        """
+        if not self.has_guesses or self.symbols is None:
+            raise InspectorError(
+                "This recording has no guesses: its network came without a vocabulary. Record with a character model."
+            )
+        if not 1 <= k <= TOP_GUESSES:
+            raise InspectorError(f"{k} guesses were asked for: 1 to {TOP_GUESSES} are kept. Choose a k in this range.")
+        start, stop = self._check_range(start, stop)
+        k = min(k, self._layout.n_guesses)
+        ids = np.empty((k, stop - start), np.int32)
+        self._fill(ids, GUESS_IDS, 0, start, stop)
+        probabilities = self._values(GUESS_PROBABILITIES, 0, k, start, stop)
+        symbols = np.array(self.symbols, dtype=object)
+        return Guesses(symbols[ids.T], np.ascontiguousarray(probabilities.T))
+
+    def check_neuron(self, neuron: Neuron | tuple[int, int] | str, signal: str | None = None) -> tuple[Neuron, str]:
+        """The neuron and signal as they exist here, `signal=None` becoming the default one; else an `InspectorError`.
+
+        >>> recording.check_neuron("2:17")
+        InspectorError: Neuron 2:17 does not exist: this recording has 2 layers (0-1) of 512 units (0-511).
+        """
+        checked = self._header.check_neuron(neuron)
+        return checked, self._header.check_signal(checked.layer, signal)
+
+    def document_at(self, position: int) -> Document:
+        """The document a character belongs to."""
+        return self.place(position).document
+
+    def place(self, position: int) -> Place:
+        """Document, line and column of a character, lines and columns counted from 1 as editors do."""
+        start, _ = self._check_range(position, position + 1)
+        return self._header.place(start)
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to a folder that `open_recording` opens anywhere, without the network.
+
+        A recording that lies there is replaced once the new one is whole. Anything else is left alone, and so is
+        everything when the disk is full: an `InspectorError` says which.
+        """
+        if self.folder is not None and Path(path).exists() and self.folder.samefile(path):
+            return
+        count = -(-self.n_chars // STRETCH)
+        write_folder(Path(path), self._header, self.n_planned, (self._stretch(number) for number in range(count)))
+
+    def verify(self) -> None:
+        """Read everything once; an `InspectorError` names the first stretch that is not as it was written."""
+        self._store.verify()
+
+    def _stretch(self, number: int) -> dict[Key, Array]:
+        blocks = self._layout.blocks.items()
+        return {key: self._store.rows(number, key, 0, block.n_rows) for key, block in blocks}
+
+    def _check_range(self, start: int, stop: int) -> tuple[int, int]:
+        if not 0 <= start <= stop <= self.n_chars:
+            raise InspectorError(
+                f"Characters {start} to {stop} are not all in this recording: it has {self.n_chars} characters, "
+                f"so choose 0 <= start <= stop <= {self.n_chars}."
+            )
+        return int(start), int(stop)
+
+    def _values(self, key: Key, first: int, n_rows: int, start: int, stop: int) -> Floats:
+        values = np.empty((n_rows, stop - start), np.float32)
+        self._fill(values, key, first, start, stop)
+        return values
+
+    def _fill(self, values: Array, key: Key, first: int, start: int, stop: int) -> None:
+        """Copy rows from `first` on over `text[start:stop]` into `values`, stretch by stretch."""
+        for stretch, begin, end in _stretches(start, stop):
+            rows = self._store.rows(stretch, key, first, len(values))
+            origin = stretch * STRETCH
+            values[:, begin - start : end - start] = rows[:, begin - origin : end - origin]
+
+
+def open_recording(path: str | Path, model: Any = None) -> Recording:
+    """Open a folder that `Recording.save` or a `RecordingWriter` wrote; values are read when they are asked for.
+
+    model : the network it should come from (anything with a `hash`, and a `name` for the error text), or None not to ask.
+        Another network's recording is an `InspectorError`, and so is one that does not know its network.
+
+    A recording whose writer was cut off opens at the length its manifest names (`is_complete` is False), or not at all.
+    A damaged one is an `InspectorError`: here when a file is missing or has another length, on reading otherwise.
+    """
+    header, store, n_planned = read_folder(Path(path))
+    if model is not None and header.network_hash != model.hash:
+        made_by = "does not say which network made it"
+        if header.network_hash is not None:
+            made_by = f"was made by network {_network(header.network, header.network_hash)}"
+        raise InspectorError(
+            f"Recording {path} {made_by}, so it cannot be read beside {_network(model.name, model.hash)}. "
+            "Open it without a network, or record the text again with this one."
+        )
+    return Recording(header, store, n_planned=n_planned)
+
+
+def _network(name: str | None, network_hash: str) -> str:
+    return f"{name or 'without a name'} ({network_hash[:12]})"
+
+
+def _stretches(start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+    """The stretches that `text[start:stop]` touches, and from where to where it does."""
+    while start < stop:
+        stretch = start // STRETCH
+        end = min(stop, (stretch + 1) * STRETCH)
+        yield stretch, start, end
+        start = end

@@ -1,0 +1,126 @@
+"""What one stretch of characters looks like in memory and as bytes. Knows nothing of folders, texts or networks.
+
+A stretch is at most 4096 consecutive characters. It holds one block per layer and signal, one for the loss, and two for the
+guesses where there are any, each `[rows, chars]`. As bytes the blocks follow one another, and every row carries its checksum:
+
+    block = row row row ...        row = crc32 (4 bytes) | values of one neuron, character after character
+
+So one neuron is one short read, all neurons of a layer are one long read, and either way each row that is read is checked.
+A checksum starts from a seed made of recording, stretch, block and row: a sound row in the wrong place fails too.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inspector.recording.words import Layer
+
+STRETCH = 4096
+TOP_GUESSES = 10
+
+Array = npt.NDArray[Any]
+Key = tuple[int, str]
+"""Names a block: (layer, signal), or one of the three below, which belong to no layer."""
+LOSS: Key = (-1, "loss")
+GUESS_IDS: Key = (-1, "guess_ids")
+GUESS_PROBABILITIES: Key = (-1, "guess_probabilities")
+
+_STORED_AS = {"float32": "<f4", "float16": "<f2"}
+_CRC_BYTES = 4
+
+
+class Damaged(Exception):
+    """A row does not match its checksum; whoever knows the file's name turns this into a sentence."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One `[rows, chars]` block: its place in the order of blocks, and how its values are stored."""
+
+    number: int
+    n_rows: int
+    dtype: np.dtype[Any]
+
+    def row(self, n_chars: int) -> np.dtype[Any]:
+        """The bytes of one row: a checksum, then the values."""
+        return np.dtype([("crc", "<u4"), ("values", self.dtype, (n_chars,))])
+
+    def n_bytes(self, n_chars: int) -> int:
+        return self.n_rows * (_CRC_BYTES + n_chars * self.dtype.itemsize)
+
+
+class Layout:
+    """Which blocks a stretch has, in their order.
+
+    layers, dtype : as in the recording.
+    n_symbols : size of the network's vocabulary; 0 leaves out the guesses.
+    """
+
+    def __init__(self, layers: Sequence[Layer], dtype: str, n_symbols: int) -> None:
+        shapes: list[tuple[Key, int, str]] = [
+            ((index, signal), layer.n_units, _STORED_AS[dtype])
+            for index, layer in enumerate(layers)
+            for signal in layer.signals
+        ]
+        shapes.append((LOSS, 1, "<f4"))
+        self.n_guesses = min(TOP_GUESSES, n_symbols)
+        if self.n_guesses:
+            shapes += [(GUESS_IDS, self.n_guesses, "<i4"), (GUESS_PROBABILITIES, self.n_guesses, "<f4")]
+        self.blocks = {
+            key: Block(number, n_rows, np.dtype(stored)) for number, (key, n_rows, stored) in enumerate(shapes)
+        }
+
+    def empty(self, n_chars: int) -> dict[Key, Array]:
+        """Room for one stretch, to be filled."""
+        return {key: np.empty((block.n_rows, n_chars), block.dtype) for key, block in self.blocks.items()}
+
+    def offset(self, key: Key, n_chars: int) -> int:
+        """Where a block begins in a stretch of `n_chars`."""
+        before = self.blocks[key].number
+        return sum(block.n_bytes(n_chars) for block in self.blocks.values() if block.number < before)
+
+    def n_bytes(self, n_chars: int) -> int:
+        return sum(block.n_bytes(n_chars) for block in self.blocks.values())
+
+
+def sealed(block: Block, values: Array, seed: int) -> Array:
+    """Rows with their checksums, as they go to disk."""
+    rows = np.empty(len(values), block.row(values.shape[1]))
+    rows["values"] = values
+    start = _start(block, seed)
+    rows["crc"] = [zlib.crc32(row, start + number & 0xFFFFFFFF) for number, row in enumerate(rows["values"])]
+    return rows
+
+
+def opened(block: Block, raw: bytes, first_row: int, n_chars: int, seed: int) -> Array:
+    """Consecutive rows as `sealed` made them, read-only; `Damaged` where one is not as written, or cut short."""
+    if len(raw) % block.row(n_chars).itemsize:
+        raise Damaged
+    rows = np.frombuffer(raw, block.row(n_chars))
+    start = _start(block, seed) + first_row
+    found = [zlib.crc32(row, start + number & 0xFFFFFFFF) for number, row in enumerate(rows["values"])]
+    if found != rows["crc"].tolist():
+        raise Damaged
+    return rows
+
+
+def checksum_of(blocks: Iterable[Array]) -> int:
+    """One checksum for a whole stretch, made of those of its rows."""
+    checksum = 0
+    for rows in blocks:
+        checksum = zlib.crc32(rows["crc"].tobytes(), checksum)
+    return checksum
+
+
+def seed_of(recording_id: str, stretch: int) -> int:
+    return zlib.crc32(f"{recording_id} {stretch}".encode())
+
+
+def _start(block: Block, seed: int) -> int:
+    return zlib.crc32(block.number.to_bytes(4, "little"), seed)

@@ -1,0 +1,102 @@
+"""Which characters choose neurons and which score them, and whether a label has enough of both to say anything."""
+
+import hashlib
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.recording import InspectorError, Recording
+
+MIN_RUNS = 5  # fewer stretches than this of either answer, in either part: nothing can be said, however many characters
+MIN_DOCUMENTS = 4  # from here on whole documents are held out
+GAP = 50  # characters left unscored beside a border inside a document: the state there still remembers the other part
+
+Array = NDArray[Any]
+
+
+def split_text(recording: Recording) -> NDArray[np.bool_]:
+    """Split a recording's text for `rank_neurons`: True where neurons are chosen, False where they are scored.
+
+    Four or more documents are held out whole: taken in the order of their names' hash, each goes to the part that is
+    shorter so far. Fewer documents, or one that outweighs all others, are cut into blocks that alternate, a twentieth
+    of the text long but from 200 to 2,000 characters: a label's runs should fit in, and both parts see all of the text.
+    """
+    choose = np.zeros(recording.n_chars, dtype=bool)
+    documents = sorted(recording.documents, key=lambda d: hashlib.sha256(d.name.encode()).digest())
+    longest = max((d.stop - d.start for d in documents), default=0)
+    if len(documents) >= MIN_DOCUMENTS and longest <= recording.n_chars * 2 / 3:
+        n_choose = n_score = 0
+        for document in documents:
+            if n_choose <= n_score:
+                choose[document.start : document.stop] = True
+                n_choose += document.stop - document.start
+            else:
+                n_score += document.stop - document.start
+        return choose
+    block = min(max(recording.n_chars // 20, 200), 2_000)
+    for start in range(0, recording.n_chars, 2 * block):
+        choose[start : start + block] = True
+    return choose
+
+
+class Parts(NamedTuple):
+    choose: NDArray[np.bool_]  # (n_chars,)
+    score: NDArray[np.bool_]  # (n_chars,), apart from the first by a gap
+    starts: NDArray[np.bool_]  # (n_chars,), True at each document's first character
+
+
+def parts_of(recording: Recording, choose: Array | None) -> Parts:
+    if choose is None:
+        choose = split_text(recording)
+    choose = np.asarray(choose)
+    if choose.dtype != bool or choose.shape != (recording.n_chars,):
+        raise InspectorError(
+            f"choose must be one bool per character ({recording.n_chars}), not {choose.dtype} {choose.shape}."
+        )
+    score = ~choose
+    starts = np.zeros(recording.n_chars, dtype=bool)
+    starts[[d.start for d in recording.documents if d.start < recording.n_chars]] = True
+    borders = np.flatnonzero((choose[1:] != choose[:-1]) & ~starts[1:]) + 1
+    for border in borders:
+        score[max(border - GAP, 0) : border + GAP] = False
+    return Parts(choose, score, starts)
+
+
+def refuse_label(label: Array, valid: Array, parts: Parts) -> None:
+    n_chars = parts.starts.size
+    if label.shape != (n_chars,):
+        raise InspectorError(
+            f"The label has shape {label.shape} but the text has {n_chars} characters: it needs one value for each."
+        )
+    if label.dtype != bool and label.dtype.kind != "f":
+        raise InspectorError(
+            f"The label is of type {label.dtype}: make it bool (yes/no) or float (graded), for example by label.astype(bool)."
+        )
+    if valid.shape != (n_chars,) or valid.dtype != bool:
+        raise InspectorError(f"valid must be one bool per character ({n_chars}), not {valid.dtype} {valid.shape}.")
+    if not np.isfinite(label[valid]).all():
+        raise InspectorError("The label is nan or infinite at some characters: mark them by valid=False there.")
+    for part, mask in (("choosing", parts.choose & valid), ("scoring", parts.score & valid)):
+        _check_runs(label, mask, parts.starts, part)
+
+
+def _check_runs(label: Array, mask: Array, starts: Array, part: str) -> None:
+    values = label[mask]
+    if values.size == 0:
+        raise InspectorError(f"Too little to rank: no valid character is left for {part}. Take a longer text.")
+    if values.min() == values.max():
+        what = f"is {'yes' if values[0] else 'no'}" if label.dtype == bool else f"has the one value {values[0]:g}"
+        raise InspectorError(
+            f"Too little to rank: the label {what} at every character of the {part} part. Take a longer or another text."
+        )
+    changes = starts.copy()
+    changes[1:] |= label[1:] != label[:-1]
+    runs = np.cumsum(changes)
+    groups = (mask & label, mask & ~label) if label.dtype == bool else (mask,)
+    n_runs = min(np.unique(runs[group]).size for group in groups)
+    if n_runs < MIN_RUNS:
+        raise InspectorError(
+            f"Too little to rank: the label comes in {n_runs} separate stretch{'es' * (n_runs != 1)} in the {part} "
+            f"part, and {MIN_RUNS} are needed. Take a longer text, or one where it changes more often."
+        )
