@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# `streamlit run` puts this folder on the path, not the project's: without this line it works only after `pip install -e .`
+# `streamlit run` puts this folder on the path, not the project's: without this it takes a `pip install -e .` first.
 sys.path[:0] = [root] if (root := str(Path(__file__).parent.parent)) not in sys.path else []
 
 import streamlit as st  # noqa: E402 - the path comes first

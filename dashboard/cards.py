@@ -1,4 +1,4 @@
-"""Small compositions that several pages share: pickers, notes, claims, a progress bar.
+"""Small compositions that several pages share: notes, claims, a progress bar, the reading a view asks for.
 
 Whatever comes from a text, a file name or an address is shown as text: escaped here, never read as HTML or Markdown.
 """
@@ -8,17 +8,20 @@ from __future__ import annotations
 import html
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import streamlit as st
 
 from dashboard import data, state, texts
-from dashboard.evidence import Finding
-from dashboard.palette import Theme
-from inspector.recording import InspectorError
+from dashboard.evidence import Finding, Survey, score_words
+from dashboard.palette import DEFAULT, Scale, Theme, colour_index, ink, lut
+from inspector.concepts import Concept
+from inspector.recording import InspectorError, Neuron
+from inspector.search import verdict
 
 _CSS = Path(__file__).parent / "app.css"
 _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="118" height="26" viewBox="0 0 118 26"
@@ -85,110 +88,6 @@ def progress() -> Iterator[data.Progress]:
         slot.empty()
 
 
-def guarded(change: Callable[[], None]) -> Callable[[], None]:
-    """A widget's callback whose InspectorError becomes a note on the page that follows."""
-
-    def run() -> None:
-        try:
-            change()
-        except InspectorError as error:
-            state.note(str(error))
-
-    return run
-
-
-def pick_network(view: state.View) -> state.View:
-    """The network picker; the view comes back with a network that exists, or with None where there is none."""
-    names = data.network_names()
-    if view.network not in names:
-        fallback = names[0] if names else None
-        if view.network is not None:
-            shown = f" Showing {fallback} instead." if fallback else ""
-            state.note(f"There is no network called “{view.network}”.{shown}")
-        view = replace(view, network=fallback)
-    if names:
-        st.session_state["pick_network"] = view.network
-        st.selectbox(
-            "network", names, key="pick_network", width=170,
-            on_change=lambda: state.jump(network=st.session_state["pick_network"], neuron=None, signal=None),
-        )  # fmt: skip
-    return view
-
-
-def pick_text(view: state.View) -> state.View:
-    """The text picker and, beside it, every way to bring a text."""
-    view = replace(view, text=view.text or state.FIRST_TEXT)
-    known = {entry.id: entry.name for entry in texts.list_texts()}
-    known |= {f"recording:{name}": f"{name} (recording)" for name in data.saved_recordings()}
-    if view.text not in known:
-        known = {view.text: view.text.partition(":")[2] if view.text.startswith(("stdlib:", "recording:")) else view.text} | known
-    st.session_state["pick_text"] = view.text
-    st.selectbox(
-        "text", list(known), key="pick_text", format_func=lambda text_id: known.get(text_id, text_id), width=290,
-        on_change=lambda: state.jump(text=st.session_state["pick_text"], at=None),
-    )  # fmt: skip
-    with st.popover("Add a text"):
-        _add_text()
-    return view
-
-
-def _add_text() -> None:
-    turn = st.session_state.setdefault("turn", 0)  # a new key empties the fields once a text was taken
-    upload = st.file_uploader("Upload a file", key=f"upload{turn}", on_change=guarded(_take_upload))
-    if upload is not None:
-        _choose_part(len(texts.decode(upload.getvalue(), upload.name)))
-    st.text_area("or paste a text", key=f"paste{turn}", height=110)
-    st.button("Read it", on_click=guarded(_take_paste))
-    st.text_input(
-        "or open a recording: the path of its folder", key=f"folder{turn}", on_change=guarded(_take_folder),
-        placeholder="runs/my-recording",
-    )  # fmt: skip
-
-
-def _choose_part(n_chars: int) -> None:
-    """For a file that is too long to be read at once: from where?"""
-    last = max(n_chars - 1, 0)
-    st.number_input("It is too long to read at once. Read from character", 0, last, key="part_start", step=10_000)
-    st.button(f"Read {min(texts.MAX_CHARS, n_chars):,} characters from there", on_click=guarded(_take_part))
-
-
-def _uploaded() -> tuple[str, str]:
-    upload = st.session_state[f"upload{st.session_state['turn']}"]
-    return texts.decode(upload.getvalue(), upload.name), upload.name
-
-
-def _take_upload() -> None:
-    if st.session_state[f"upload{st.session_state['turn']}"] is not None:
-        _take(*_uploaded())
-
-
-def _take_part() -> None:
-    content, name = _uploaded()
-    start = int(st.session_state["part_start"])
-    part = content[start : start + texts.MAX_CHARS]
-    _take(part, f"{name}, characters {start:,} to {start + len(part):,}")
-
-
-def _take_paste() -> None:
-    content = st.session_state[f"paste{st.session_state['turn']}"]
-    first_words = " ".join(content.split())[:30]
-    _take(content, f"pasted: {first_words}" if first_words else "pasted text")
-
-
-def _take(content: str, name: str) -> None:
-    text_id = texts.keep_text(content, name)
-    st.session_state["turn"] += 1
-    state.jump(text=text_id, at=None)
-
-
-def _take_folder() -> None:
-    path = st.session_state[f"folder{st.session_state['turn']}"].strip()
-    if path:
-        data.open_folder(path)  # a folder that cannot be opened stays in the field, with its sentence
-        st.session_state["turn"] += 1
-        state.jump(text=f"recording:{path}", neuron=None, signal=None, at=None)
-
-
 def read(view: state.View) -> data.Reading:
     """The reading that the view names, with a bar while it is being made.
 
@@ -207,7 +106,107 @@ def read(view: state.View) -> data.Reading:
         return data.read_with(data.network(view.network), text, tell)
 
 
-def finding_words(finding: Finding) -> tuple[str, str]:
-    """(what a neuron detects, on what evidence), for `claim`."""
-    title = data.concept_title(finding.concept)
-    return title, finding.sentence(title)
+def excerpt(text: str, trace: np.ndarray, scale: Scale, *, first_line: int) -> None:
+    """A few lines of text coloured by a trace of the same length, standing still; each letter is escaped."""
+    kind, shade = scale.kind, theme()
+    paint, letters = lut(DEFAULT, kind, shade), ink(DEFAULT, kind, shade)
+    lines: list[list[str]] = [[]]
+    for character, entry in zip(text, colour_index(trace, scale).tolist(), strict=True):
+        style = "" if entry < 0 else f"background:rgb({_rgb(paint[entry])});color:rgb({_rgb(letters[entry])})"
+        lines[-1].append(f'<span style="{style}">{html.escape(_visible(character))}</span>')
+        if character == "\n":
+            lines.append([])
+    if not lines[-1]:
+        lines.pop()
+    rows = (f"<div><i>{first_line + place}</i>{''.join(line)}</div>" for place, line in enumerate(lines))
+    st.html(f'<div class="cs-excerpt">{"".join(rows)}</div>')
+
+
+def _rgb(colour: np.ndarray) -> str:
+    return ",".join(map(str, colour.tolist()))
+
+
+def _visible(character: str) -> str:
+    """What stands for a character on screen: itself, a blank for a line end, a picture for what a page cannot hold."""
+    if character in "\r\n":
+        return " "
+    if character == "\t" or ord(character) > 31:
+        return character
+    return chr(0x2400 + ord(character))
+
+
+def survey_of(reading: data.Reading) -> Survey | None:
+    """What is known about the reading's network; where nothing is, or it cannot be read, the reader is told why."""
+    if reading.network is None:
+        return None
+    try:
+        return data.survey(reading.network)
+    except InspectorError as error:
+        state.note(str(error))
+        return None
+
+
+def fit(view: state.View, reading: data.Reading, survey: Survey | None) -> state.View:
+    """The view made one that exists in this reading, written back to the address."""
+    found = survey.best(view.concept or "") or survey.first_sight() if survey else None
+    default = (found.neuron, found.signal) if found else (Neuron(0, 0), reading.layers[0][1][0])
+    if found is not None and not state.exists(found.neuron, reading.layers):
+        default = (Neuron(0, 0), reading.layers[0][1][0])
+    view, sentences = state.fit(view, reading.layers, len(reading.text), default=default)
+    state.note(*sentences)
+    state.settle(view)
+    return view
+
+
+def trace(view: state.View, reading: data.Reading) -> np.ndarray:
+    """The chosen trace, with a bar where the network has to read the text again for its gates."""
+    with progress() as tell:
+        return reading.trace(view.shown, str(view.signal), tell)
+
+
+def tell(view: state.View, reading: data.Reading, survey: Survey | None) -> None:
+    """What is known about the neuron, in a plain sentence with its evidence."""
+    if reading.network is None:
+        quiet(f"Neuron {view.neuron} of a saved recording, which has no survey: Find ranks its neurons on this text.")
+    elif survey is None:
+        command = f"python -m inspector survey --network {reading.network.folder}"
+        quiet(f"Neuron {view.neuron}: no survey of {reading.network.name} exists yet; `{command}` makes one.")
+    elif not (findings := survey.about(view.shown)):
+        quiet(f"Neuron {view.neuron} is not among the best for any of the {len(survey.concepts)} surveyed concepts.")
+    else:
+        _tell_findings(view.shown, findings, survey)
+
+
+def _tell_findings(neuron: Neuron, findings: list[Finding], survey: Survey) -> None:
+    first, best = findings[0], survey.best(findings[0].concept)
+    rank = "The best" if best and best.neuron == neuron else "Among the best"
+    others = dict.fromkeys(data.concept_title(f.concept) for f in findings if f.concept != first.concept)
+    more = f" Listed too for: {', '.join(list(others)[:4])}." if others else ""
+    evidence = f"{first.words()} ({first.verdict})." if first.verdict else f"{first.words()}."
+    claim(f"{rank} “{data.concept_title(first.concept)}” neuron: {neuron}", evidence[0].upper() + evidence[1:] + more)
+
+
+def summary(reading: data.Reading, concept: Concept, table: pd.DataFrame) -> None:
+    """What a search found, in a plain sentence."""
+    best = table.iloc[0].to_dict()
+    evidence = f"{score_words(best)}; {verdict(best)}. Chosen and scored on different parts of this text."
+    claim(f"Best for “{concept.title}” in {reading.title}: {best['layer']}:{best['unit']}", evidence)
+
+
+def footnote(reading: data.Reading) -> None:
+    """What the reader should know about the network and the text, quietly."""
+    said = [f"{reading.title}: {len(reading.text):,} characters"]
+    if reading.network is not None:
+        said.insert(0, f"{reading.network.name}: {reading.network.summary()}")
+    if reading.recording.unknown.size:
+        unknown = reading.recording.unknown
+        kinds = "".join(dict.fromkeys(reading.text[position] for position in unknown[:2_000].tolist()))[:12]
+        said.append(f"{unknown.size:,} of them unknown to the network, which read its unknown symbol there: {kinds}")
+    quiet(" · ".join(said))
+
+
+def follow(key: str) -> None:
+    """The reader moved inside an overlay: the address follows, and the overlay is not told where it already is."""
+    seen = (st.session_state.get(key) or {}).get("view")
+    if seen:
+        state.go(neuron=Neuron.parse(str(seen["neuron"])), signal=str(seen["signal"]), at=seen.get("at"))

@@ -4,26 +4,26 @@
     text library     ──► Text    ──┴──► Reading (recorded when first looked at) ──► rankings
     recording folder ─────────────────► Reading (opened, no network needed)
 
-Owns what is kept in memory, under which key, for how long and up to which size. A key is made of names and hashes, never
-of arrays. Knows nothing about the page.
+Owns what is kept in memory, under which key, for how long and up to which size. A key is made of names and hashes,
+never of arrays. Knows nothing about the page.
 """
 
 from __future__ import annotations
 
+import math
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
 from dashboard import texts
-from dashboard.evidence import Survey, survey_from
-from inspector.concepts import Concept, get_concept, language_of, regex_concept
+from dashboard.evidence import FIRST_CONCEPT, Survey, survey_from
+from dashboard.shelf import Shelf
+from inspector.concepts import Concept, concepts_for, get_concept, language_of, regex_concept
 from inspector.recording import SIGNALS, InspectorError, Neuron, Recording, open_recording
 from inspector.search import rank_neurons
 
@@ -35,10 +35,12 @@ if TYPE_CHECKING:
 MEMORY_CAP = 1_000_000_000  # bytes of recordings kept at once, over all windows
 FIRST_NETWORK = "python"
 REGEX = "regex:"
+GUESSES = 5
 
 _STORED = "float16"
 _ROOT = Path(__file__).parent.parent
 
+Layers = Sequence[tuple[int, tuple[str, ...]]]  # of each layer: number of units, names of signals
 Progress = Callable[[str, float], None]  # (what is happening, share done)
 
 
@@ -62,8 +64,9 @@ class Network:
 
     def summary(self) -> str:
         """One line: architecture and how well it predicts, as far as that was written down."""
-        bits = self.model.training_facts.get("bits_per_char")
-        return str(self.model.config) + (f" · {bits:.2f} bits/char" if isinstance(bits, int | float) else "")
+        nats = self.model.training_facts.get("report_nats")
+        measured = f", {nats / math.log(2):.2f} bits/char" if isinstance(nats, int | float) else ""
+        return f"{self.model.config}{measured}"
 
 
 def checkpoints_folder() -> Path:
@@ -126,55 +129,7 @@ def _read_survey(folder: str, stamp: tuple[tuple[int, int], ...]) -> Survey | No
     return None if said is None else survey_from(said, Path(folder))
 
 
-# ---------------------------------------------------------------------------------------------- what is kept in memory
-
-
-class Shelf:
-    """Things that were costly to make, up to a total size; what was not looked at for longest goes first.
-
-    Two windows that want the same thing at once make it once.
-    """
-
-    def __init__(self, cap: int, size_of: Callable[[Any], int]) -> None:
-        self.cap, self._size_of = cap, size_of
-        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
-        self._making: dict[Hashable, threading.Lock] = {}
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What is kept under the key, made first where nothing is."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-            making = self._making.setdefault(key, threading.Lock())
-        with making:
-            with self._lock:
-                if key in self._kept:
-                    return self._kept[key]
-            made = make()
-            with self._lock:
-                self._kept[key] = made
-                self._making.pop(key, None)
-                while len(self._kept) > 1 and self.n_bytes > self.cap:
-                    self._kept.popitem(last=False)
-            return made
-
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._kept
-
-    def clear(self) -> None:
-        """Forget everything; what is being looked at stays alive until it is not."""
-        with self._lock:
-            self._kept.clear()
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    @property
-    def n_bytes(self) -> int:
-        """Size of everything kept, in the unit of `size_of`."""
-        return sum(self._size_of(thing) for thing in self._kept.values())
+# ------------------------------------------------------------------------------------------------------- recordings
 
 
 @st.cache_resource(show_spinner=False)
@@ -186,6 +141,19 @@ def recordings() -> Shelf:
 @st.cache_resource(show_spinner=False)
 def _rankings() -> Shelf:
     return Shelf(64, lambda table: 1)
+
+
+@st.cache_resource(show_spinner=False)
+def _guesses() -> Shelf:
+    return Shelf(8, lambda numbered: 1)
+
+
+def _numbered(recording: Recording) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Guesses as numbers into the list of symbols."""
+    guesses = recording.guesses(0, recording.n_chars, k=GUESSES)
+    number = {symbol: place for place, symbol in enumerate(recording.symbols or ())}
+    ids = np.fromiter((number[symbol] for symbol in guesses.symbols.ravel()), np.uint16, guesses.symbols.size)
+    return list(number), ids.reshape(guesses.symbols.shape), guesses.probabilities
 
 
 # ------------------------------------------------------------------------------------------------------- readings
@@ -201,7 +169,7 @@ class Reading:
     Hidden and cell states are recorded at once; gates when one of them is first looked at. `recording` is the first.
     """
 
-    def __init__(self, title: str, recording: Recording, layers: Sequence[tuple[int, tuple[str, ...]]], key: Hashable) -> None:
+    def __init__(self, title: str, recording: Recording, layers: Layers, key: Hashable) -> None:
         self.title, self.recording, self.layers, self.key = title, recording, list(layers), key
         self.network: Network | None = None
 
@@ -220,6 +188,27 @@ class Reading:
             return self.recording.trace(neuron, signal)
         return self._gates(progress).trace(neuron, signal)
 
+    def step(self, neuron: Neuron, by: int) -> Neuron:
+        """The neuron that many further on, layer after layer, round the end to the first."""
+        before = sum(n_units for n_units, _ in self.layers[: neuron.layer])
+        place = (before + neuron.unit + by) % sum(n_units for n_units, _ in self.layers)
+        for layer, (n_units, _) in enumerate(self.layers):
+            if place < n_units:
+                return Neuron(layer, place)
+            place -= n_units
+        return neuron
+
+    def guesses(self) -> tuple[list[str], np.ndarray, np.ndarray] | None:
+        """What the network expected next, for the overlay; None where it could not be known.
+
+        Returns (symbols, ids, probabilities): row t of ids, uint16 (n_chars, k), and of probabilities, float32, is what
+        was expected after reading text[t].
+        """
+        recording = self.recording
+        if not recording.has_guesses or recording.symbols is None:
+            return None
+        return _guesses().get(self.key, lambda: _numbered(recording))
+
     def _gates(self, progress: Progress | None) -> Recording:
         if self.network is None:
             raise InspectorError("This recording holds no other signals, and without its network none can be made.")
@@ -233,7 +222,7 @@ def read_with(kept: Network, text: texts.Text, progress: Progress | None = None)
     Raises InspectorError, one sentence, for a text that is empty or too long.
     """
     signals = _first_signals(kept)
-    key = (kept.hash, text.hash)
+    key = (kept.hash, text.hash, text.name)  # the name says which language the concepts read
     recording = recordings().get(key, lambda: _record(kept.model, text.content, text.name, signals, progress))
     reading = Reading(text.name, recording, kept.layers, key)
     reading.network = kept
@@ -319,6 +308,12 @@ def concept_title(name: str) -> str:
         return name
 
 
+def concepts_of(reading: Reading) -> list[str]:
+    """Names of the concepts that can be asked of a text, what a newcomer should see first coming first."""
+    names = [concept.name for concept in concepts_for(language_of(reading.recording.documents[0].name))]
+    return sorted(names, key=lambda name: name != FIRST_CONCEPT)
+
+
 def labels(reading: Reading, concept: Concept) -> tuple[np.ndarray, np.ndarray]:
     """(label, valid) of a concept over the whole text, document by document."""
     parts = [(reading.text[doc.start : doc.stop], language_of(doc.name)) for doc in reading.recording.documents]
@@ -328,14 +323,19 @@ def labels(reading: Reading, concept: Concept) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ranking(reading: Reading, concept_name: str, progress: Progress | None = None) -> pd.DataFrame:
-    """All neurons of a reading, ranked for a concept; the untrained twin's scores beside them where it fits in memory."""
+    """All neurons of a reading, ranked for a concept; an untrained twin beside them where it fits in memory."""
 
     def rank() -> pd.DataFrame:
         label, valid = labels(reading, concept_called(concept_name))
         twin = _twin(reading, progress)
-        if progress is not None:
-            progress("Ranking neurons", 1.0)
-        return rank_neurons(reading.recording, label, signals=("hidden", "cell"), valid=valid, twin=twin)
+
+        def tell(done: int, total: int) -> None:
+            if progress is not None:
+                progress("Ranking neurons", done / max(total, 1))
+
+        signals = list(dict.fromkeys(name for layer in reading.recording.layers for name in layer.signals))
+        searched = [name for name in signals if name in ("hidden", "cell")] or signals
+        return rank_neurons(reading.recording, label, signals=searched, valid=valid, twin=twin, progress=tell)
 
     return _rankings().get((reading.key, concept_name), rank)
 
@@ -346,7 +346,8 @@ def _twin(reading: Reading, progress: Progress | None) -> Recording | None:
     from inspector.model import untrained_twin
 
     kept = reading.network
-    signals = _first_signals(kept)
-    return recordings().get(
-        (reading.key, "twin"), lambda: _record(untrained_twin(kept.model), reading.text, reading.title, signals, progress)
-    )
+
+    def make() -> Recording:
+        return _record(untrained_twin(kept.model), reading.text, reading.title, _first_signals(kept), progress)
+
+    return recordings().get((reading.key, "twin"), make)

@@ -1,6 +1,7 @@
 """What a survey of a network found, and how one neuron's evidence reads in a plain sentence.
 
-Owns the words. Knows nothing about files, texts on screen or Streamlit. A claim always stands beside what a neuron that knows nothing would score.
+Owns the words. Knows nothing about files, what is on screen or Streamlit. A claim always stands beside what a neuron
+that knows nothing would score.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from inspector.recording import InspectorError, Neuron
 
 FIRST_CONCEPT = "inside_string"
+SIGNAL_WORDS = {"hidden": "hidden state", "cell": "cell state"}
 
 
 @dataclass(frozen=True)
@@ -34,17 +38,24 @@ class Finding:
     verdict: str = ""
     twin_score: float = math.nan
 
-    def sentence(self, title: str) -> str:
-        """The claim in words, for a concept of that title."""
-        signal = self.signal.replace("_", " ")
-        if self.metric == "correlation":
-            direction = "rises" if self.polarity > 0 else "falls"
-            claim = f"Its {signal} {direction} with “{title}”: held-out correlation {self.score:.2f}"
-        else:
-            direction = "high" if self.polarity > 0 else "low"
-            claim = f"Its {signal} is {direction} where “{title}” holds: held-out AUROC {self.score:.2f}"
-        twin = "" if math.isnan(self.twin_score) else f", the best of an untrained twin {self.twin_score:.2f}"
-        return f"{claim}, chance {self.baseline:.2f}{twin}."
+    def words(self) -> str:
+        """What the neuron does and how well, in one line; `score_words` has the form."""
+        return f"its {SIGNAL_WORDS.get(self.signal, self.signal)} is {score_words(vars(self))}"
+
+
+def score_words(row: Mapping[str, Any]) -> str:
+    """Direction, score, chance and untrained twin of a row of a ranking, in words.
+
+    >>> score_words({"metric": "auroc", "polarity": -1, "score": 0.97, "baseline": 0.5, "twin_score": 0.61})
+    'low there: held-out AUROC 0.97, chance 0.50, untrained twin 0.61'
+    """
+    up = row["polarity"] > 0
+    if row["metric"] == "correlation":
+        claim = f"{'rising' if up else 'falling'} with it: held-out correlation {row['score']:.2f}"
+    else:
+        claim = f"{'high' if up else 'low'} there: held-out AUROC {row['score']:.2f}"
+    twin = "" if math.isnan(row["twin_score"]) else f", untrained twin {row['twin_score']:.2f}"
+    return f"{claim}, chance {row['baseline']:.2f}{twin}"
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,8 @@ def survey_from(said: Mapping[str, Any], where: Path) -> Survey:
     Raises InspectorError where parts are missing; `where` is the checkpoint folder it came from.
     """
     try:
-        concepts = {str(name): tuple(_finding(str(name), row) for row in rows) for name, rows in said["concepts"].items()}
+        listed = said["concepts"].items()
+        concepts = {str(name): tuple(_finding(str(name), row) for row in rows) for name, rows in listed}
         return Survey(str(said["network_hash"]), str(said["corpus"]), int(said["n_report_chars"]), concepts)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InspectorError(
@@ -108,3 +120,18 @@ def _finding(concept: str, row: Mapping[str, Any]) -> Finding:
         verdict=str(row.get("verdict", "")),
         twin_score=number("twin_score"),
     )
+
+
+def telling_stretch(text: str, label: np.ndarray, n_lines: int = 6, longest: int = 600) -> tuple[int, int]:
+    """(start, stop) of the few whole lines in which a label changes most: there one sees who follows it.
+
+    label : bool or float ndarray of shape (n_chars,). No more than `longest` characters, where lines are long.
+    """
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    starts = np.concatenate([[0], np.flatnonzero(codes[:-1] == ord("\n")) + 1])
+    stops = np.append(starts[n_lines:], [label.size] * min(n_lines, starts.size))
+    stops = np.minimum(stops, starts + longest)
+    change = np.cumsum(np.abs(np.diff(label.astype(np.float64), prepend=label[:1].astype(np.float64))))
+    change = np.append(0.0, change)  # change[t]: how much the label moved before t
+    best = int(np.argmax(change[stops] - change[starts]))
+    return int(starts[best]), int(stops[best])

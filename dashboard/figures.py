@@ -1,10 +1,12 @@
 """Arrays in, plotly figures out: pure, no Streamlit, nothing loaded.
 
-The trace of a neuron is drawn under its text with position as x, in the text's own colours: what is below zero in the one
-hue, what is above in the other, gates in grey. A long trace is thinned so that every peak stays.
+The trace of a neuron is drawn under its text with position as x, in the text's own colours: what is below zero in the
+one hue, what is above in the other, gates in grey. A long trace is thinned so that every peak stays.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,13 +16,12 @@ from dashboard.palette import DEFAULT, Scale, Theme, lut
 MOST_POINTS = 3_000  # about two for each pixel of a wide screen
 
 _MARK: dict[Theme, str] = {"light": "rgba(28,36,48,.55)", "dark": "rgba(226,231,238,.6)"}
-_BAND: dict[Theme, str] = {"light": "rgba(28,36,48,.06)", "dark": "rgba(226,231,238,.09)"}
 
 
 def thin(values: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
     """Positions to draw so that no peak is lost: the smallest and largest value of each of `most / 2` stretches.
 
-    values : float ndarray of shape (n_chars,). nan counts as no peak; a stretch that is all nan keeps its first position.
+    values : float ndarray of shape (n_chars,). nan is no peak; a stretch that is all nan keeps its first position.
     Returns ascending positions, int64: all of them where there are at most `most`.
     """
     n_chars = values.size
@@ -31,7 +32,7 @@ def thin(values: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
     keep = []
     for filled, pick in ((np.inf, np.argmin), (-np.inf, np.argmax)):
         solid = np.where(missing, filled, values)
-        keep += [start + int(pick(solid[start:stop])) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+        keep += [start + int(pick(solid[start:stop])) for start, stop in itertools.pairwise(edges.tolist())]
     return np.unique(keep)
 
 
@@ -43,12 +44,11 @@ def trace_figure(
     palette: str = DEFAULT,
     theme: Theme = "light",
     at: int | None = None,
-    visible: tuple[int, int] | None = None,
 ) -> go.Figure:
     """One neuron's signal over the whole text.
 
     trace : float ndarray of shape (n_chars,). text : the same n_chars characters, for the hover and the line numbers.
-    at : the position that is marked. visible : (start, stop) of what is on screen, drawn as a band.
+    at : the position that is marked.
     """
     positions = thin(trace)
     values = trace[positions]
@@ -63,8 +63,6 @@ def trace_figure(
         x=positions, y=values, mode="markers", marker={"size": 6, "opacity": 0},
         customdata=_said(text, positions), hovertemplate="%{customdata}<br>%{y:.3f}<extra></extra>",
     )  # fmt: skip
-    if visible is not None:
-        figure.add_vrect(x0=visible[0], x1=visible[1], fillcolor=_BAND[theme], line_width=0, layer="below")
     if at is not None:
         figure.add_vline(x=at, line={"width": 1.2, "color": _MARK[theme]})
     _quiet(figure, n_chars=trace.size, low=min(scale.low, 0.0), high=scale.high)
@@ -102,5 +100,6 @@ def _quiet(figure: go.Figure, *, n_chars: int, low: float, high: float) -> None:
         plot_bgcolor="rgba(0,0,0,0)",
         dragmode="zoom",
     )
-    figure.update_xaxes(range=[-0.5, max(n_chars - 0.5, 0.5)], showgrid=False, zeroline=False, tickformat=",d", nticks=12)
+    whole = [-0.5, max(n_chars - 0.5, 0.5)]
+    figure.update_xaxes(range=whole, showgrid=False, zeroline=False, tickformat=",d", nticks=12)
     figure.update_yaxes(range=[low * 1.08, high * 1.08], showgrid=False, zeroline=True, nticks=4, fixedrange=True)

@@ -28,10 +28,10 @@ READABLE = 4.5  # the contrast that WCAG 2 asks of ordinary text (level AA)
 
 _RGB = tuple[int, int, int]
 _PAPER: dict[Theme, _RGB] = {"light": (255, 255, 255), "dark": (14, 17, 23)}
-# Tried in this order. Black comes last: on the few colours where neither soft ink reaches 4.5, it always does.
+# Tried in this order. Black comes last: where neither soft ink nor white reaches 4.5, it does.
 _INKS: dict[Theme, tuple[_RGB, ...]] = {
-    "light": ((28, 36, 48), (255, 255, 255), (0, 0, 0)),
-    "dark": ((226, 231, 238), (14, 17, 23), (255, 255, 255), (0, 0, 0)),
+    "light": ((12, 14, 19), (255, 255, 255), (0, 0, 0)),
+    "dark": ((240, 243, 247), (12, 14, 19), (255, 255, 255), (0, 0, 0)),
 }
 
 
@@ -45,7 +45,11 @@ class Scale(NamedTuple):
 
 @dataclass(frozen=True)
 class Palette:
-    """The end colours of one palette. A diverging table runs low, paper, high; `single_hue` runs low to high."""
+    """The end colours of one palette. A diverging table runs low, paper, high; `single_hue` runs low to high.
+
+    The ends are as strong as they can be while one ink stays readable from end to end: letters that change between
+    black and white inside a word are harder to read than paler colours. Only "mono" has to change.
+    """
 
     name: str
     title: str
@@ -54,8 +58,8 @@ class Palette:
     single_hue: bool = False
 
 
-_GATE: dict[Theme, _RGB] = {"light": (92, 102, 116), "dark": (176, 186, 200)}
-_PROBABILITY: dict[Theme, _RGB] = {"light": (98, 74, 166), "dark": (160, 138, 232)}
+_GATE: dict[Theme, _RGB] = {"light": (116, 126, 141), "dark": (103, 111, 123)}
+_PROBABILITY: dict[Theme, _RGB] = {"light": (138, 114, 210), "dark": (114, 94, 186)}
 
 PALETTES: dict[str, Palette] = {
     palette.name: palette
@@ -63,14 +67,14 @@ PALETTES: dict[str, Palette] = {
         Palette(
             "teal-orange",
             "orange below zero, teal above",
-            low={"light": (201, 96, 22), "dark": (228, 122, 44)},
-            high={"light": (8, 118, 124), "dark": (30, 166, 170)},
+            low={"light": (216, 106, 34), "dark": (180, 82, 20)},
+            high={"light": (16, 138, 146), "dark": (10, 118, 126)},
         ),
         Palette(
             "red-blue",
             "red below zero, blue above, as in 2015",
-            low={"light": (206, 38, 38), "dark": (226, 74, 66)},
-            high={"light": (32, 82, 200), "dark": (78, 132, 240)},
+            low={"light": (228, 84, 78), "dark": (198, 52, 48)},
+            high={"light": (84, 128, 236), "dark": (56, 104, 216)},
         ),
         Palette(
             "mono",
@@ -131,6 +135,7 @@ def lut(palette: str, kind: Kind, theme: Theme = "light") -> NDArray[np.uint8]:
     in every palette, so that grey always means gate and violet always means probability.
     """
     paper = _PAPER[theme]
+    table: NDArray[np.uint8]
     if kind == "probability":
         table = _ramp(paper, _PROBABILITY[theme], np.linspace(0.0, 1.0, 256))
     elif kind == "sequential":
@@ -154,7 +159,7 @@ def ink(palette: str, kind: Kind, theme: Theme = "light") -> NDArray[np.uint8]:
     table = lut(palette, kind, theme)
     inks = np.array(_INKS[theme], dtype=np.uint8)
     enough = np.stack([contrast(table, one) >= READABLE for one in inks])  # (n_inks, 256)
-    chosen = inks[enough.argmax(axis=0)]
+    chosen: NDArray[np.uint8] = inks[enough.argmax(axis=0)]
     chosen.setflags(write=False)
     return chosen
 
@@ -163,10 +168,9 @@ def plotly_colorscale(palette: str, kind: Kind, theme: Theme = "light") -> list[
     """Give the same colours as a plotly colorscale from a scale's low (0) to its high (1)."""
     table = lut(palette, kind, theme)
     first = 1 if kind == "diverging" else 0  # entry 0 repeats entry 1 there: 0 must fall on the middle
-    entries = np.linspace(first, 255, 128 if kind == "diverging" else 86).round().astype(int)
     return [
-        (float((entry - first) / (255 - first)), "rgb({}, {}, {})".format(*(int(part) for part in table[entry])))
-        for entry in entries
+        ((entry - first) / (255 - first), "rgb({}, {}, {})".format(*(int(part) for part in table[entry])))
+        for entry in range(first, 256)
     ]
 
 

@@ -55,6 +55,13 @@ class View:
                     notes.append(f"{why} That part of the address was left out.")
         return cls(**found), notes  # type: ignore[arg-type]
 
+    @property
+    def shown(self) -> Neuron:
+        """The neuron of a view that went through `fit`."""
+        if self.neuron is None:
+            raise RuntimeError("this view was not fitted to a reading")
+        return self.neuron
+
     def to_query(self) -> dict[str, str]:
         """The address of this view; parts that are None are absent."""
         parts = ((field.name, getattr(self, field.name)) for field in fields(self))
@@ -129,7 +136,7 @@ def fit(
     """
     notes: list[str] = []
     neuron, signal = view.neuron, view.signal
-    if neuron is not None and not _exists(neuron, layers):
+    if neuron is not None and not exists(neuron, layers):
         notes.append(f"Neuron {neuron} does not exist: {_describe(layers)}. Showing {default[0]} instead.")
         neuron = None
     if neuron is None:
@@ -147,7 +154,8 @@ def fit(
     return replace(view, neuron=neuron, signal=signal, at=at), notes
 
 
-def _exists(neuron: Neuron, layers: Sequence[tuple[int, Sequence[str]]]) -> bool:
+def exists(neuron: Neuron, layers: Sequence[tuple[int, Sequence[str]]]) -> bool:
+    """Whether these layers have that neuron."""
     return 0 <= neuron.layer < len(layers) and 0 <= neuron.unit < layers[neuron.layer][0]
 
 
@@ -180,7 +188,7 @@ def settle(view: View) -> None:
 
 
 def go(**changes: object) -> None:
-    """Change parts of the view, in a callback before the page runs again; what was noted about the old one is dropped."""
+    """Change parts of the view, in a callback before the page runs again; notes about the old one are dropped."""
     st.session_state[_NOTES] = []
     settle(replace(current(), **changes))  # type: ignore[arg-type]
 

@@ -193,7 +193,7 @@ def _load_kept(name: str) -> Text:
         for entry in kept_texts():
             if entry.id == f"mine:{name}":
                 return Text(entry.id, entry.name, (_kept_folder() / f"{name}.txt").read_bytes().decode("utf-8"))
-    raise InspectorError("This text is not in your library: it was deleted, or was added on another machine. Add it again.")
+    raise InspectorError("This text is not in your library: it was deleted, or kept on another machine. Add it again.")
 
 
 def forget_text(text_id: str) -> None:

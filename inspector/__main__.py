@@ -235,7 +235,7 @@ def _add_search(commands: Any) -> None:
     parser = _command(commands, "search", _search, "Rank neurons by how well they detect a concept in a text.")
     add = parser.add_argument
     add("--network", default="checkpoints/python", help="checkpoint folder")
-    add("--text", required=True, type=Path, help="the text file to read")
+    add("--text", type=Path, help="the text file to read")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--concept", help="a concept's name; --concept list shows them all")
     what.add_argument("--regex", help="a regular expression: its matches are what the neuron should detect")
@@ -255,6 +255,8 @@ def _search(options: argparse.Namespace) -> None:
         for concept in CONCEPTS.values():
             print(f"{concept.name:<22} {concept.description}")
         return
+    if options.text is None:
+        raise InspectorError("Which text should be searched? Add --text FILE.")
     concept = regex_concept(options.regex) if options.regex is not None else get_concept(options.concept)
     model = load_checkpoint(options.network)
     text = read_text(options.text)

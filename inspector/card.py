@@ -56,9 +56,9 @@ def _neurons(found: dict[str, Any] | None) -> str:
     head = (
         "## Neurons\n\n"
         f"The best single neuron for each concept, picked on {found['n_choose_chars']:,} characters of held-out files "
-        f"of {found['corpus']} and scored on {found['n_report_chars']:,} characters of others. AUROC for yes/no concepts "
-        "(chance .5), |correlation| for graded ones (chance 0). *Untrained* is what the same search finds in the same "
-        "network before training.\n\n"
+        f"of {found['corpus']} and scored on {found['n_report_chars']:,} characters of others. AUROC for yes/no "
+        "concepts (chance .5), |correlation| for graded ones (chance 0). *Untrained* is what the same search finds in "
+        "the same network before training.\n\n"
         "| concept | neuron | signal | score | untrained | in words |\n|---|---|---|---|---|---|\n"
     )
     rows = sorted(found["concepts"].items())

@@ -126,7 +126,7 @@ def _corpus_of_one(path: Path) -> Corpus:
     text = read_text(path)
     if not text:
         raise InspectorError(f"{path} is empty. Give a file with text in it.")
-    cuts = int(len(text) * (1 - _SHARE_CHOOSE - _SHARE_REPORT)), int(len(text) * (1 - _SHARE_REPORT))
+    cuts = [round(len(text) * share) for share in (1 - _SHARE_CHOOSE - _SHARE_REPORT, 1 - _SHARE_REPORT)]
     parts = text[: cuts[0]], text[cuts[0] : cuts[1]], text[cuts[1] :]
     return Corpus(
         path.name, {split: (Text(path.name, part),) if part else () for split, part in zip(SPLITS, parts, strict=True)}

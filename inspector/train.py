@@ -68,7 +68,7 @@ class TrainOptions:
 
 
 class Progress(NamedTuple):
-    """Where a run is: losses in nats per character, speed of the last step. choose_nats is nan before the first look."""
+    """Where a run is: losses in nats a character, speed of the last step. choose_nats is nan before the first look."""
 
     step: int
     n_steps: int
@@ -150,7 +150,8 @@ class _Streams:
         if self.steps_per_epoch < 1:
             raise InspectorError(
                 f"The training text has {n_chars:,} characters; a batch of {options.batch} streams x {options.stretch} "
-                f"needs at least {options.batch * (options.stretch + 1):,}. Use more text, or a smaller --batch or --stretch."
+                f"needs at least {options.batch * (options.stretch + 1):,}. Use more text, or a smaller "
+                "--batch or --stretch."
             )
         self._epoch, self._table = -1, np.zeros((0, 0), np.int64)
 

@@ -101,4 +101,5 @@ def assert_close(found: np.ndarray, reference: np.ndarray, tolerance: float = 1e
     assert found.shape == reference.shape
     assert (np.isnan(found) == np.isnan(reference)).all()
     excess = np.nan_to_num(np.abs(found - reference) / (1 + np.abs(reference)))
-    assert excess.max(initial=0) <= tolerance, f"off by {excess.max():.3g} at {np.unravel_index(excess.argmax(), excess.shape)}"
+    worst = excess.max(initial=0)
+    assert worst <= tolerance, f"off by {worst:.3g} at {np.unravel_index(excess.argmax(), excess.shape)}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 import streamlit as st
 
-from dashboard import cards, data, figures, state
+from dashboard import cards, data, figures, pickers, state
 from dashboard.overlay import build_payload, overlay
 from dashboard.palette import scale_for
 from inspector.recording import Neuron
@@ -20,8 +19,8 @@ def page() -> None:
     view = state.current()
     bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with bar:
-        view = cards.pick_network(view)
-        view = cards.pick_text(view)
+        view = pickers.pick_network(view)
+        view = pickers.pick_text(view)
         neuron_slot = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
     words, place = st.container(), st.container()
     with place:
@@ -29,15 +28,14 @@ def page() -> None:
     found = cards.survey_of(reading)
     view = cards.fit(view, reading, found)
     with neuron_slot:
-        cards.pick_neuron(view, reading)
-    with place:
-        trace = cards.trace(view, reading)
+        pickers.pick_neuron(view, reading.layers)
     with words:
+        trace = cards.trace(view, reading)
         cards.tell(view, reading, found)
     with place:
         _text(view, reading, trace)
         _plot(view, reading, trace)
-    cards.remarks(reading)
+    cards.footnote(reading)
 
 
 def _text(view: state.View, reading: data.Reading, trace: np.ndarray) -> None:
@@ -53,11 +51,10 @@ def _text(view: state.View, reading: data.Reading, trace: np.ndarray) -> None:
         guesses=reading.guesses(),
         unknown=recording.unknown,
         documents=recording.documents,
-        title=reading.title,
         at=view.at,
         jump=state.moves(),
     )
-    overlay(payload, key="overlay", height=600, on_change=_follow)
+    overlay(payload, key="overlay", height=580, on_change=_follow)
 
 
 def _follow() -> None:
@@ -80,9 +77,8 @@ def _traces(view: state.View, reading: data.Reading, trace: np.ndarray) -> dict[
 
 
 def _plot(view: state.View, reading: data.Reading, trace: np.ndarray) -> None:
-    figure = figures.trace_figure(
-        trace, scale_for(view.signal, trace), text=reading.text, theme=cards.theme(), at=view.at
-    )  # fmt: skip
+    scale = scale_for(view.signal, trace)
+    figure = figures.trace_figure(trace, scale, text=reading.text, theme=cards.theme(), at=view.at)
     st.plotly_chart(figure, key="trace", config={"displayModeBar": False})
 
 

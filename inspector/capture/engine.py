@@ -3,8 +3,8 @@
 An engine is a function like `recompute`; a recording names the one that made it. `recompute` lets torch's own fused
 kernel find the hidden states, then gets all gates of all steps by one matrix product from (x_t, h_{t-1}):
 
-    LSTM   i, f, o = sigmoid(...)   g = tanh(...)      c_t = f_t * c_{t-1} + i_t * g_t     h_t = o_t * tanh(c_t)
-    GRU    r, z = sigmoid(...)      n = tanh(W x_t + b + r * (U h_{t-1} + d))              h_t = (1 - z) * n + z * h_{t-1}
+    LSTM   i, f, o = sigmoid(...)   g = tanh(...)   c_t = f_t * c_{t-1} + i_t * g_t   h_t = o_t * tanh(c_t)
+    GRU    r, z = sigmoid(...)   n = tanh(W x_t + b + r * (U h_{t-1} + d))   h_t = (1 - z) * n + z * h_{t-1}
     RNN    h_t = tanh or relu (W x_t + b + U h_{t-1} + d)
 
 Only c, which needs its own past, is then left to a loop over the steps: one fused operation each.
@@ -43,12 +43,12 @@ class LayerWeights(NamedTuple):
         return tuple(self.hidden_weight.new_zeros(batch, width) for width in widths)
 
     def to(self, dtype: torch.dtype) -> LayerWeights:
-        tensors = {key: part.to(dtype) for key, part in self._asdict().items() if isinstance(part, Tensor)}
-        return self._replace(**tensors)
+        kind, *parts = self
+        return LayerWeights(kind, *(part if part is None else part.to(dtype) for part in parts))  # type: ignore[arg-type]
 
 
 def flat_weights(module: nn.RNNBase) -> list[Tensor]:
-    """The very tensors the module's forward reads, in torch's order: layers, their directions, weights before biases."""
+    """The very tensors a forward reads, in torch's order: layers, their directions, weights before biases."""
     return list(module._flat_weights)  # type: ignore[arg-type]  # None occurs only while a module is being built
 
 
@@ -105,9 +105,10 @@ def _forward(weights: LayerWeights, inputs: Tensor, state: State) -> tuple[Tenso
 
 
 def _lstm_signals(weights: LayerWeights, inputs: Tensor, before: Tensor, cell_before: Tensor) -> Signals:
-    bias = None if weights.input_bias is None or weights.hidden_bias is None else weights.input_bias + weights.hidden_bias
-    gates = linear(inputs, weights.input_weight, bias)  # (T, B, 4H)
+    gates = linear(inputs, weights.input_weight, weights.input_bias)  # (T, B, 4H)
     gates.flatten(0, 1).addmm_(before.flatten(0, 1), weights.hidden_weight.t())
+    if weights.hidden_bias is not None:
+        gates += weights.hidden_bias
     i, f, g, o = gates.chunk(4, dim=-1)
     for gate in (i, f, o):
         gate.sigmoid_()

@@ -54,7 +54,7 @@ def record(
     dtype : of the stored values. float16 is half the size, with an error of up to 0.05 % of the value.
     out : folder for the recording; it is written as the text is read, so memory does not grow with the text.
         None keeps the recording in memory.
-    names : of the documents, as many as texts; "0", "1", ... where not given.
+    names : of the documents, as many as texts. Where not given a list's are "0", "1", ..., a lone text's is "text".
     should_stop : asked after every stretch (a fraction of a second); True ends in RecordingCancelled.
 
     Characters outside the vocabulary are read as its unknown symbol and listed in `recording.unknown`; the loss at
@@ -70,7 +70,7 @@ def record(
         None if out is None else Path(out),
         text=whole,
         documents=documents,
-        layers=[Layer(str(i), kind, width, kept) for i, width in enumerate(widths)],
+        layers=[Layer(f"rnn.{i}", kind, width, kept) for i, width in enumerate(widths)],
         dtype=dtype,
         network=model.name,
         network_hash=model.hash,
@@ -156,21 +156,22 @@ class _Reporter:
         if self._progress and (self._done == self._total or now - self._last >= _SECONDS_BETWEEN_REPORTS):
             self._last = now
             self._progress(self._done, self._total)
-        if self._should_stop and self._should_stop():
+        if self._should_stop and self._done < self._total and self._should_stop():
             raise RecordingCancelled(f"The recording was stopped after {self._done:,} of {self._total:,} characters.")
 
 
 def _check_texts(text: str | Sequence[str], names: Sequence[str] | None) -> tuple[list[str], list[Document]]:
-    texts = list(text) if isinstance(text, list | tuple) else [str(text) if isinstance(text, str) else text]
+    texts: list[str] = list(text) if isinstance(text, list | tuple) else [text]  # type: ignore[list-item]  # see below
     for content in texts:
         if not isinstance(content, str):
             raise InspectorError(
-                f"text holds a {type(content).__name__}; it must be a str or a list of str: decode bytes, read files first."
+                f"text holds a {type(content).__name__}; it must be a str or a list of str: decode bytes and read "
+                "files first."
             )
     if not any(texts):
         raise InspectorError("There is nothing to record: the text is empty. One character is enough.")
     if names is None:
-        names = [str(i) for i in range(len(texts))]
+        names = ["text"] if isinstance(text, str) else [str(i) for i in range(len(texts))]
     if isinstance(names, str) or len(names) != len(texts):
         raise InspectorError(f"names must be a list with one name per text: {len(texts)} here, got {names!r}.")
     stops = np.cumsum([len(content) for content in texts]).tolist()

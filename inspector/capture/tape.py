@@ -69,7 +69,7 @@ class Tape(Mapping[str, "WatchedRNN"]):
 
     def __getitem__(self, name: str) -> WatchedRNN:
         if name not in self._by_name:
-            raise InspectorError(f"There is no RNN called {name!r} in the watched module; {_choice(name, self._by_name)}")
+            raise InspectorError(f"The watched module has no RNN called {name!r}; {_choice(name, self._by_name)}")
         return self._by_name[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -175,7 +175,7 @@ class Call:
             with torch.inference_mode(), torch.autocast(self._inputs.device.type, enabled=False):
                 self._found.extend(self._run())
         values = self._found[layer][direction][name]  # (T, B, units)
-        array = np.array(values.permute(1, 2, 0).float().cpu().numpy(), order="C")  # a copy: what is kept stays as it is
+        array = np.array(values.permute(1, 2, 0).float().cpu().numpy(), order="C")  # a copy for the caller
         for row, length in zip(array, self.lengths, strict=True):
             row[:, length:] = np.nan
         return array[0] if self.batch is None else array
@@ -190,9 +190,9 @@ class Call:
             runs = []
             for i, stored in enumerate(directions):
                 weights = stored.to(dtype)
-                first = tuple(part[layer * len(directions) + i] for part in state) or weights.zero_state(inputs.shape[1])
+                first = tuple(part[layer * len(directions) + i] for part in state)
                 given = _reorder(inputs, backwards) if i else inputs
-                run, _ = recompute(weights, given, first, self._signals)
+                run, _ = recompute(weights, given, first or weights.zero_state(inputs.shape[1]), self._signals)
                 runs.append({name: _reorder(values, backwards) for name, values in run.items()} if i else run)
             found.append(runs)
             inputs = torch.cat([run["hidden"] for run in runs], dim=-1)
@@ -207,8 +207,8 @@ class Call:
         difference = ((ours - answer).abs() / (1 + answer.abs())).max().item() if ours.numel() else 0.0
         if not difference <= _TOLERANCE.get(self._output.dtype, _HALF_TOLERANCE) and answer.isfinite().all():
             raise InspectorError(
-                f"its answer differs by {difference:.2g} from what its weights give, so it computes something else than "
-                "torch's own nn.LSTM, nn.GRU or nn.RNN (a subclass with its own forward?) and cannot be followed."
+                f"its answer differs by {difference:.2g} from what its weights give, so it computes something else "
+                "than torch's own nn.LSTM, nn.GRU or nn.RNN (a subclass with its own forward?) and cannot be followed."
             )
 
 

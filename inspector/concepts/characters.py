@@ -28,12 +28,12 @@ def paint_class(text: str, belongs: Callable[[str], bool]) -> Bools:
 
 
 def paint_spans(n_chars: int, starts: Ints, stops: Ints) -> Bools:
-    """True on every `[start, stop)`; spans are sorted and do not overlap, empty and touching ones are fine."""
+    """True on every `[start, stop)`; spans may touch, overlap, be empty and come in any order."""
     steps = np.bincount(starts, minlength=n_chars + 1) - np.bincount(stops, minlength=n_chars + 1)
     return np.cumsum(steps[:n_chars]) > 0
 
 
 def paint_pairs(n_chars: int, spans: Iterable[tuple[int, int]]) -> Bools:
-    """`paint_spans` for a few (start, stop) pairs, which may overlap and come in any order."""
+    """`paint_spans` for (start, stop) pairs."""
     pairs = np.array(list(spans), np.int64).reshape(-1, 2)
     return paint_spans(n_chars, pairs[:, 0], pairs[:, 1])

@@ -60,7 +60,7 @@ class Concept:
         InspectorError when the concept is not defined for `language`; None stands for plain text.
         """
         labels = self.labeller(text, self._check_language(language))
-        return labels.astype(np.bool_ if self.kind == "yes/no" else np.float32)
+        return labels.astype(np.bool_) if self.kind == "yes/no" else labels.astype(np.float32)
 
     def valid(self, text: str, language: str | None = None) -> NDArray[np.bool_]:
         """Where the label can be trusted: a new bool array of shape (n_chars,).

@@ -1,9 +1,10 @@
 """Which Python string is a docstring: the first statement of a module, class or function, as a reader guesses it.
 
-The reader cannot know yet whether the statement goes on after the string ("doc".join(...)); it takes it for a docstring.
+Whether the statement goes on after the string ("doc".join(...)) the reader cannot know yet; it takes it for one.
 """
 
 import re
+from itertools import zip_longest
 
 import numpy as np
 
@@ -18,7 +19,7 @@ _NEXT_STRING = re.compile(r"(?:[ \t\f]|\\\n)*+[rRuU]?(?=\")")
 
 
 def inside_docstring(text: str, language: str) -> Bools:
-    """Label of the reader inside a docstring; the edges are those of strings. One in two adjoining parts counts whole."""
+    """Label of the reader inside a docstring; edges as for strings. One written in adjoining parts counts whole."""
     found = scan(text, language)
     strings = found.only(found.kinds == STRING)
     code = code_only(text, language)
@@ -37,9 +38,8 @@ def _bodies(code: str) -> list[int]:
     """Where the module's, every class's and every function's first statement may begin."""
     bodies = [1 if code.startswith("\ufeff") else 0]
     headers = list(_HEADER.finditer(code))
-    limits = [header.start() for header in headers[1:]] + [len(code)]
-    for header, limit in zip(headers, limits, strict=True):
-        colon = _closing_colon(code, header.end(), limit)
+    for header, following in zip_longest(headers, headers[1:]):
+        colon = _closing_colon(code, header.end(), following.start() if following else len(code))
         if colon is not None:
             bodies.append(colon + 1)
     return bodies

@@ -1,7 +1,7 @@
 r"""Where in its line a character stands. A line ends with "\n", "\r\n" or a lone "\r"; no other character ends one.
 
-The line break belongs to the line it ends, but the reader who has read it is at the start of the next one: positions and
-indentation are 0 there. Everything is vectorised: prefix maxima carry what the reader remembers.
+The line break belongs to the line it ends, but the reader who has read it is at the start of the next one: positions
+and indentation are 0 there. Everything is vectorised: prefix maxima carry what the reader remembers.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ _NEWLINE, _RETURN, _TAB, _SPACE = 10, 13, 9, 32
 
 def is_break(codes: NDArray[np.uint32]) -> Bools:
     """True on the characters that end a line, both of a "\\r\\n" too."""
-    return (codes == _NEWLINE) | (codes == _RETURN)
+    return np.isin(codes, [_NEWLINE, _RETURN])
 
 
 def first_of_line(codes: NDArray[np.uint32]) -> Bools:

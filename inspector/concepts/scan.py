@@ -58,7 +58,7 @@ _C = re.compile(
     rf"|{_C_DIRECTIVE}(?:[^\\\r\n/]|{_C_SPLICE}|/(?![/*]))*+()",
     re.DOTALL,
 )
-_TEXT = re.compile(rf"{_paragraph_quotation('"', '"')}|{_paragraph_quotation('“', '”')}")
+_TEXT = re.compile("|".join([_paragraph_quotation('"', '"'), _paragraph_quotation("“", "”")]))
 _PATTERNS = {"python": _PYTHON, "c": _C, "text": _TEXT}
 _KIND_BY_MARK = {'"': STRING, "'": STRING, "“": STRING, "/": COMMENT}
 
@@ -78,7 +78,7 @@ class Scan(NamedTuple):
 
     def only(self, chosen: Bools) -> "Scan":
         """The spans for which `chosen` holds."""
-        return Scan(*(column[chosen] for column in self))
+        return Scan._make(column[chosen] for column in self)
 
 
 @lru_cache(maxsize=4)
@@ -96,16 +96,19 @@ def scan(text: str, language: str) -> Scan:
         stops.append(stop)
         kinds.append(kind)
         closed.append(match.lastindex is not None)
-    return _as_arrays(text, starts, stops, kinds, closed)
+    return _as_arrays(text, language, starts, stops, kinds, closed)
 
 
-def _as_arrays(text: str, starts: list[int], stops: list[int], kinds: list[int], closed: list[bool]) -> Scan:
+def _as_arrays(
+    text: str, language: str, starts: list[int], stops: list[int], kinds: list[int], closed: list[bool]
+) -> Scan:
     first = np.array(starts, np.int64)
     codes = np.append(code_points(text), np.zeros(3, np.uint32))  # so that looking two characters ahead is safe
     marks = codes[first]
     kind = np.array(kinds, np.int64)
     length = np.array(stops, np.int64) - first
     triple = (kind == STRING) & (length >= 3) & (codes[first + 1] == marks) & (codes[first + 2] == marks)
+    triple &= language == "python"
     result = Scan(first, np.array(stops, np.int64), kind, np.array(closed, np.bool_), marks, triple)
     for column in result:
         column.flags.writeable = False

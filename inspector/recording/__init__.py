@@ -1,21 +1,21 @@
 """Recordings: every neuron's values over a text, in memory or in a folder.
 
-This room owns axes, alignment, dtype, files on disk and crash safety. It knows nothing of torch, concepts or scores, and it
-never normalises, clips or thresholds a value. What its readers may rely on:
+This room owns axes, alignment, dtype, files on disk and crash safety. It knows nothing of torch, concepts or scores,
+and it never normalises, clips or thresholds a value. What its readers may rely on, numbered as in docs/design.md:
 
-1. **Alignment.** The value at `t` is the state *after* reading `text[t]`; it is what predicts `text[t + 1]`. State is zero
-   before a document's first character.
+1. **Alignment.** The value at `t` is the state *after* reading `text[t]`; it is what predicts `text[t + 1]`. State is
+   zero before a document's first character.
 2. **Axes.** `(units, chars)` per layer and signal, characters last. Layers may differ in width and kind.
-3. **Documents.** `recording.documents` follow one another without gaps. State starts from zero and `loss` is nan at each
-   start; a loss that is not is refused.
-4. **Positions are Unicode code points**, and text is never altered: newline, tab, CRLF, NUL, emoji and lone surrogates come
-   back exactly. Characters the network does not know are listed in `recording.unknown`.
-5. **Values are what the network computed**, handed out as float32 arrays that belong to the caller. `dtype="float16"` is
-   the writer's stated choice and stands in `recording.dtype`; a value that it cannot hold is an error.
+3. **Documents.** `recording.documents` follow one another without gaps. State starts from zero and `loss` is nan at
+   each start; a loss that is not is refused.
+4. **Positions are Unicode code points**, and text is never altered: newline, tab, CRLF, NUL, emoji and lone surrogates
+   come back exactly. Characters the network does not know are listed in `recording.unknown`.
+5. **Values are what the network computed**, handed out as float32 arrays that belong to the caller. `dtype="float16"`
+   is the writer's stated choice and stands in `recording.dtype`; a value that it cannot hold is an error.
 6. **Identity.** A recording knows its network's hash; opened beside another model it is an `InspectorError`.
-7. **The manifest is the only truth about length.** A killed writer leaves a shorter readable recording or none. Every row
-   is checked when it is read, so damage is a sentence and never a wrong number.
-8. **The format carries a version.** A newer one than this program knows is a sentence; older ones are read.
+7. **The manifest is the only truth about length.** A killed writer leaves a shorter readable recording or none. Every
+   row is checked when it is read, so damage is a sentence and never a wrong number.
+13. **The format carries a version.** A newer one than this program knows is a sentence; older ones are read.
 
     words -> stretch -> header -> manifest, folder -> reading -> writing        (each knows only what is to its left)
 """

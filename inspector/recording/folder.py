@@ -22,8 +22,8 @@ import numpy as np
 
 from inspector.recording.header import Header
 from inspector.recording.manifest import Entry, Manifest, is_manifest
-from inspector.recording.stretch import STRETCH, Array, Damaged, Key, checksum_of, opened, sealed, seed_of
-from inspector.recording.words import Document, InspectorError, Layer
+from inspector.recording.stretch import STRETCH, Array, Key, checksum_of, opened, sealed, seed_of
+from inspector.recording.words import Damaged, Document, InspectorError, Layer
 
 _OURS = re.compile(r"(manifest|text|unknown|stretch-[0-9]{6,})(\.tmp)?")
 _AGAIN = "Restore the folder from a copy, or record the text again."
@@ -58,7 +58,7 @@ class FolderStore:
             raw = _pread(path, offset, n_rows * row_bytes)
             return opened(block, raw, first, n_chars, seed_of(self._id, stretch))
         except Damaged as error:
-            raise self._damage(stretch, "does not match its checksum") from error
+            raise self._damage(stretch, str(error)) from error
         except OSError as error:
             raise self._damage(stretch, f"cannot be read ({error.strerror})") from error
 
@@ -72,16 +72,22 @@ class FolderStore:
     def _damage(self, stretch: int, cause: str) -> InspectorError:
         entry = self._entries[stretch]
         return InspectorError(
-            f"Recording {self.folder} is damaged: {_stretch_name(stretch)} (characters {entry['start']} to "
-            f"{entry['stop'] - 1}) {cause}. {_AGAIN}"
+            f"Recording {self.folder} cannot be read: {_stretch_name(stretch)} (characters {entry['start']} to "
+            f"{entry['stop'] - 1}) {cause}. If it was written anew meanwhile, open it again. {_AGAIN}"
         )
 
 
 class FolderSink:
-    """Takes whole stretches and makes each of them safe before it returns."""
+    """Takes whole stretches and makes each of them safe before it returns.
 
-    def __init__(self, folder: Path, header: Header, n_planned: int | None = None) -> None:
+    n_planned : the length once planned, where it is not that of the text. shown : the folder to name in error texts.
+    """
+
+    def __init__(
+        self, folder: Path, header: Header, *, n_planned: int | None = None, shown: Path | None = None
+    ) -> None:
         self._folder = folder
+        self._shown = shown or folder
         self._header = header
         self._id = secrets.token_hex(8)
         _claim(folder)
@@ -93,7 +99,7 @@ class FolderSink:
             "text": _stamp(text),
             "unknown": _stamp(unknown),
         }
-        with _disk_errors(folder):
+        with _disk_errors(self._shown):
             # Begun under a temporary name, so that a folder cut off here is known as ours and yet is no recording.
             self._manifest = Manifest.begin(folder / "manifest.tmp", entry)
             _write(folder / "text", [text])
@@ -112,8 +118,8 @@ class FolderSink:
             "bytes": sum(block.nbytes for block in blocks),
             "crc32": checksum_of(blocks),
         }
-        with _disk_errors(self._folder):
-            _write(self._folder / _stretch_name(number), blocks)
+        with _disk_errors(self._shown):
+            _write(self._folder / _stretch_name(number), [block.data for block in blocks])
             self._manifest.append(entry)
 
     def finish(self) -> FolderStore:
@@ -122,18 +128,19 @@ class FolderSink:
 
 def read_folder(folder: Path) -> tuple[Header, FolderStore, int]:
     """What lies in a folder: the header as far as the manifest reaches, its values, and the length once planned."""
-    if not (folder / "manifest").is_file():
-        what = "is not a recording: it has no manifest" if folder.exists() else "does not exist"
-        raise InspectorError(f"{folder} {what}. Choose a folder that a recording was saved to.")
     try:
+        if not (folder / "manifest").is_file():
+            what = "it has no manifest" if folder.exists() else "it does not exist"
+            raise InspectorError(f"{what}. Choose a folder that a recording was saved to.")
         manifest = Manifest.read(folder / "manifest")
         entry, stretches = manifest.entries[0], manifest.entries[1:]
         header = _header_from(entry, folder)
         _check_stretches(folder, header, stretches)
     except InspectorError as error:
-        raise InspectorError(f"Recording {folder} cannot be opened: {str(error).rstrip('.')}. {_AGAIN}") from error
-    except OSError as error:
-        raise InspectorError(f"Recording {folder} cannot be opened: {error.strerror}. {_AGAIN}") from error
+        raise InspectorError(f"Recording {folder} cannot be opened: {error}") from error
+    except (Damaged, OSError) as error:
+        cause = error.strerror if isinstance(error, OSError) else error
+        raise InspectorError(f"Recording {folder} cannot be opened: {cause}. {_AGAIN}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise InspectorError(f"Recording {folder} cannot be opened: its manifest makes no sense. {_AGAIN}") from error
     n_chars = stretches[-1]["stop"] if stretches else 0
@@ -141,11 +148,13 @@ def read_folder(folder: Path) -> tuple[Header, FolderStore, int]:
 
 
 def write_folder(folder: Path, header: Header, n_planned: int, stretches: Iterable[dict[Key, Array]]) -> None:
-    """Write a whole recording beside `folder` and then put it in place, so that what lay there is whole until the end."""
-    _check_free(folder)
+    """Write a recording beside `folder`, then put it in place: what lay there is whole until the end."""
+    folder = folder.resolve()
+    with _disk_errors(folder):
+        _check_free(folder)
     beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
-        sink = FolderSink(beside, header, n_planned)
+        sink = FolderSink(beside, header, n_planned=n_planned, shown=folder)
         for stretch in stretches:
             sink.add(stretch)
         with _disk_errors(folder):
@@ -181,26 +190,26 @@ def _header_from(entry: Entry, folder: Path) -> Header:
 
 
 def _check_stretches(folder: Path, header: Header, stretches: list[Entry]) -> None:
-    """Stretches must follow one another, and their files be there in full; what is inside is checked when it is read."""
+    """Stretches must follow one another and their files be there in full; what is inside is checked when read."""
     if header.text and not stretches:
-        raise InspectorError("the writer was cut off before its first stretch, so there is nothing in it")
+        raise Damaged("the writer was cut off before its first stretch, so there is nothing in it")
     for number, entry in enumerate(stretches):
         start = number * STRETCH
         if (entry["start"], entry["stop"]) != (start, min(start + STRETCH, len(header.text))):
-            raise InspectorError(f"line {number + 2} of its manifest names other characters than are due")
+            raise Damaged(f"line {number + 2} of its manifest names other characters than are due")
         path = folder / _stretch_name(number)
         found = path.stat().st_size if path.is_file() else None
         if found != entry["bytes"]:
             state = "is missing" if found is None else f"has {found} bytes instead of {entry['bytes']}"
-            raise InspectorError(f"{path.name} (characters {start} to {entry['stop'] - 1}) {state}")
+            raise Damaged(f"{path.name} (characters {start} to {entry['stop'] - 1}) {state}")
 
 
 def _claim(folder: Path) -> None:
     """Make sure of an empty folder: a recording in it goes, its manifest first; anything else is refused."""
-    _check_free(folder)
     with _disk_errors(folder):
+        _check_free(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        for path in sorted(folder.iterdir()):
+        for path in sorted(folder.iterdir()):  # "manifest" sorts first: from then on it is no recording
             path.unlink()
 
 
@@ -240,14 +249,14 @@ def _stamp(raw: bytes) -> Entry:
 def _read(path: Path, stamp: Entry) -> bytes:
     """A whole small file, as it was stamped."""
     if not path.is_file():
-        raise InspectorError(f"{path.name} is missing")
+        raise Damaged(f"{path.name} is missing")
     raw = path.read_bytes()
     if _stamp(raw) != stamp:
-        raise InspectorError(f"{path.name} does not match its checksum")
+        raise Damaged(f"{path.name} does not match its checksum")
     return raw
 
 
-def _write(path: Path, pieces: Iterable[bytes | Array]) -> None:
+def _write(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
     """Write a file so that it is either whole under its name or not there."""
     temporary = path.with_name(f"{path.name}.tmp")
     try:
@@ -291,6 +300,5 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InspectorError(
-            f"Writing a recording to {folder} failed: {error.strerror}. What its manifest names so far stays readable; "
-            "make room or choose another folder."
+            f"Writing a recording to {folder} failed: {error.strerror}. Make room there, or choose another folder."
         ) from error

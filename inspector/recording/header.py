@@ -5,12 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from inspector.recording.stretch import Layout
-from inspector.recording.words import Document, InspectorError, Layer, Neuron, Place, _shown
+from inspector.recording.words import Document, InspectorError, Layer, Neuron, Place, quoted
 
 DTYPES = ("float32", "float16")
 
@@ -19,7 +20,7 @@ DTYPES = ("float32", "float16")
 class Header:
     """Everything that is known before the first value; checked when it is made.
 
-    A caller who breaks one of these rules has a bug, so they are plain `ValueError`s; only `dtype` is a reader's choice.
+    Who breaks one of these rules has a bug, so they are plain `ValueError`s; only `dtype` is a reader's choice.
     """
 
     text: str
@@ -34,17 +35,17 @@ class Header:
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
-            raise InspectorError(f"Values cannot be kept as {_shown(self.dtype)}: choose {' or '.join(DTYPES)}.")
+            raise InspectorError(f"Values cannot be kept as {quoted(self.dtype)}: choose {' or '.join(DTYPES)}.")
         _check_documents(self.documents, len(self.text))
         if not self.layers:
             raise ValueError("a recording needs at least one layer")
         for layer in self.layers:
             if layer.n_units < 1 or not layer.signals or len(set(layer.signals)) != len(layer.signals):
                 raise ValueError(f"a layer needs units and signals, each signal once: {layer}")
-        if self.unknown.size and not (0 <= self.unknown.min() and self.unknown.max() < len(self.text)):
+        if self.unknown.size and not (self.unknown.min() >= 0 and self.unknown.max() < len(self.text)):
             raise ValueError("positions of unknown characters must lie in the text")
 
-    @property
+    @cached_property
     def layout(self) -> Layout:
         return Layout(self.layers, self.dtype, len(self.symbols or ()))
 
@@ -78,7 +79,7 @@ class Header:
             return "hidden" if "hidden" in stored else stored[0]
         if signal not in stored:
             raise InspectorError(
-                f"Layer {layer} has no signal {_shown(signal)} in this recording: it keeps {', '.join(stored)}. "
+                f"Layer {layer} has no signal {quoted(signal)} in this recording: it keeps {', '.join(stored)}. "
                 "Choose one of these, or record the text again with that signal."
             )
         return signal

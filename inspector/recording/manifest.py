@@ -1,19 +1,20 @@
 """The manifest: the only truth about what a recording on disk contains. Knows nothing of what its lines mean.
 
-A text file that only grows. Each line is one JSON object, a tab, and the crc32 of the object, which starts from the line
-before, so that no line can be changed, dropped or swapped unseen. A last line without its newline was never finished
-and does not count: that is how a killed writer leaves a shorter recording.
+A text file that only grows. Each line is one JSON object, a tab, and the crc32 of the object, which starts from that of
+the line before, so that no line can be changed, dropped or swapped unseen. A last line without its newline was never
+finished and does not count: that is how a killed writer leaves a shorter recording.
 """
 
 from __future__ import annotations
 
 import json
+import operator
 import os
 import zlib
 from pathlib import Path
 from typing import Any
 
-from inspector.recording.words import InspectorError
+from inspector.recording.words import Damaged, InspectorError
 
 FORMAT = "charscope recording"
 VERSION = 1
@@ -40,7 +41,7 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
-        """All finished lines; an `InspectorError` when one of them is not as written, or of a newer version."""
+        """All finished lines; `Damaged` when one is not as written, an `InspectorError` when the format is too new."""
         entries: list[Entry] = []
         checksum = 0
         *lines, _unfinished = path.read_bytes().split(b"\n")
@@ -48,16 +49,16 @@ class Manifest:
             body, _, written = line.rpartition(b"\t")
             checksum = zlib.crc32(body, checksum)
             if written != b"%08x" % checksum:
-                raise InspectorError(f"line {number} of its manifest does not match its checksum")
+                raise Damaged(f"line {number} of its manifest does not match its checksum")
             entries.append(json.loads(body))
         if not entries:
-            raise InspectorError("its manifest was never begun, because the writer was cut off")
+            raise Damaged("its manifest was never begun, because the writer was cut off")
         _check_version(entries[0])
         return cls(path, entries, checksum)
 
     def append(self, entry: Entry) -> None:
         """Add one line and return when it is on disk."""
-        body = json.dumps(entry, separators=(",", ":"), allow_nan=False).encode("ascii")
+        body = json.dumps(entry, separators=(",", ":"), allow_nan=False, default=operator.index).encode("ascii")
         self._checksum = zlib.crc32(body, self._checksum)
         with self.path.open("ab") as file:
             file.write(body + b"\t%08x\n" % self._checksum)
@@ -75,10 +76,10 @@ def is_manifest(path: Path) -> bool:
 
 
 def _check_version(header: Entry) -> None:
-    if header.get("format") != FORMAT or not isinstance(header.get("version"), int):
-        raise InspectorError("its manifest is that of something else")
+    if header["format"] != FORMAT:
+        raise Damaged("its manifest is that of something else")
     if header["version"] > VERSION:
         raise InspectorError(
             f"it has format version {header['version']}, and this program knows versions up to {VERSION}: "
-            "open it with a newer Charscope"
+            "open it with a newer Charscope."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -104,7 +105,7 @@ class Recording:
         nan where nothing was predicted: at each document's start, and everywhere for a network without a vocabulary.
         Each access reads it anew, so keep it in a variable.
         """
-        return self._values(LOSS, 0, 1, 0, self.n_chars)[0]
+        return self._row(LOSS, 0)
 
     def trace(self, neuron: Neuron | tuple[int, int] | str, signal: str | None = None) -> Floats:
         """One neuron's signal over the whole text, float32 (n_chars,); value `t` is the state after reading `text[t]`.
@@ -113,17 +114,21 @@ class Recording:
         A neuron or signal that is not there is an `InspectorError` naming what is.
         """
         (layer, unit), signal = self.check_neuron(neuron, signal)
-        return self._values((layer, signal), unit, 1, 0, self.n_chars)[0]
+        return self._row((layer, signal), unit)
 
     def window(self, layer: int, signal: str, start: int, stop: int) -> Floats:
-        """All neurons of a layer over `text[start:stop]`, float32 (n_units, stop - start)."""
+        """All neurons of a layer over `text[start:stop]`, float32 (n_units, stop - start).
+
+        An empty window is fine, one that leaves the text an `InspectorError`. To go through a long recording on disk,
+        take steps of 4096 from 0: that reads every byte once.
+        """
         layer = self._header.check_layer(layer)
         signal = self._header.check_signal(layer, signal)
         start, stop = self._check_range(start, stop)
         return self._values((layer, signal), 0, self.layers[layer].n_units, start, stop)
 
     def guesses(self, start: int, stop: int, k: int = 5) -> Guesses:
-        """The `k` likeliest next characters after each of `text[start:stop]`, with their probabilities, likeliest first.
+        """The `k` likeliest next characters after each of `text[start:stop]`, likeliest first.
 
         The top 10 are kept; a larger `k` is an `InspectorError`, and so is any `k` where `has_guesses` is False.
         A network with fewer than `k` symbols gives as many columns as it has symbols.
@@ -180,12 +185,16 @@ class Recording:
         return {key: self._store.rows(number, key, 0, block.n_rows) for key, block in blocks}
 
     def _check_range(self, start: int, stop: int) -> tuple[int, int]:
+        start, stop = operator.index(start), operator.index(stop)
         if not 0 <= start <= stop <= self.n_chars:
             raise InspectorError(
                 f"Characters {start} to {stop} are not all in this recording: it has {self.n_chars} characters, "
                 f"so choose 0 <= start <= stop <= {self.n_chars}."
             )
-        return int(start), int(stop)
+        return start, stop
+
+    def _row(self, key: Key, row: int) -> Floats:
+        return self._values(key, row, 1, 0, self.n_chars).reshape(-1)
 
     def _values(self, key: Key, first: int, n_rows: int, start: int, stop: int) -> Floats:
         values = np.empty((n_rows, stop - start), np.float32)
@@ -203,7 +212,7 @@ class Recording:
 def open_recording(path: str | Path, model: Any = None) -> Recording:
     """Open a folder that `Recording.save` or a `RecordingWriter` wrote; values are read when they are asked for.
 
-    model : the network it should come from (anything with a `hash`, and a `name` for the error text), or None not to ask.
+    model : the network it should come from (anything with a `hash` and a `name`), or None not to ask.
         Another network's recording is an `InspectorError`, and so is one that does not know its network.
 
     A recording whose writer was cut off opens at the length its manifest names (`is_complete` is False), or not at all.

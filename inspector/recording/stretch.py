@@ -1,11 +1,12 @@
 """What one stretch of characters looks like in memory and as bytes. Knows nothing of folders, texts or networks.
 
-A stretch is at most 4096 consecutive characters. It holds one block per layer and signal, one for the loss, and two for the
-guesses where there are any, each `[rows, chars]`. As bytes the blocks follow one another, and every row carries its checksum:
+A stretch is at most 4096 consecutive characters. It holds one block per layer and signal, one for the loss, and two for
+the guesses where there are any, each `[rows, chars]`. As bytes the blocks follow one another, and every row carries its
+checksum:
 
     block = row row row ...        row = crc32 (4 bytes) | values of one neuron, character after character
 
-So one neuron is one short read, all neurons of a layer are one long read, and either way each row that is read is checked.
+So one neuron is one short read, all neurons of a layer are one long read, and either way each row is checked.
 A checksum starts from a seed made of recording, stretch, block and row: a sound row in the wrong place fails too.
 """
 
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inspector.recording.words import Layer
+from inspector.recording.words import Damaged, Layer
 
 STRETCH = 4096
 TOP_GUESSES = 10
@@ -33,10 +34,6 @@ GUESS_PROBABILITIES: Key = (-1, "guess_probabilities")
 
 _STORED_AS = {"float32": "<f4", "float16": "<f2"}
 _CRC_BYTES = 4
-
-
-class Damaged(Exception):
-    """A row does not match its checksum; whoever knows the file's name turns this into a sentence."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +98,12 @@ def sealed(block: Block, values: Array, seed: int) -> Array:
 def opened(block: Block, raw: bytes, first_row: int, n_chars: int, seed: int) -> Array:
     """Consecutive rows as `sealed` made them, read-only; `Damaged` where one is not as written, or cut short."""
     if len(raw) % block.row(n_chars).itemsize:
-        raise Damaged
+        raise Damaged("ends too early")
     rows = np.frombuffer(raw, block.row(n_chars))
     start = _start(block, seed) + first_row
     found = [zlib.crc32(row, start + number & 0xFFFFFFFF) for number, row in enumerate(rows["values"])]
     if found != rows["crc"].tolist():
-        raise Damaged
+        raise Damaged("does not match its checksum")
     return rows
 
 

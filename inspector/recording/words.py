@@ -24,6 +24,10 @@ class InspectorError(ValueError):
     """Something the reader can fix, said in one sentence: what, where, what is allowed, what to do next."""
 
 
+class Damaged(Exception):
+    """Bytes are not as they were written. Whoever knows the folder turns it into an `InspectorError`."""
+
+
 class Neuron(NamedTuple):
     """One unit of one layer, both counted from zero; written `1:42`.
 
@@ -43,7 +47,7 @@ class Neuron(NamedTuple):
         match = re.fullmatch(r"\s*([0-9]{1,9}):([0-9]{1,9})\s*", written)
         if match is None:
             raise InspectorError(
-                f"{_shown(written)} is not a neuron: write layer and unit, both counted from zero, like 1:42."
+                f"{quoted(written)} is not a neuron: write layer and unit, both counted from zero, like 1:42."
             )
         return cls(int(match[1]), int(match[2]))
 
@@ -93,7 +97,7 @@ class Guesses(NamedTuple):
     probabilities: npt.NDArray[np.float32]
 
 
-def _shown(written: object, limit: int = 40) -> str:
+def quoted(written: object, limit: int = 40) -> str:
     """Quote what somebody typed, cut to a length that keeps the sentence readable."""
-    quoted = repr(written)
-    return quoted if len(quoted) <= limit else quoted[: limit - 3] + "..."
+    whole = repr(written)
+    return whole if len(whole) <= limit else whole[: limit - 3] + "..."

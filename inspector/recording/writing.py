@@ -154,7 +154,7 @@ class RecordingWriter:
         if ids is None or probabilities is None:
             return {}
         ids = np.asarray(ids)[:, :wanted].T
-        if ids.size and not (0 <= ids.min() and ids.max() < len(self._header.symbols or ())):
+        if ids.size and not (ids.min() >= 0 and ids.max() < len(self._header.symbols or ())):
             raise ValueError("guess_ids must point into symbols")
         return {GUESS_IDS: ids, GUESS_PROBABILITIES: np.asarray(probabilities)[:, :wanted].T}
 

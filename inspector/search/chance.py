@@ -21,8 +21,8 @@ class Chance:
     The covariance at every shift is the inverse transform of the product of two spectra, and by Parseval's theorem its
     variance needs only their power: one matrix product for all labels. That variance still holds the shifts near 0,
     where a real detector fits too. For candidates the covariances are therefore worked out, those shifts left out, and
-    the tail is taken from a t distribution as heavy as the others' kurtosis asks for: where label and trace are rare
-    events, one coincidence scores high.
+    the tail is taken from a t distribution as heavy as the others' kurtosis asks for (where label and trace are rare
+    events, one coincidence scores high) and as heavy as so few independent values ask for.
     """
 
     def __init__(self, labels: Array) -> None:
@@ -42,25 +42,33 @@ class Chance:
         trace = trace[: self._n].astype(np.float32)
         trace -= trace.mean()
         spectrum = np.fft.rfft(trace)
-        variance = (self._power @ np.abs(spectrum) ** 2).astype(np.float64)
-        observed = (self._labels @ trace).astype(np.float64) * polarity
+        power = np.abs(spectrum) ** 2
+        variance = dot(self._power, power)
+        observed = dot(self._labels, trace) * polarity
         z = np.divide(observed, np.sqrt(variance), out=np.zeros_like(observed), where=variance > 0)
         p_values = np.array([_normal_tail(value) for value in z])
         for i in np.flatnonzero(z >= _CANDIDATE_Z):
             shifted = np.fft.irfft(spectrum.conj() * self._spectra[i], n=self._n)
-            p_values[i] = _tail(observed[i], polarity[i] * shifted[self._near[i] : self._n - self._near[i]])
+            null = polarity[i] * shifted[self._near[i] : self._n - self._near[i]]
+            p_values[i] = _tail(observed[i], null, _n_independent(self._power[i] * power))
         p_values[variance <= 0] = 1.0
         return p_values
 
 
-def _tail(observed: float, null: Array) -> float:
-    null = null.astype(np.float64)
-    null -= null.mean()
-    variance = float((null**2).mean())
+def _n_independent(power: Array) -> float:
+    """How many values, were they independent, would fix a variance as well as this spectrum does (Satterthwaite)."""
+    scaled = power.astype(np.float64) / power.max()
+    return 2 * float(scaled.sum()) ** 2 / float((scaled**2).sum())
+
+
+def _tail(observed: float, null: Array, n_independent: float) -> float:
+    """Chance of a value as high as observed or higher, where the null has shown these values."""
+    squares = (null - null.mean(dtype=np.float64)) ** 2
+    variance = float(squares.mean())
     if variance == 0:
         return 1.0
-    excess = max(float((null**4).mean()) / variance**2 - 3, 1e-3)
-    freedom = 4 + 6 / excess  # of the t distribution with this kurtosis
+    excess = max(float((squares**2).mean()) / variance**2 - 3, 1e-3)
+    freedom = min(4 + 6 / excess, max(n_independent, 3.0))  # the first: of the t distribution with this kurtosis
     t = observed / math.sqrt(variance) * math.sqrt(freedom / (freedom - 2))
     # Wallace, "Bounds on normal approximations to Student's and the chi-square distributions" (1959)
     return _normal_tail((8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t * t / freedom)))
@@ -87,6 +95,11 @@ def _smooth_size(n: int) -> int:
         if rest == 1:
             return size
     raise ValueError("n must be positive")
+
+
+def dot(labels: Array, trace: Array) -> Array:
+    """(labels, n) times (n,), float64; by einsum, as BLAS' own threads would fight with those that share out the traces."""
+    return np.einsum("ln,n->l", labels, trace).astype(np.float64)
 
 
 def q_values(p_values: Array) -> Array:

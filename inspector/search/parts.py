@@ -23,7 +23,7 @@ def split_text(recording: Recording) -> NDArray[np.bool_]:
     of the text long but from 200 to 2,000 characters: a label's runs should fit in, and both parts see all of the text.
     """
     choose = np.zeros(recording.n_chars, dtype=bool)
-    documents = sorted(recording.documents, key=lambda d: hashlib.sha256(d.name.encode()).digest())
+    documents = sorted(recording.documents, key=lambda d: _hash(d.name))
     longest = max((d.stop - d.start for d in documents), default=0)
     if len(documents) >= MIN_DOCUMENTS and longest <= recording.n_chars * 2 / 3:
         n_choose = n_score = 0
@@ -40,6 +40,10 @@ def split_text(recording: Recording) -> NDArray[np.bool_]:
     return choose
 
 
+def _hash(name: str) -> bytes:
+    return hashlib.sha256(name.encode(errors="surrogatepass")).digest()
+
+
 class Parts(NamedTuple):
     choose: NDArray[np.bool_]  # (n_chars,)
     score: NDArray[np.bool_]  # (n_chars,), apart from the first by a gap
@@ -47,6 +51,7 @@ class Parts(NamedTuple):
 
 
 def parts_of(recording: Recording, choose: Array | None) -> Parts:
+    """The two parts, `choose` or `split_text` giving the first and the rest, but for the gaps, the second."""
     if choose is None:
         choose = split_text(recording)
     choose = np.asarray(choose)
@@ -63,15 +68,18 @@ def parts_of(recording: Recording, choose: Array | None) -> Parts:
     return Parts(choose, score, starts)
 
 
-def refuse_label(label: Array, valid: Array, parts: Parts) -> None:
+def checked(label: Array, valid: Array | None, parts: Parts) -> tuple[Array, Array]:
+    """Label and valid as arrays, or an InspectorError where nothing can be said about the label."""
     n_chars = parts.starts.size
+    label = np.asarray(label)
+    valid = np.ones(n_chars, dtype=bool) if valid is None else np.asarray(valid)
     if label.shape != (n_chars,):
         raise InspectorError(
             f"The label has shape {label.shape} but the text has {n_chars} characters: it needs one value for each."
         )
     if label.dtype != bool and label.dtype.kind != "f":
         raise InspectorError(
-            f"The label is of type {label.dtype}: make it bool (yes/no) or float (graded), for example by label.astype(bool)."
+            f"The label is of type {label.dtype}: make it bool (yes/no) or float (graded), as by label.astype(bool)."
         )
     if valid.shape != (n_chars,) or valid.dtype != bool:
         raise InspectorError(f"valid must be one bool per character ({n_chars}), not {valid.dtype} {valid.shape}.")
@@ -79,6 +87,7 @@ def refuse_label(label: Array, valid: Array, parts: Parts) -> None:
         raise InspectorError("The label is nan or infinite at some characters: mark them by valid=False there.")
     for part, mask in (("choosing", parts.choose & valid), ("scoring", parts.score & valid)):
         _check_runs(label, mask, parts.starts, part)
+    return label, valid
 
 
 def _check_runs(label: Array, mask: Array, starts: Array, part: str) -> None:
@@ -88,7 +97,8 @@ def _check_runs(label: Array, mask: Array, starts: Array, part: str) -> None:
     if values.min() == values.max():
         what = f"is {'yes' if values[0] else 'no'}" if label.dtype == bool else f"has the one value {values[0]:g}"
         raise InspectorError(
-            f"Too little to rank: the label {what} at every character of the {part} part. Take a longer or another text."
+            f"Too little to rank: the label {what} at every character of the {part} part. "
+            "Take a longer or another text."
         )
     changes = starts.copy()
     changes[1:] |= label[1:] != label[:-1]

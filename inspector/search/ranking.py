@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from inspector.recording import InspectorError, Neuron, Recording
 from inspector.search.chance import q_values
-from inspector.search.parts import Parts, parts_of, refuse_label
+from inspector.search.parts import Parts, checked, parts_of
 from inspector.search.scores import Exam, Graded, Measures, YesNo
 
 SIGNIFICANT = 0.05  # q-value
@@ -100,7 +100,7 @@ def rank_labels(
 
 def check_label(recording: Recording, label: Array, *, valid: Array | None = None, choose: Array | None = None) -> None:
     """Raise the InspectorError with which `rank_neurons` would refuse this label; return None if it can be ranked."""
-    _exams(recording, {"": (label, valid)}, parts_of(recording, choose))
+    checked(label, valid, parts_of(recording, choose))
 
 
 def verdict(row: Any) -> str:
@@ -127,10 +127,8 @@ def _exams(recording: Recording, labels: Mapping[str, Label], parts: Parts) -> l
     """Check every label, and put those of one kind that are valid at the same characters into one exam."""
     groups: dict[tuple[str, bytes], list[tuple[str, Array, Array]]] = {}
     for name, (label, valid) in labels.items():
-        label = np.asarray(label)
-        valid = np.ones(recording.n_chars, dtype=bool) if valid is None else np.asarray(valid)
         try:
-            refuse_label(label, valid, parts)
+            label, valid = checked(label, valid, parts)
         except InspectorError as problem:
             raise InspectorError(f"{name}: {problem}" if name else str(problem)) from None
         metric = "auroc" if label.dtype == bool else "correlation"
@@ -173,7 +171,7 @@ def _examine(
 def _measure(exams: list[Exam], unit: int, trace: Array, layer: int, signal: str) -> list[Array]:
     if not np.isfinite(trace).all():
         raise InspectorError(
-            f"The {signal} of neuron {Neuron(layer, unit)} is nan or infinite at some characters, so it cannot be ranked: "
+            f"The {signal} of neuron {Neuron(layer, unit)} is nan or infinite at some characters and cannot be ranked: "
             "its network or the recording is broken; check both."
         )
     return [exam.measure(trace) for exam in exams]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.search.chance import Chance
+from inspector.search.chance import Chance, dot
 
 Array = NDArray[Any]
 
@@ -51,15 +51,15 @@ class YesNo:
         chosen, scored = _Sorted.of(trace[self._choose]), _Sorted.of(trace[self._score])
         rows = []
         for choose_label, score_label in zip(self._choose_labels, self._score_labels, strict=True):
-            choose_curve = _Curve.of(chosen, choose_label)
-            score_curve = _Curve.of(scored, score_label)
-            polarity = 1 if choose_curve.auroc >= 0.5 else -1
+            choose_curve, score_curve = _Curve.of(chosen, choose_label), _Curve.of(scored, score_label)
+            choose_auroc = choose_curve.auroc()
+            polarity = 1 if choose_auroc >= 0.5 else -1
             threshold = choose_curve.best_threshold(polarity)
             rows.append(
                 Measures(
                     polarity=polarity,
-                    score=0.5 + polarity * (score_curve.auroc - 0.5),
-                    choose_score=0.5 + polarity * (choose_curve.auroc - 0.5),
+                    score=0.5 + polarity * (score_curve.auroc() - 0.5),
+                    choose_score=0.5 + polarity * (choose_auroc - 0.5),
                     threshold=threshold,
                     f1=score_curve.f1(threshold, polarity),
                     average_precision=score_curve.average_precision(polarity),
@@ -84,7 +84,7 @@ class Graded:
 
     def measure(self, trace: Array) -> Array:
         chosen, scored = _standardised(trace[self._choose]), _standardised(trace[self._score])
-        choose_r, score_r = self._choose_labels @ chosen, self._score_labels @ scored
+        choose_r, score_r = dot(self._choose_labels, chosen), dot(self._score_labels, scored)
         polarity = np.where(choose_r >= 0, 1.0, -1.0)
         undefined = np.full(len(self.names), math.nan)
         p_values = self._chance.p_values(scored, polarity)
@@ -108,18 +108,14 @@ class _Sorted:
 
     order: Array  # (n,) positions in the part
     values: Array  # (n,)
-    first: Array  # (n,) where the run of values equal to this one begins in the order, and
-    last: Array  # (n,) where it ends: their mean is the mid-rank
+    first: Array  # (n,) where the values equal to this one begin in the order, and
+    last: Array  # (n,) where they end: the mean of both is the mid-rank
 
     @classmethod
     def of(cls, values: Array) -> "_Sorted":
         order = _argsort(values)
         ascending = values[order]
-        starts = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1])).astype(np.int32)
-        if starts.size == values.size:
-            return cls(order, ascending, starts, starts)
-        stops = np.append(starts[1:], np.int32(values.size))
-        return cls(order, ascending, np.repeat(starts, stops - starts), np.repeat(stops - 1, stops - starts))
+        return cls(order, ascending, *_tie_bounds(ascending))
 
     def ranks(self) -> Array:
         """Mid-ranks in the order of the text, centred on 0, scaled to about -1..1; float32."""
@@ -138,22 +134,29 @@ def _argsort(values: Array) -> Array:
     return keys & 0xFFFFFFFF
 
 
+def _tie_bounds(ascending: Array) -> tuple[Array, Array]:
+    """For each of ascending values, where the values equal to it begin and where they end; int32."""
+    tied = ascending[1:] == ascending[:-1]
+    first = np.arange(ascending.size, dtype=np.int32)
+    last = first.copy()
+    first[1:][tied] = 0
+    last[:-1][tied] = ascending.size
+    np.maximum.accumulate(first, out=first)
+    np.minimum.accumulate(last[::-1], out=last[::-1])
+    return first, last
+
+
 @dataclass(frozen=True, slots=True)
 class _Curve:
     """How the positives of one label lie in the order of one trace; every score is read off here."""
 
     values: _Sorted
     places: Array  # (positives,) where they are in the order, ascending
-    cumulative: Array  # (n + 1,) positives before each place
 
     @classmethod
     def of(cls, values: _Sorted, label: Array) -> "_Curve":
-        hits = label[values.order]
-        cumulative = np.zeros(hits.size + 1, dtype=np.int32)
-        np.cumsum(hits, out=cumulative[1:])
-        return cls(values, np.flatnonzero(hits), cumulative)
+        return cls(values, np.flatnonzero(label[values.order]))
 
-    @property
     def auroc(self) -> float:
         """Share of (positive, negative) pairs in which the positive has the higher value: Mann and Whitney's U."""
         n_positive = self.places.size
@@ -162,29 +165,31 @@ class _Curve:
         doubled_ranks = int(first.sum(dtype=np.int64) + last.sum(dtype=np.int64))
         return (doubled_ranks - n_positive * (n_positive - 1)) / (2 * n_positive * n_negative)
 
-    def _found(self, polarity: int) -> tuple[Array, Array]:
-        """(true positives, yeses in all) with the threshold at each positive's value, the strictest first."""
+    def found(self, polarity: int) -> tuple[Array, Array]:
+        """(true positives, yeses in all) with the threshold at each positive's value, in ascending order of values."""
+        first = self.values.first[self.places]
+        first_positive, last_positive = _tie_bounds(first)
         if polarity > 0:
-            first = self.values.first[self.places[::-1]]
-            return self.places.size - self.cumulative[first], self.values.order.size - first
-        last = self.values.last[self.places]
-        return self.cumulative[last + 1], last + 1
+            return self.places.size - first_positive, self.values.order.size - first
+        return last_positive + 1, self.values.last[self.places] + 1
 
     def best_threshold(self, polarity: int) -> float:
-        """The value of best F1, the strictest of equals. It is always some positive's: others only add false yeses."""
-        true_positives, yeses = self._found(polarity)
+        """The value of best F1, the lowest of equals. It is always some positive's: others only add false yeses."""
+        true_positives, yeses = self.found(polarity)
         best = int(np.argmax(true_positives / (yeses + self.places.size)))  # half of F1
-        return float(self.values.values[self.places[::-polarity][best]])
+        return float(self.values.values[self.places[best]])
 
     def f1(self, threshold: float, polarity: int) -> float:
+        values = self.values.values
         if polarity > 0:
-            first = np.searchsorted(self.values.values, threshold, side="left")
-            true_positives, yeses = self.places.size - self.cumulative[first], self.values.order.size - first
+            first = np.searchsorted(values, threshold, side="left")
+            true_positives, yeses = self.places.size - np.searchsorted(self.places, first), values.size - first
         else:
-            yeses = np.searchsorted(self.values.values, threshold, side="right")
-            true_positives = self.cumulative[yeses]
+            yeses = np.searchsorted(values, threshold, side="right")
+            true_positives = np.searchsorted(self.places, yeses)
         return float(2 * true_positives / (yeses + self.places.size))
 
     def average_precision(self, polarity: int) -> float:
-        true_positives, yeses = self._found(polarity)
+        """Precision at each positive, averaged: what the steps of recall are weighted with, ties taken together."""
+        true_positives, yeses = self.found(polarity)
         return float((true_positives / yeses).mean())

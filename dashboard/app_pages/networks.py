@@ -1,0 +1,95 @@
+"""Networks: what each network was trained on and found, which texts and recordings are kept, and how to delete them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import cards, data, state, texts
+from inspector.recording import InspectorError
+
+READ = "app_pages/read.py"
+
+
+def page() -> None:
+    """Draw the page."""
+    view = state.current()
+    names = data.network_names()
+    if not names:
+        cards.quiet(f"There is no network in {data.checkpoints_folder()}; `python -m inspector train` makes one.")
+    for name in names:
+        try:
+            _network(name)
+        except InspectorError as error:  # one damaged network does not hide the others
+            cards.notes([str(error)])
+    _kept_texts(view)
+    _recordings()
+
+
+def _network(name: str) -> None:
+    kept = data.network(name)
+    cards.claim(name, kept.summary())
+    try:
+        found = data.survey(kept)
+    except InspectorError as error:
+        cards.notes([str(error)])
+    else:
+        if found is None:
+            cards.quiet(f"Not surveyed yet: `python -m inspector survey --network {kept.folder}`.")
+        else:
+            cards.quiet(f"Surveyed on {found.n_report_chars:,} held-out characters: {found.corpus}")
+            _findings(name, [findings[0] for findings in found.concepts.values() if findings])
+    card = kept.folder / "README.md"
+    if card.is_file():
+        with st.expander("model card"):
+            st.code(card.read_text("utf-8", errors="replace"), language=None, wrap_lines=True)
+
+
+def _findings(name: str, findings: list) -> None:
+    """The best neuron for each concept; a row leads to it."""
+    rows = [
+        {
+            "concept": data.concept_title(found.concept),
+            "neuron": str(found.neuron),
+            "signal": found.signal,
+            "score": found.score,
+            "chance": found.baseline,
+            "untrained": found.twin_score,
+            "measure": found.metric,
+            "verdict": found.verdict,
+        }
+        for found in findings
+    ]
+    number = st.column_config.NumberColumn(format="%.2f")
+    chosen = st.dataframe(
+        rows, hide_index=True, key=f"findings {name}", on_select="rerun", selection_mode="single-row",
+        column_config={"score": number, "chance": number, "untrained": number},
+    )  # fmt: skip
+    if chosen.selection.rows:
+        found = findings[chosen.selection.rows[0]]
+        there = state.View(network=name, neuron=found.neuron, signal=found.signal, concept=found.concept)
+        st.switch_page(READ, query_params=there.to_query())
+
+
+def _kept_texts(view: state.View) -> None:
+    cards.claim("Your texts", f"kept in {texts.data_folder()}")
+    kept = texts.kept_texts()
+    if not kept:
+        cards.quiet("None yet: “Add a text” on the Read page takes a file or what you paste.")
+    for entry in kept:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            there = state.View(network=view.network, text=entry.id)
+            st.page_link(READ, label=cards.plain(entry.name), query_params=there.to_query())
+            cards.quiet(f"{entry.n_bytes:,} bytes")
+            st.button("delete", key=f"delete {entry.id}", type="tertiary", on_click=texts.forget_text, args=(entry.id,))
+
+
+def _recordings() -> None:
+    kept = data.recordings()
+    cards.claim("Recordings", f"{len(kept)} in memory, {kept.n_bytes / 1e6:,.0f} of {kept.cap / 1e6:,.0f} MB")
+    if len(kept):
+        st.button("forget those in memory", type="tertiary", on_click=kept.clear)
+    for name in data.saved_recordings():
+        st.page_link(READ, label=cards.plain(name), query_params=state.View(text=f"recording:{name}").to_query())
+
+
+page()

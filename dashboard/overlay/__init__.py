@@ -1,0 +1,70 @@
+"""The one browser component: text coloured by a neuron.
+
+Python's side knows how to pack a message (`payload.py`), how to join the JavaScript files, and how to mount them. What
+must be instant (colour, cursor, scroll, hover) lives in the browser; Python hears of it once it has settled.
+
+    payload ──► decoded, laid out, coloured ──► rows · bar · panel ──► {"neuron", "signal", "at"} ──► Python
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard.overlay.payload import build_payload
+
+__all__ = ["build_payload", "javascript", "overlay"]
+
+_HERE = Path(__file__).parent
+# Each file uses only files above it; the last one holds the default export.
+_PARTS = (
+    "words.js", "payload.js", "colour.js", "layout.js", "view.js",
+    "rows.js", "bar.js", "panel.js", "frame.js", "input.js", "overlay.js",
+)
+_IMPORT = re.compile(r"^import\s[^;]*;\n", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+
+
+def javascript() -> str:
+    """Join the parts into the one module that Streamlit serves: imports between them go, names stay.
+
+    The parts are ordinary modules, so that each can be tested alone; Streamlit takes a single source text.
+    """
+    sources = [(_HERE / name).read_text(encoding="utf-8") for name in _PARTS]
+    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", source)) for source in sources)
+
+
+_mount = st.components.v2.component(
+    "charscope_overlay", js=javascript(), css=(_HERE / "overlay.css").read_text(encoding="utf-8")
+)
+
+
+def overlay(
+    payload: bytes, *, key: str, height: int = 640, on_change: Callable[[], None] | None = None
+) -> dict[str, Any] | None:
+    """Show a payload and return the view the reader last settled on.
+
+    >>> view = overlay(build_payload(...), key="read", on_change=remember_view)
+    >>> view
+    {'neuron': '1:43', 'signal': 'cell', 'at': 1290}
+
+    payload : from `build_payload`. A new one with the same text keeps scroll and cursor.
+    height : of the whole component, in CSS pixels.
+    on_change : called before the rerun that a new view causes; `st.session_state[key]["view"]` then holds it. Act on
+        changes there: the returned value stays what the *browser* last chose, also after Python chose another neuron.
+
+    Returns None until the reader has moved anything.
+    """
+    if type(payload) is not bytes:  # anything else would silently arrive as its repr
+        raise TypeError(f"the overlay takes the bytes of build_payload, not {type(payload).__name__}")
+    result = _mount(key=key, data=payload, height=height, on_view_change=on_change or _ignore)
+    view = result.get("view")
+    return dict(view) if view is not None else None
+
+
+def _ignore() -> None:
+    """Streamlit keeps a state value only where a callback is named."""

@@ -1,0 +1,274 @@
+// @ts-check
+// Where every character of the text stands. Pure: text and a column limit in, typed arrays out.
+//
+//   code points ──segment──► cells (what is drawn as one: a letter with its accents, an emoji) ──layoutRows──► rows
+//
+// Positions are code points everywhere. A cell is 1 or 2 columns wide; a tab reaches to the next tab stop.
+
+import { isInvisible } from "./words.js";
+
+/** Characters every monospace font draws one column wide, each a cell of its own. */
+const PLAIN_LINE = /^[\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0377\u0386-\u03ff\u0400-\u0482\u048a-\u052f]*$/;
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+const WIDE = new RegExp(
+  "\\p{Emoji_Presentation}|\\p{Extended_Pictographic}\\ufe0f|\\ufe0f\\u20e3|" +
+  "[\\u1100-\\u115f\\u2e80-\\u303e\\u3041-\\ua4cf\\uac00-\\ud7a3\\uf900-\\ufaff\\ufe30-\\ufe6f\\uff01-\\uff60\\uffe0-\\uffe6]|" +
+  "[\\u{20000}-\\u{3fffd}]", "u");
+const SEGMENTER = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+/** Segmenting works on whole strings: a line of any length is cut into stretches of this many UTF-16 units. */
+const STRETCH = 4096;
+
+/**
+ * @typedef {object} Cells
+ * @property {Int32Array} starts   (n_cells + 1) position of each cell's first code point; the last entry is n_chars
+ * @property {Uint8Array} widths   (n_cells) columns; 0 for a tab
+ */
+/**
+ * @typedef {object} Layout
+ * @property {string[]} chars      the code points
+ * @property {Cells} cells
+ * @property {number} tab
+ * @property {Int32Array} rows     (n_rows + 1) first cell of each row
+ * @property {Int32Array} places   (n_rows + 1) position of each row's first code point
+ * @property {Int32Array} lines    (n_rows) line number within its document, from 1
+ * @property {Int32Array} lineStarts  (n_rows) position where that line begins
+ */
+
+/**
+ * @param {string} text
+ * @param {string[]} chars its code points
+ * @param {number[]} breaks positions where something new begins (documents), ascending
+ * @returns {Cells}
+ */
+export function segment(text, chars, breaks) {
+  const starts = new Int32Array(chars.length + 1);
+  const widths = new Uint8Array(chars.length);
+  let count = 0;
+  let at = 0;
+  /** @param {number} length @param {number} width */
+  const add = (length, width) => {
+    starts[count] = at;
+    widths[count] = width;
+    count += 1;
+    at += length;
+  };
+  const ends = new Set(breaks);
+  for (const line of linesOf(text, chars, ends)) {
+    if (PLAIN_LINE.test(line)) {
+      for (let k = 0; k < line.length; k += 1) add(1, 1);
+    } else {
+      for (const cluster of clustersOf(line)) add(cluster.length === 1 ? 1 : Array.from(cluster).length, columnsOf(cluster));
+    }
+  }
+  starts[count] = chars.length;
+  return { starts: starts.slice(0, count + 1), widths: widths.slice(0, count) };
+}
+
+/**
+ * The text in pieces no cell crosses: a newline is a piece of its own, and so is the last of each document.
+ * @param {string} text
+ * @param {string[]} chars
+ * @param {Set<number>} ends
+ */
+function* linesOf(text, chars, ends) {
+  if (ends.size <= 1) { // fast: no need to look at every code point
+    for (let from = 0; from < text.length;) {
+      const newline = text.indexOf("\n", from);
+      if (newline < 0) { yield text.slice(from); return; }
+      if (newline > from) yield text.slice(from, newline);
+      yield "\n";
+      from = newline + 1;
+    }
+    return;
+  }
+  let from = 0;
+  for (let at = 0; at <= chars.length; at += 1) {
+    if (at < chars.length && chars[at] !== "\n" && !ends.has(at)) continue;
+    if (at > from) yield chars.slice(from, at).join("");
+    from = at;
+    if (chars[at] === "\n") {
+      yield "\n";
+      from = at + 1;
+    }
+  }
+}
+
+/** @param {string} line */
+function* clustersOf(line) {
+  for (let from = 0; from < line.length;) {
+    let stop = Math.min(from + STRETCH, line.length);
+    if (stop < line.length && /[\udc00-\udfff]/.test(line[stop])) stop -= 1; // keep surrogate pairs whole
+    for (const { segment: cluster } of SEGMENTER.segment(line.slice(from, stop))) yield cluster;
+    from = stop;
+  }
+}
+
+/** @param {string} cluster */
+function columnsOf(cluster) {
+  if (cluster === "\t") return 0;
+  return WIDE.test(cluster) ? 2 : 1;
+}
+
+/**
+ * Breaks lines into rows of at most `columns` columns, after a space where one is near.
+ * @param {string[]} chars
+ * @param {Cells} cells
+ * @param {{columns: number, tab: number, breaks: number[]}} options
+ * @returns {Layout}
+ */
+export function layoutRows(chars, cells, { columns, tab, breaks }) {
+  /** @type {number[]} */ const rows = [];
+  /** @type {number[]} */ const lines = [];
+  /** @type {number[]} */ const lineStarts = [];
+  const count = cells.widths.length;
+  const documents = new Set(breaks);
+  let line = 1, lineStart = 0, rowStart = 0, column = 0, afterSpace = -1;
+  /** @param {number} from @param {number} to */
+  const close = (from, to) => {
+    rows.push(from);
+    lines.push(line);
+    lineStarts.push(lineStart);
+    rowStart = to;
+    column = 0;
+    afterSpace = -1;
+  };
+  for (let cell = 0; cell < count; cell += 1) {
+    const at = cells.starts[cell];
+    const newDocument = at > 0 && documents.has(at);
+    if (newDocument) {
+      if (cell > rowStart) close(rowStart, cell);
+      line = 1;
+      lineStart = at;
+    }
+    if (chars[at] === "\n") {
+      close(rowStart, cell + 1);
+      line += 1;
+      lineStart = at + 1;
+      continue;
+    }
+    if (column + columnsAt(cells, cell, column, tab) > columns && cell > rowStart) {
+      const broken = afterSpace > rowStart && cell - afterSpace < columns / 3 ? afterSpace : cell;
+      close(rowStart, broken);
+      for (let kept = broken; kept < cell; kept += 1) column += columnsAt(cells, kept, column, tab);
+    }
+    column += columnsAt(cells, cell, column, tab);
+    if (chars[at] === " ") afterSpace = cell + 1;
+  }
+  if (rowStart < count) close(rowStart, count);
+  rows.push(count);
+  const places = Int32Array.from(rows, (cell) => cells.starts[cell]);
+  return {
+    chars, cells, tab, places, rows: Int32Array.from(rows),
+    lines: Int32Array.from(lines), lineStarts: Int32Array.from(lineStarts),
+  };
+}
+
+/**
+ * @param {Cells} cells
+ * @param {number} cell
+ * @param {number} column where it starts
+ * @param {number} tab
+ */
+export function columnsAt(cells, cell, column, tab) {
+  const width = cells.widths[cell];
+  return width === 0 ? tab - (column % tab) : width;
+}
+
+/**
+ * The last entry of an ascending array that is not above `value`.
+ * @param {Int32Array} ascending
+ * @param {number} value
+ */
+export function lastNotAbove(ascending, value) {
+  let low = 0, high = ascending.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (ascending[middle] <= value) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** @param {Layout} layout @param {number} at */
+export function rowOf(layout, at) {
+  return Math.max(0, Math.min(lastNotAbove(layout.places, at), layout.lines.length - 1));
+}
+
+/** @param {Layout} layout @param {number} at */
+export function cellOf(layout, at) {
+  return Math.min(lastNotAbove(layout.cells.starts, at), layout.cells.widths.length - 1);
+}
+
+/** @param {Layout} layout @param {number} at @returns {[number, number]} line and column, both from 1 */
+export function lineAndColumn(layout, at) {
+  const row = rowOf(layout, at);
+  return layout.lines.length === 0 ? [1, 1] : [layout.lines[row], at - layout.lineStarts[row] + 1];
+}
+
+/** @param {Layout} layout @param {number} at the screen column where its cell begins */
+export function screenColumn(layout, at) {
+  const target = cellOf(layout, at);
+  let column = 0;
+  for (let cell = layout.rows[rowOf(layout, at)]; cell < target; cell += 1) {
+    column += columnsAt(layout.cells, cell, column, layout.tab);
+  }
+  return column;
+}
+
+/** @param {Layout} layout @param {number} row @param {number} goal the position nearest to a screen column */
+export function atColumn(layout, row, goal) {
+  let column = 0;
+  let cell = layout.rows[row];
+  for (const last = layout.rows[row + 1] - 1; cell < last; cell += 1) {
+    const next = column + columnsAt(layout.cells, cell, column, layout.tab);
+    if (next > goal) break;
+    column = next;
+  }
+  return layout.cells.starts[cell];
+}
+
+/**
+ * Where a move leads from `at`. Up and down keep to the screen column `goal`.
+ * @param {Layout} layout
+ * @param {number} at
+ * @param {string} move
+ * @param {{goal: number, page: number}} options rows per page
+ */
+export function moved(layout, at, move, { goal, page }) {
+  const last = layout.chars.length - 1;
+  const row = rowOf(layout, at);
+  const bottom = layout.lines.length - 1;
+  /** @param {number} target */
+  const toRow = (target) => atColumn(layout, Math.max(0, Math.min(target, bottom)), goal);
+  switch (move) {
+    case "left": return Math.max(0, at - 1);
+    case "right": return Math.min(last, at + 1);
+    case "up": return toRow(row - 1);
+    case "down": return toRow(row + 1);
+    case "page-up": return toRow(row - page);
+    case "page-down": return toRow(row + page);
+    case "line-start": return layout.places[row];
+    case "line-end": return layout.places[row + 1] - 1;
+    case "text-start": return 0;
+    case "text-end": return last;
+    default: return at;
+  }
+}
+
+/**
+ * How a cell has to be drawn so that its neighbours stay in their columns.
+ * @param {Layout} layout
+ * @param {number} cell
+ * @returns {"plain" | "space" | "newline" | "tab" | "invisible" | "boxed" | "rtl"}
+ */
+export function kindOf({ chars, cells }, cell) {
+  const start = cells.starts[cell];
+  const char = chars[start];
+  if (char === " ") return "space";
+  if (char === "\n") return "newline";
+  if (char === "\t") return "tab";
+  if (cells.starts[cell + 1] - start > 1) return "boxed";
+  if (PLAIN_LINE.test(char)) return "plain";
+  if (isInvisible(char)) return "invisible";
+  return RIGHT_TO_LEFT.test(char) ? "rtl" : "boxed";
+}

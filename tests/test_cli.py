@@ -1,0 +1,102 @@
+"""The command line, run as a person runs it: what it prints, what it leaves, and one sentence for what is wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inspector.__main__ import main
+from inspector.model import load_checkpoint
+from inspector.recording import open_recording
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+@pytest.fixture
+def text_file(tmp_path, python_folder) -> Path:
+    path = tmp_path / "text.py"
+    path.write_text("".join(file.read_text() for file in sorted(python_folder.iterdir())))
+    return path
+
+
+@pytest.mark.parametrize("command", ["", "train", "sample", "record", "search", "survey"])
+def test_help_is_there_for_every_command(command):
+    answer = subprocess.run(
+        [sys.executable, "-m", "inspector", *command.split(), "--help"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert answer.returncode == 0 and "usage" in answer.stdout
+
+
+def test_train_then_sample_then_survey(capsys, tmp_path, python_folder):
+    out = tmp_path / "run"
+    options = ["--layers", 1, "--units", 8, "--chars", "8k", "--batch", 4, "--stretch", 20]
+    code, said, bar = run(capsys, "train", "--corpus", python_folder, "--out", out, *options)
+    assert code == 0 and "bits per held-out character" in said and "nats" in bar
+    assert "bits per character on report files" in (out / "README.md").read_text()
+
+    code, said, _ = run(capsys, "sample", "--network", out, "--seed-text", "def ", "--length", 30, "--seed", 1)
+    assert code == 0 and said.startswith("def ") and len(said) == len("def ") + 30 + 1
+
+    code, said, _ = run(capsys, "survey", "--network", out, "--corpus", python_folder)
+    assert code == 0 and "inside_string" in said and "inside_string" in (out / "README.md").read_text()
+
+
+def test_record_leaves_a_recording_of_the_exact_text(capsys, tmp_path, tiny_checkpoint, text_file):
+    out = tmp_path / "recording"
+    code, said, _ = run(capsys, "record", "--network", tiny_checkpoint, "--text", text_file, "--out", out)
+    recording = open_recording(out, model=load_checkpoint(tiny_checkpoint))
+    assert code == 0 and recording.text == text_file.read_text() and recording.dtype == "float16"
+    assert f"{recording.n_chars:,} characters" in said
+
+
+@pytest.mark.parametrize("what", [("--concept", "inside_string"), ("--regex", "item+")])
+def test_search_ranks_neurons(capsys, tiny_checkpoint, text_file, what):
+    code, said, _ = run(capsys, "search", "--network", tiny_checkpoint, "--text", text_file, *what, "--format", "json")
+    rows = json.loads(said)
+    assert code == 0 and len(rows) == 10
+    assert [row["choose_score"] for row in rows] == sorted((row["choose_score"] for row in rows), reverse=True)
+    code, said, _ = run(capsys, "search", "--network", tiny_checkpoint, "--text", text_file, *what)
+    assert f"{rows[0]['layer']}:{rows[0]['unit']}" in said
+
+
+def test_list_of_concepts_needs_nothing_else(capsys):
+    code, said, _ = run(capsys, "search", "--concept", "list")
+    assert code == 0 and "inside_string" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("record", "--network", "nowhere", "--text", "TEXT", "--out", "OUT"), "There is no checkpoint folder nowhere"),
+        (("record", "--network", "NET", "--text", "absent.py", "--out", "OUT"), "absent.py"),
+        (("record", "--network", "NET", "--text", "TEXT", "--out", "OUT", "--signals", "hiden"), "hidden"),
+        (("record", "--network", "NET", "--text", "EMPTY", "--out", "OUT"), "empty"),
+        (("search", "--network", "NET", "--text", "TEXT", "--concept", "inside_sting"), "inside_string"),
+        (("search", "--network", "NET", "--text", "TEXT", "--regex", "("), "("),
+        (("search", "--network", "NET", "--text", "EMPTY", "--concept", "digit"), "empty"),
+        (("search", "--network", "NET", "--concept", "digit"), "--text"),
+        (("sample", "--network", "NET", "--temperature", "-1"), "temperature"),
+        (("train", "--corpus", "EMPTY", "--out", "OUT"), "empty"),
+        (("train", "--corpus", "TEXT", "--out", "OUT", "--units", "0"), "n_units"),
+        (("train", "--corpus", "TEXT", "--out", "OUT", "--resume"), "trainer.pt"),
+    ],
+)
+def test_bad_input_is_one_sentence(capsys, tmp_path, tiny_checkpoint, text_file, arguments, words):
+    (tmp_path / "empty.py").write_text("")
+    places = {"NET": tiny_checkpoint, "TEXT": text_file, "EMPTY": tmp_path / "empty.py", "OUT": tmp_path / "out"}
+    code, _, error = run(capsys, *(places.get(argument, argument) for argument in arguments))
+    sentence = [line for line in error.splitlines() if line.startswith(f"{arguments[0]}: ")]
+    assert code == 1 and len(sentence) == 1 and words in sentence[0] and "Traceback" not in error
+
+
+def test_mistyped_command_is_explained():
+    answer = subprocess.run([sys.executable, "-m", "inspector", "serch"], cwd=ROOT, capture_output=True, text=True)
+    assert answer.returncode == 2 and "search" in answer.stderr

@@ -1,0 +1,104 @@
+"""The import table of docs/design.md: which room may know which. A second test proves that the first can fail."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+THIRD_PARTY = {"torch", "numpy", "pandas", "streamlit", "plotly", "safetensors", "tqdm", "platformdirs", "tree_sitter"}
+
+# room -> (rooms of this project, libraries of interest) that it may import
+INSPECTOR = {
+    "recording": (set(), {"numpy"}),
+    "corpus": ({"recording"}, set()),
+    "concepts": ({"recording"}, {"numpy", "tree_sitter"}),
+    "search": ({"recording"}, {"numpy", "pandas"}),
+    "model": ({"recording"}, {"torch", "numpy", "safetensors"}),
+    "capture": ({"recording", "model"}, {"torch", "numpy"}),
+    "generate": ({"recording", "model"}, {"torch"}),
+    "train": ({"recording", "model", "corpus"}, {"torch", "numpy"}),
+    "survey": ({"recording", "model", "corpus", "capture", "concepts", "search"}, {"numpy", "pandas"}),
+    "card": ({"model", "survey", "train"}, set()),
+    "__init__": (set(), set()),
+    "__main__": (
+        {"recording", "model", "corpus", "capture", "concepts", "search", "survey", "train", "generate", "card"},
+        {"tqdm"},
+    ),
+}
+PURE_DASHBOARD = {"palette", "figures"}  # these never import streamlit
+
+
+def imported_names(source: str) -> set[str]:
+    """Dotted names that a module imports, wherever in it the import stands."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def offences(room: str, source: str) -> set[str]:
+    """What the source of an inspector room imports although the table does not allow it."""
+    rooms, libraries = INSPECTOR[room]
+    found = set()
+    for name in imported_names(source):
+        first, _, rest = name.partition(".")
+        if first == "dashboard" or (first == "inspector" and rest and rest.split(".")[0] not in rooms | {room}):
+            found.add(name)
+        if first in THIRD_PARTY - libraries or (first.startswith("tree_sitter") and "tree_sitter" not in libraries):
+            found.add(name)
+    return found
+
+
+def files_of(room: str) -> list[Path]:
+    package = ROOT / "inspector" / room
+    return sorted(package.rglob("*.py")) if package.is_dir() else [package.with_suffix(".py")]
+
+
+def test_every_room_is_in_the_table():
+    there = {
+        path.stem for path in (ROOT / "inspector").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert there == set(INSPECTOR)
+
+
+@pytest.mark.parametrize("room", INSPECTOR)
+def test_room_imports_only_what_the_table_allows(room):
+    for path in files_of(room):
+        assert offences(room, path.read_text()) == set(), path
+
+
+@pytest.mark.parametrize(
+    ("room", "source"),
+    [
+        ("search", "import torch"),
+        ("search", "def f():\n    from inspector.concepts import CONCEPTS"),
+        ("recording", "from inspector.model import load_checkpoint"),
+        ("recording", "from inspector import capture"),
+        ("concepts", "import streamlit as st"),
+        ("model", "import dashboard.palette"),
+        ("corpus", "from tree_sitter_c import language"),
+    ],
+)
+def test_the_table_can_be_broken(room, source):
+    assert offences(room, source)
+
+
+def test_pure_rooms_of_the_dashboard_do_not_know_streamlit():
+    for room in PURE_DASHBOARD:
+        names = imported_names((ROOT / "dashboard" / f"{room}.py").read_text())
+        assert not any(name.split(".")[0] == "streamlit" for name in names), room
+
+
+def test_dashboard_reaches_networks_through_the_library_alone():
+    for path in (ROOT / "dashboard").rglob("*.py"):
+        assert not any(name.split(".")[0] in {"torch", "safetensors"} for name in imported_names(path.read_text())), (
+            path
+        )
+
+
+def test_nothing_is_called_utils():
+    assert not [path for path in ROOT.glob("[id]*/**/*.py") if path.stem in {"utils", "helpers", "manager", "misc"}]

@@ -1,0 +1,361 @@
+"""Each page of the dashboard, run without a browser: what is shown, what the address becomes, and every bad input."""
+
+import html
+import json
+import re
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from dashboard import texts
+from inspector.capture import record
+from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
+from inspector.recording import Neuron
+
+APP = str(Path(__file__).parent.parent / "dashboard" / "app.py")
+FIND, NETWORKS = "app_pages/find.py", "app_pages/networks.py"
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    """Two random networks: `python` with a survey that names 1:3, `small` without one."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    vocabulary = Vocabulary.from_text("".join(map(chr, range(32, 127))) + "\n\t")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_checkpoint(CharModel(ModelConfig("lstm", 2, 6), vocabulary), folder / "python")
+        save_checkpoint(CharModel(ModelConfig("gru", 1, 4), vocabulary), folder / "small")
+    write_survey(folder / "python", load_checkpoint(folder / "python").hash)
+    return folder
+
+
+def write_survey(folder, network_hash):
+    row = {
+        "layer": 1, "unit": 3, "signal": "cell", "polarity": -1, "score": 0.97, "metric": "auroc", "choose_score": 0.98,
+        "baseline": 0.5, "twin_score": 0.6, "q_value": 0.001, "threshold": 0.3, "f1": 0.9, "average_precision": 0.9,
+        "verdict": "strong",
+    }  # fmt: skip
+    facts = {
+        "version": 1, "network": folder.name, "network_hash": network_hash, "corpus": "made up",
+        "n_choose_chars": 1, "n_report_chars": 2, "concepts": {"inside_string": [row]},
+    }  # fmt: skip
+    (folder / "survey").mkdir(exist_ok=True)
+    (folder / "survey" / "survey.json").write_text(json.dumps(facts))
+
+
+@pytest.fixture(autouse=True)
+def place(checkpoints, tmp_path, monkeypatch):
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(checkpoints))
+    monkeypatch.setenv("CHARSCOPE_DATA", str(tmp_path))
+
+
+def open_app(page=None, **query):
+    app = AppTest.from_file(APP, default_timeout=60)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    return app.switch_page(page).run() if page else app
+
+
+def said(app):
+    """All sentences on the page, as a reader sees them; that there is no traceback is checked on the way."""
+    assert not app.exception, [error.message for error in app.exception]
+    bodies = [element.proto.body for element in app.get("html") if not element.proto.body.startswith("<style>")]
+    return html.unescape(re.sub(r"<[^>]*>", "", "\n".join(bodies)))
+
+
+def shown(app):
+    """(header, text, chosen trace) of what the overlay was sent."""
+    payload = app.get("bidi_component")[0].proto.bytes
+    (length,) = struct.unpack("<I", payload[:4])
+    header = json.loads(payload[4 : 4 + length])
+
+    def section(name, dtype):
+        found = next(one for one in header["sections"] if one["name"] == name)
+        return np.frombuffer(payload, dtype, found["length"], 4 + length + found["offset"])
+
+    trace = section(f"trace/{header['neuron']}/{header['signal']}", "<f4")
+    return header, section("text", np.uint8).tobytes().decode(), trace
+
+
+def address(app):
+    return {key: value[0] if isinstance(value, list) else value for key, value in app.query_params.items()}
+
+
+# ------------------------------------------------------------------------------------------------------------ Read
+
+
+def test_first_sight_is_the_best_string_neuron_on_source_code(checkpoints):
+    app = open_app()
+
+    header, text, trace = shown(app)
+    sample = texts.load_text("sample:address_book.py").content
+    assert text == sample
+    assert (header["neuron"], header["signal"]) == ("1:3", "cell")
+    expected = record(load_checkpoint(checkpoints / "python"), sample).trace(Neuron(1, 3), "cell")
+    np.testing.assert_allclose(trace, expected, atol=2e-3)
+    assert "The best “inside a string” neuron: 1:3" in said(app)
+    assert "held-out AUROC 0.97, chance 0.50, untrained twin 0.60" in said(app)
+
+
+def test_read_shows_what_the_address_names_and_keeps_it():
+    query = {"network": "small", "text": "stdlib:heapq.py", "neuron": "0:0", "signal": "update_gate", "at": "0"}
+
+    app = open_app(**query)
+
+    header, text, trace = shown(app)
+    assert (header["neuron"], header["signal"], header["at"]) == ("0:0", "update_gate", 0)
+    assert text == texts.load_text("stdlib:heapq.py").content
+    assert trace.min() >= 0
+    assert address(app) == query
+
+
+def test_read_follows_the_overlay_without_moving_it():
+    app = open_app()
+    jump = shown(app)[0]["jump"]
+
+    app.number_input(key="unit").set_value(5).run()
+    assert (shown(app)[0]["neuron"], address(app)["neuron"]) == ("1:5", "1:5")
+    assert shown(app)[0]["jump"] == jump + 1
+
+
+def test_read_tells_which_command_makes_a_missing_survey():
+    assert "python -m inspector survey" in said(open_app(network="small"))
+
+
+def test_read_refuses_a_survey_of_other_weights(checkpoints, monkeypatch, tmp_path):
+    folder = tmp_path / "other"
+    save_checkpoint(load_checkpoint(checkpoints / "small"), folder / "python")
+    write_survey(folder / "python", "0" * 64)
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(folder))
+
+    app = open_app()
+
+    assert "made for other weights" in said(app)
+    assert shown(app)[0]["neuron"] == "0:0"
+
+
+def test_read_shows_a_saved_recording_without_its_network(checkpoints, tmp_path, monkeypatch):
+    recording = record(load_checkpoint(checkpoints / "small"), "def f():\n    pass\n", signals=("hidden",))
+    recording.save(tmp_path / "recordings" / "mine")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "none"))
+
+    app = open_app(text="recording:mine", neuron="0:2")
+
+    header, text, trace = shown(app)
+    assert text == recording.text
+    np.testing.assert_array_equal(trace, recording.trace(Neuron(0, 2), "hidden"))
+
+
+@pytest.mark.parametrize("content", ["x", "é🎈 <b>\t\r\n'", "a\x00b"])
+def test_read_shows_any_text_exactly(content):
+    app = open_app(text=texts.keep_text(content, "<script>.txt"))
+
+    header, text, trace = shown(app)
+    assert text == content
+    assert trace.size == len(content)
+    assert "<script>" not in "".join(element.proto.body for element in app.get("html"))
+
+
+def test_read_counts_characters_the_network_does_not_know():
+    assert "2 of them unknown to the network" in said(open_app(text=texts.keep_text("aé🎈", "a.txt")))
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"neuron": "7:0"}, "Neuron 7:0 does not exist: this network has 2 layers"),
+        ({"neuron": "1:6"}, "layer 1 has units 0-5. Showing 1:3 instead."),
+        ({"neuron": "best"}, "“best” names no neuron"),
+        ({"signal": "loudness"}, "“loudness” is no signal"),
+        ({"network": "nobody"}, "There is no network called “nobody”. Showing python instead."),
+        ({"at": "99999999"}, "behind the end of the text"),
+        ({"text": "nonsense"}, "“nonsense” names no text"),
+        ({"<b>x": "</div>"}, "does not know, “<b>x”"),
+    ],
+)
+def test_read_falls_back_from_a_nonsense_address_and_says_so(query, words):
+    app = open_app(**query)
+
+    assert words in said(app)
+    assert shown(app)[1] == texts.load_text("sample:address_book.py").content
+
+
+@pytest.mark.parametrize(
+    ("text_id", "words"),
+    [
+        ("mine:0123456789abcdef", "not in your library"),
+        ("sample:nobody.py", "no sample called “nobody.py”"),
+        ("stdlib:../../../etc/passwd", "has no file"),
+        ("recording:/nowhere", "There is no folder /nowhere"),
+    ],
+)
+def test_read_says_in_one_sentence_why_there_is_no_text(text_id, words):
+    app = open_app(text=text_id)
+
+    assert words in said(app)
+    assert app.selectbox(key="pick_text").options  # the way out is still there
+
+
+def test_read_without_any_network_says_how_to_make_one(monkeypatch, tmp_path):
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "none"))
+
+    assert "python -m inspector train" in said(open_app())
+
+
+def test_damaged_network_is_a_sentence_and_the_others_stay(checkpoints, monkeypatch, tmp_path):
+    folder = tmp_path / "nets"
+    for name in ("broken", "small"):
+        save_checkpoint(load_checkpoint(checkpoints / "small"), folder / name)
+    weights = folder / "broken" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(folder))
+
+    app = open_app(network="broken")
+    assert "damaged or cut off" in said(app)
+
+    app.selectbox(key="pick_network").set_value("small").run()
+    assert shown(app)[0]["neuron"] == "0:0"
+    assert "damaged or cut off" in said(open_app(NETWORKS, network="broken"))
+
+
+# ------------------------------------------------------------------------------------------------- bringing a text
+
+
+def test_upload_is_read_and_kept():
+    app = open_app()
+
+    app.get("file_uploader")[0].upload("mine.py", b"\xef\xbb\xbfx = 1\r\n").run()
+
+    assert shown(app)[1] == "x = 1\r\n"
+    assert [entry.name for entry in texts.kept_texts()] == ["mine.py"]
+    assert address(app)["text"] == texts.kept_texts()[0].id
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(b"", "is empty"), (b"caf\xe9", "not UTF-8 text"), (b"x" * 10_000_000, "10,000,000 characters, and at most")],
+)
+def test_upload_that_cannot_be_read_is_a_sentence_and_the_old_text_stays(data, words):
+    app = open_app()
+
+    app.get("file_uploader")[0].upload("notes.txt", data).run()
+
+    assert words in said(app)
+    assert shown(app)[1] == texts.load_text("sample:address_book.py").content
+
+
+def test_part_of_a_file_that_is_too_long_can_be_read():
+    app = open_app()
+    app.get("file_uploader")[0].upload("big.py", b"a" * 200_001 + b"bcd").run()
+
+    app.number_input(key="part_start").set_value(200_000).run()
+    next(button for button in app.button if button.label.startswith("Read 200,000")).click().run()
+
+    assert shown(app)[1] == "abcd"
+
+
+def test_pasted_text_is_read_exactly():
+    app = open_app()
+
+    app.text_area[0].set_value("if <b>:\n\tpass  \n")
+    app.selectbox(key="pasted_as").set_value("Python")
+    next(button for button in app.button if button.label == "Read it").click().run()
+
+    assert shown(app)[1] == "if <b>:\n\tpass  \n"
+    assert texts.kept_texts()[0].name.endswith(".py")
+
+
+def test_empty_paste_is_a_sentence():
+    app = open_app()
+
+    next(button for button in app.button if button.label == "Read it").click().run()
+
+    assert "is empty" in said(app)
+
+
+# ------------------------------------------------------------------------------------------------------------ Find
+
+
+def test_find_ranks_every_neuron_and_keeps_the_address():
+    app = open_app(FIND, network="small", concept="digit", neuron="0:2", signal="hidden")
+
+    table = app.dataframe[0].value
+    assert sorted(table["neuron"]) == ["0:0", "0:1", "0:2", "0:3"]
+    assert {"score", "baseline", "twin_score", "verdict"} <= set(table.columns)
+    assert "Best for “digit”" in said(app)
+    assert address(app) == {
+        "network": "small", "text": "sample:address_book.py", "concept": "digit", "neuron": "0:2", "signal": "hidden",
+    }  # fmt: skip
+
+
+def test_find_leads_to_read_at_the_neuron():
+    app = open_app(FIND, network="small", concept="digit")
+
+    links = [element.proto for element in app.get("page_link") if "→" in element.proto.label]
+
+    first = app.dataframe[0].value["neuron"][0]
+    assert f"neuron={first}".replace(":", "%3A") in links[0].query_string
+    assert "text=sample" in links[0].query_string
+
+
+def test_find_takes_a_pattern():
+    app = open_app(FIND, network="small")
+
+    app.text_input(key="pick_regex").set_value(r"self\.\w+").run()
+
+    assert address(app)["concept"] == r"regex:self\.\w+"
+    assert "matches self" in said(app)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"concept": "regex:("}, "not a regular expression"),
+        ({"concept": "insde_string"}, "inside_string"),
+        ({"concept": "regex:zzzzzz"}, ""),
+        ({"text": "recording:/nowhere"}, "There is no folder"),
+    ],
+)
+def test_find_says_in_one_sentence_what_cannot_be_searched(query, words):
+    app = open_app(FIND, network="small", **query)
+
+    assert words in said(app)
+    assert len(said(app)) > 20
+
+
+# -------------------------------------------------------------------------------------------------------- Networks
+
+
+def test_networks_lists_networks_findings_and_texts():
+    texts.keep_text("abc", "*mine*.txt")
+
+    app = open_app(NETWORKS)
+
+    assert "LSTM 2×6" in said(app)  # noqa: RUF001 - the multiplication sign is meant
+    assert list(app.dataframe[0].value["neuron"]) == ["1:3"]
+    assert "Not surveyed yet" in said(app)
+
+
+def test_networks_deletes_a_kept_text():
+    text_id = texts.keep_text("abc", "mine.txt")
+    app = open_app(NETWORKS)
+
+    app.button(key=f"delete {text_id}").click().run()
+
+    assert texts.kept_texts() == []
+    assert not app.exception
+
+
+def test_switching_the_page_keeps_the_view():
+    app = open_app(network="small", neuron="0:2")
+
+    app.switch_page(FIND).run()
+    app.switch_page("app_pages/read.py").run()
+
+    assert address(app)["neuron"] == "0:2"
+    assert address(app)["network"] == "small"

@@ -1,0 +1,93 @@
+"""survey.py and card.py: the evidence beside a network."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from inspector.capture import record
+from inspector.card import write_card
+from inspector.concepts import get_concept
+from inspector.corpus import Corpus, Text, load_corpus
+from inspector.model import load_checkpoint, untrained_twin
+from inspector.recording import InspectorError
+from inspector.search import rank_neurons
+from inspector.survey import load_survey, survey
+
+
+@pytest.fixture
+def corpus(python_folder):
+    return load_corpus(python_folder)
+
+
+@pytest.fixture
+def model(tiny_checkpoint):
+    return load_checkpoint(tiny_checkpoint)
+
+
+@pytest.fixture
+def tables(tiny_checkpoint, corpus, model):
+    return survey(model, corpus, tiny_checkpoint / "survey")
+
+
+def test_survey_equals_a_ranking_of_the_same_files(tiny_checkpoint, corpus, model, tables):
+    held_out = [sorted(corpus.splits[split]) for split in ("choose", "report")]
+    texts = [text for texts in held_out for _, text in texts]
+    n_choosing = sum(len(text) for _, text in held_out[0])
+    recordings = [
+        record(network, texts, ["hidden", "cell"], dtype="float16") for network in (model, untrained_twin(model))
+    ]
+    expected = rank_neurons(
+        recordings[0],
+        np.concatenate([get_concept("inside_string").label(text, language="python") for text in texts]),
+        twin=recordings[1],
+        choose=np.arange(recordings[0].n_chars) < n_choosing,
+    )
+    pd.testing.assert_frame_equal(tables["inside_string"], expected, rtol=1e-3)
+    found = load_survey(tiny_checkpoint)
+    assert (found["n_choose_chars"], found["n_report_chars"]) == (n_choosing, recordings[0].n_chars - n_choosing)
+    best = found["concepts"]["inside_string"][0]
+    assert (best["layer"], best["unit"], best["signal"]) == tuple(expected.loc[0, ["layer", "unit", "signal"]])
+    assert best["score"] == pytest.approx(expected.score[0], abs=1e-3)
+
+
+def test_survey_folder_holds_every_row_and_short_passages(tiny_checkpoint, corpus, model, tables):
+    every = pd.read_parquet(tiny_checkpoint / "survey" / "neurons.parquet")
+    assert len(every) == sum(map(len, tables.values()))
+    names = {name for name, _ in corpus.splits["report"]}
+    texts = dict(corpus.splits["report"])
+    for places in json.loads((tiny_checkpoint / "survey" / "passages.json").read_text()).values():
+        for place in places:
+            assert place["file"] in names and len(place["text"]) <= 120
+            assert place["text"] in texts[place["file"]]
+            line = texts[place["file"]].split("\n")[place["line"] - 1]
+            assert place["text"][place["at"]] in line + "\n"
+
+
+def test_concept_without_examples_is_left_out(tables):
+    assert "inside_string" in tables
+    assert all(len(table) for table in tables.values())
+
+
+def test_corpus_without_held_out_files_is_a_sentence(tiny_checkpoint, model):
+    bare = Corpus("bare", {"train": (Text("a.py", "x = 1\n"),), "choose": (), "report": ()})
+    with pytest.raises(InspectorError, match="no held-out files"):
+        survey(model, bare, tiny_checkpoint / "survey")
+    assert load_survey(tiny_checkpoint) is None
+
+
+@pytest.mark.parametrize(("content", "words"), [("{", "damaged"), ("[]", "damaged"), ('{"version": 99}', "version 99")])
+def test_unreadable_survey_is_a_sentence(tiny_checkpoint, content, words):
+    (tiny_checkpoint / "survey").mkdir()
+    (tiny_checkpoint / "survey" / "survey.json").write_text(content)
+    with pytest.raises(InspectorError, match=words):
+        load_survey(tiny_checkpoint)
+
+
+def test_card_says_what_the_folder_knows(tiny_checkpoint, model, tables):
+    write_card(model, tiny_checkpoint)
+    card = (tiny_checkpoint / "README.md").read_text()
+    best = tables["inside_string"].iloc[0]
+    assert f"| inside_string | {best.layer}:{best.unit} " in card
+    assert model.hash[:16] in card and "It was not trained" in card

@@ -1,0 +1,98 @@
+"""The texts one can read, and how bytes become text."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dashboard import texts
+from inspector.recording import InspectorError
+
+
+@pytest.fixture(autouse=True)
+def own_library(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHARSCOPE_DATA", str(tmp_path))
+    return tmp_path
+
+
+@given(st.text())
+def test_decode_gives_back_any_text_exactly(text):
+    assert texts.decode(text.encode("utf-8"), "x") == text.removeprefix("\ufeff")
+    assert texts.decode(b"\xef\xbb\xbf" + text.encode("utf-8"), "x") == text
+
+
+@pytest.mark.parametrize(
+    ("data", "words"), [(b"ab\n\xe9c", r"0xe9 at offset 3 \(line 2\)"), ("ab".encode("utf-16"), "UTF-16")]
+)
+def test_decode_says_where_bytes_are_no_text(data, words):
+    with pytest.raises(InspectorError, match=words):
+        texts.decode(data, "notes.txt")
+
+
+def test_kept_text_comes_back_exactly_under_its_name():
+    content = "a\r\n\tb\x00 <b>é🎈\n\r"
+
+    text = texts.load_text(texts.keep_text(content, "odd.txt"))
+
+    assert (text.content, text.name) == (content, "odd.txt")
+
+
+@settings(max_examples=25)
+@given(st.text(min_size=1, max_size=200))
+def test_kept_text_is_known_by_its_content(content):
+    assert texts.keep_text(content, "a") == texts.keep_text(content, "b") == f"mine:{texts.content_hash(content)}"
+    texts.forget_text(f"mine:{texts.content_hash(content)}")
+
+
+def test_forgotten_text_is_gone_from_list_and_disk(own_library):
+    text_id = texts.keep_text("abc", "a.txt")
+
+    texts.forget_text(text_id)
+
+    assert texts.kept_texts() == []
+    assert not any((own_library / "texts").iterdir())
+    with pytest.raises(InspectorError, match="not in your library"):
+        texts.load_text(text_id)
+
+
+def test_forget_text_touches_nothing_outside_the_library(own_library):
+    (own_library / "precious.txt").write_text("x")
+
+    texts.forget_text("mine:../precious")
+
+    assert (own_library / "precious.txt").exists()
+
+
+def test_full_library_refuses_and_keeps_what_it_has(monkeypatch):
+    monkeypatch.setattr(texts, "MAX_KEPT", 2)
+    first, _ = texts.keep_text("one", "1"), texts.keep_text("two", "2")
+
+    with pytest.raises(InspectorError, match="library is full"):
+        texts.keep_text("three", "3")
+    assert texts.load_text(first).content == "one"
+    assert texts.keep_text("two", "2 again")
+
+
+@pytest.mark.parametrize(("content", "words"), [("", "empty"), ("x" * (texts.MAX_CHARS + 1), "choose a part")])
+def test_keep_text_refuses_what_cannot_be_read(content, words):
+    with pytest.raises(InspectorError, match=words):
+        texts.keep_text(content, "a.txt")
+
+
+def test_every_listed_text_can_be_loaded():
+    entries = texts.list_texts()
+
+    assert entries[0].id == "sample:address_book.py"
+    for entry in entries:
+        assert len(texts.load_text(entry.id).content.encode()) == entry.n_bytes
+
+
+@pytest.mark.parametrize(
+    "text_id",
+    ["stdlib:../../etc/passwd", "stdlib:/etc/passwd", "stdlib:json/../../../x.py", "stdlib:json",
+     "stdlib:site-packages/six.py",
+     "stdlib:a\x00.py", "stdlib:" + "x" * 5000 + ".py", "sample:../texts.py", "mine:../../x", "mine:0000000000000000",
+     "nonsense", ""],
+)  # fmt: skip
+def test_a_name_that_leads_nowhere_is_one_sentence(text_id):
+    with pytest.raises(InspectorError):
+        texts.load_text(text_id)

@@ -1,0 +1,241 @@
+"""corpus.py, train.py, generate.py: what is held out, what is learned, and that a kill costs nothing."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from inspector.corpus import Corpus, Text, load_corpus, read_text, split_of
+from inspector.generate import sample
+from inspector.model import ModelConfig, load_checkpoint
+from inspector.recording import InspectorError
+from inspector.train import TrainOptions, _Streams, bits, held_out_nats, train
+
+CONFIG = ModelConfig("lstm", 1, 24)
+OPTIONS = TrainOptions(
+    n_chars=16_000,
+    batch=8,
+    stretch=20,
+    warmup=5,
+    learning_rate=0.02,
+    evaluate_every=20,
+    save_every=10,
+    precision="fp32",
+)
+
+
+def corpus_of(text: str, held_out: str) -> Corpus:
+    return Corpus(
+        "toy", {"train": (Text("a", text),), "choose": (Text("b", held_out),), "report": (Text("c", held_out),)}
+    )
+
+
+PATTERN = corpus_of("abcd" * 1_000, "abcd" * 200)
+
+
+# ---------------------------------------------------------------------------------------------------------- corpus
+
+
+def test_split_hangs_on_the_name_alone(tmp_path):
+    for number in range(60):
+        (tmp_path / f"{number}.txt").write_text(f"text {number}")
+    whole = load_corpus(tmp_path)
+    assert sum(map(len, whole.splits.values())) == 60
+    for split, texts in whole.splits.items():
+        assert all(split_of(name) == split for name, _ in texts)
+    (tmp_path / "0.txt").unlink()
+    fewer = load_corpus(tmp_path)
+    assert {t.name for t in fewer.splits["report"]} == {t.name for t in whole.splits["report"]} - {"0.txt"}
+
+
+def test_shares_of_the_splits_are_as_documented():
+    counts = [split_of(f"package/module_{number}.py") for number in range(4_000)]
+    assert abs(counts.count("report") / 4_000 - 0.05) < 0.015
+    assert abs(counts.count("choose") / 4_000 - 0.05) < 0.015
+
+
+def test_single_text_holds_out_its_end(tmp_path):
+    (tmp_path / "one.txt").write_text("".join(map(chr, range(200, 1200))))
+    corpus = load_corpus(tmp_path / "one.txt")
+    whole = "".join(corpus.splits[split][0].text for split in ("train", "choose", "report"))
+    assert whole == (tmp_path / "one.txt").read_text()
+    assert [corpus.n_chars(split) for split in ("train", "choose", "report")] == [900, 50, 50]
+
+
+def test_files_that_are_not_text_are_skipped_and_named(tmp_path):
+    (tmp_path / "good.txt").write_text("good")
+    (tmp_path / "bad.txt").write_bytes(b"\xff\xfe\xfa")
+    (tmp_path / "nul.txt").write_bytes(b"a\0b")
+    corpus = load_corpus(tmp_path)
+    assert len(corpus.skipped) == 2 and any("bad.txt" in reason for reason in corpus.skipped)
+
+
+def test_line_ends_are_kept(tmp_path):
+    (tmp_path / "crlf.txt").write_bytes(b"a\r\nb\rc\n")
+    assert read_text(tmp_path / "crlf.txt") == "a\r\nb\rc\n"
+
+
+def test_pattern_picks_files(tmp_path):
+    (tmp_path / "kernel").mkdir()
+    for name in ("kernel/a.c", "kernel/a.txt", "b.c"):
+        (tmp_path / name).write_text(name)
+    corpus = load_corpus(tmp_path, pattern="kernel/**/*.[ch]")
+    assert [text.name for texts in corpus.splits.values() for text in texts] == ["kernel/a.c"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xff"])
+def test_nothing_to_read_is_a_sentence(tmp_path, content):
+    path = tmp_path / "text.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InspectorError, match=r"text\.txt"):
+        load_corpus(path)
+
+
+def test_empty_folder_is_a_sentence(tmp_path):
+    with pytest.raises(InspectorError, match="holds no text"):
+        load_corpus(tmp_path)
+
+
+def test_stdlib_leaves_its_tests_out():
+    corpus = load_corpus("python-stdlib")
+    names = [text.name for texts in corpus.splits.values() for text in texts]
+    assert "json/decoder.py" in names and not any(name.startswith("test/") for name in names)
+
+
+# -------------------------------------------------------------------------------------------------------- training
+
+
+def test_streams_hand_out_every_place_once_an_epoch():
+    texts = [np.arange(100), np.arange(100, 163)]
+    streams = _Streams(texts, dataclasses.replace(OPTIONS, batch=2, stretch=20))
+    assert streams.steps_per_epoch == 4
+    seen = np.concatenate([streams.batch_of(step)[0][:, :-1].numpy().ravel() for step in range(4)])
+    assert len(set(seen)) == 160
+    first, new_epoch = streams.batch_of(0)
+    assert new_epoch and not streams.batch_of(1)[1]
+    assert torch.equal(streams.batch_of(1)[0][:, 0], first[:, -1])  # a stream goes on where it stopped
+    assert not torch.equal(streams.batch_of(4)[0], first)  # the next epoch has another order
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+def test_training_learns_a_pattern_and_measures_it(tmp_path, kind):
+    config = dataclasses.replace(CONFIG, kind=kind)
+    model = train(PATTERN, config, OPTIONS, tmp_path / "run")
+    assert model.training_facts["report_nats"] < 0.1 < math.log(4)
+    loaded = load_checkpoint(tmp_path / "run")
+    assert loaded.hash == model.hash
+    assert "".join(sample(loaded, "abcda", n_chars=8, temperature=0)) == "bcdabcda"
+    rows = (tmp_path / "run" / "log.csv").read_text().splitlines()
+    assert len(rows) == 1 + OPTIONS.n_steps // OPTIONS.evaluate_every
+
+
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path):
+    options = dataclasses.replace(
+        OPTIONS, n_chars=4_800, output_dropout=0.2, hidden_penalty=0.1, cell_penalty=0.1, restart=0.2
+    )
+    whole = train(PATTERN, CONFIG, options, tmp_path / "whole")
+
+    def interrupt(progress):
+        if progress.step == 17:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(PATTERN, CONFIG, options, tmp_path / "cut", on_step=interrupt)
+    resumed = train(PATTERN, CONFIG, options, tmp_path / "cut", resume=True)
+    for key, tensor in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[key], tensor), key
+
+
+def test_run_killed_without_saving_resumes_from_the_last_save(tmp_path):
+    class Killed(BaseException):
+        pass
+
+    def kill(progress):
+        if progress.step == 17:
+            raise Killed
+
+    options = dataclasses.replace(OPTIONS, n_chars=4_800)
+    with pytest.raises(Killed):
+        train(PATTERN, CONFIG, options, tmp_path / "cut", on_step=kill)
+    steps = []
+    resumed = train(PATTERN, CONFIG, options, tmp_path / "cut", resume=True, on_step=lambda at: steps.append(at.step))
+    assert steps[0] == 11
+    whole = train(PATTERN, CONFIG, options, tmp_path / "whole")
+    assert resumed.hash == whole.hash
+
+
+def test_snapshots_are_kept_at_the_steps_asked_for(tmp_path):
+    train(PATTERN, CONFIG, dataclasses.replace(OPTIONS, n_chars=1_600, snapshots=(0, 4)), tmp_path / "run")
+    first, later = (load_checkpoint(tmp_path / "run" / "snapshots" / f"step-{step:06d}") for step in (0, 4))
+    assert first.training_facts["steps"] == 0 and first.hash != later.hash
+
+
+def test_folder_in_use_is_not_overwritten(tmp_path):
+    train(PATTERN, CONFIG, dataclasses.replace(OPTIONS, n_chars=1_600), tmp_path / "run")
+    with pytest.raises(InspectorError, match="already holds a run"):
+        train(PATTERN, CONFIG, OPTIONS, tmp_path / "run")
+
+
+def test_text_smaller_than_a_batch_is_a_sentence(tmp_path):
+    with pytest.raises(InspectorError, match="smaller --batch"):
+        train(corpus_of("abcd", "abcd"), CONFIG, OPTIONS, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_loss_that_is_no_number_stops_with_the_last_good_weights(tmp_path):
+    options = dataclasses.replace(OPTIONS, learning_rate=1e38, clip=math.inf, save_every=1)
+    with pytest.raises(InspectorError, match="learning-rate"):
+        train(PATTERN, CONFIG, options, tmp_path / "run")
+
+
+def test_resuming_where_nothing_is_kept_is_a_sentence(tmp_path):
+    with pytest.raises(InspectorError, match=r"trainer\.pt is missing"):
+        train(PATTERN, CONFIG, OPTIONS, tmp_path, resume=True)
+    (tmp_path / "trainer.pt").write_bytes(b"no")
+    with pytest.raises(InspectorError, match="damaged"):
+        train(PATTERN, CONFIG, OPTIONS, tmp_path, resume=True)
+
+
+def test_held_out_loss_equals_the_plain_cross_entropy(tmp_path):
+    model = train(PATTERN, CONFIG, dataclasses.replace(OPTIONS, n_chars=1_600), tmp_path / "run")
+    text = "abcdabca"
+    ids = torch.from_numpy(model.vocabulary.encode(text))[None]
+    with torch.inference_mode():
+        logits, _ = model(ids[:, :-1])
+    expected = float(torch.nn.functional.cross_entropy(logits[0], ids[0, 1:]))
+    assert held_out_nats(model, (Text("t", text),)) == pytest.approx(expected, rel=1e-5)
+    assert bits(math.log(2)) == pytest.approx(1)
+    assert math.isnan(held_out_nats(model, ()))
+
+
+# -------------------------------------------------------------------------------------------------------- sampling
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory):
+    return train(
+        PATTERN, CONFIG, dataclasses.replace(OPTIONS, n_chars=3_200), tmp_path_factory.mktemp("runs") / "writer"
+    )
+
+
+def test_sample_repeats_with_the_same_seed_only(writer):
+    first, again, other = ("".join(sample(writer, "a", n_chars=60, temperature=3, seed=seed)) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_sample_never_writes_the_unknown_symbol(writer):
+    assert "\ufffd" not in "".join(sample(writer, "?", n_chars=200, temperature=50, seed=0))
+
+
+def test_top_k_of_one_is_the_likeliest(writer):
+    greedy = "".join(sample(writer, "a", n_chars=12, temperature=0))
+    assert "".join(sample(writer, "a", n_chars=12, temperature=9, top_k=1)) == greedy
+
+
+@pytest.mark.parametrize("wrong", [{"temperature": -1}, {"temperature": math.nan}, {"n_chars": -1}, {"top_k": 0}])
+def test_sample_refuses_bad_arguments(writer, wrong):
+    with pytest.raises(InspectorError):
+        sample(writer, "a", **wrong)
