@@ -1,6 +1,6 @@
 """Time of `rank_neurons` against the loop over scikit-learn on the same arrays, in one run.
 
-    python benchmarks/search.py [--units 1024] [--chars 100000] [--labels 1 16] [--sampled 32]
+    python benchmarks/search.py [--units 1024] [--chars 100000] [--labels 1 16] [--sampled 16]
 
 The loop calls `roc_auc_score` once per trace on the choosing and once on the scoring part, for the AUROC alone, on
 `--sampled` of the traces; its time is scaled up. `rank_labels` gives p-values, F1 and average precision as well.
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=1024)
     parser.add_argument("--chars", type=int, default=100_000)
     parser.add_argument("--labels", type=int, nargs="+", default=[1, 16])
-    parser.add_argument("--sampled", type=int, default=32)
+    parser.add_argument("--sampled", type=int, default=16)
     options = parser.parse_args()
 
     rng = np.random.default_rng(0)

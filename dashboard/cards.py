@@ -169,7 +169,7 @@ def tell(view: state.View, reading: data.Reading, survey: Survey | None) -> None
     if reading.network is None:
         quiet(f"Neuron {view.neuron} of a saved recording, which has no survey: Find ranks its neurons on this text.")
     elif survey is None:
-        command = f"python -m inspector survey --network {reading.network.folder}"
+        command = f"python -m inspector survey --network {reading.network.place}"
         quiet(f"Neuron {view.neuron}: no survey of {reading.network.name} exists yet; `{command}` makes one.")
     elif not (findings := survey.about(view.shown)):
         quiet(f"Neuron {view.neuron} is not among the best for any of the {len(survey.concepts)} surveyed concepts.")

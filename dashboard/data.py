@@ -62,6 +62,11 @@ class Network:
         config = self.model.config
         return [(config.n_units, SIGNALS[config.kind])] * config.n_layers
 
+    @property
+    def place(self) -> str:
+        """The folder as one types it in a command, from the project's root."""
+        return str(self.folder.relative_to(_ROOT) if self.folder.is_relative_to(_ROOT) else self.folder)
+
     def summary(self) -> str:
         """One line: architecture and how well it predicts, as far as that was written down."""
         nats = self.model.training_facts.get("report_nats")
@@ -116,7 +121,7 @@ def survey(kept: Network) -> Survey | None:
     if found is not None and found.network_hash != kept.hash:
         raise InspectorError(
             f"The survey of {kept.name} was made for other weights: make it again with "
-            f"`python -m inspector survey --network {kept.folder}`."
+            f"`python -m inspector survey --network {kept.place}`."
         )
     return found
 

@@ -27,7 +27,8 @@ ZERO = 128  # the entry of a diverging table that stands for exactly 0
 READABLE = 4.5  # the contrast that WCAG 2 asks of ordinary text (level AA)
 
 _RGB = tuple[int, int, int]
-_PAPER: dict[Theme, _RGB] = {"light": (255, 255, 255), "dark": (14, 17, 23)}
+# The backgrounds of Streamlit's two themes: what stands for zero is not to be seen.
+_PAPER: dict[Theme, _RGB] = {"light": (255, 255, 255), "dark": (23, 22, 20)}
 # Tried in this order. Black comes last: where neither soft ink nor white reaches 4.5, it does.
 _INKS: dict[Theme, tuple[_RGB, ...]] = {
     "light": ((12, 14, 19), (255, 255, 255), (0, 0, 0)),
@@ -79,7 +80,7 @@ PALETTES: dict[str, Palette] = {
         Palette(
             "mono",
             "one ramp from low to high, for print",
-            low={"light": (255, 255, 255), "dark": (14, 17, 23)},
+            low={"light": (255, 255, 255), "dark": (23, 22, 20)},
             high={"light": (38, 42, 48), "dark": (232, 236, 242)},
             single_hue=True,
         ),
@@ -203,7 +204,8 @@ def _ramp(start: _RGB, stop: _RGB, amount: NDArray[np.float64]) -> NDArray[np.ui
     linear = (mixed @ np.linalg.inv(_TO_LAB).T) ** 3 @ np.linalg.inv(_TO_CONES).T
     linear = np.clip(linear, 0.0, 1.0)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.floor(255.0 * encoded + 0.5).astype(np.uint8)
+    table: NDArray[np.uint8] = np.floor(255.0 * encoded + 0.5).astype(np.uint8)
+    return table
 
 
 def _linear(rgb: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -60,13 +60,13 @@ def pick_text(view: state.View) -> state.View:
         "text", list(known), key="pick_text", format_func=lambda text_id: known.get(text_id, text_id), width=290,
         on_change=lambda: state.jump(text=st.session_state["pick_text"], at=None),
     )  # fmt: skip
-    with st.popover("Add a text"):
-        _add_text()
+    turn = st.session_state.setdefault("turn", 0)  # grows when a text was taken: new keys empty the fields and close
+    with st.popover("Add a text", key=f"add{turn}"):
+        _add_text(turn)
     return view
 
 
-def _add_text() -> None:
-    turn = st.session_state.setdefault("turn", 0)  # a new key empties the fields once a text was taken
+def _add_text(turn: int) -> None:
     upload = st.file_uploader("Upload a file", key=f"upload{turn}", on_change=guarded(_take_upload))
     if upload is not None and upload.size > texts.MAX_CHARS:
         _choose_part(upload.size)
@@ -151,7 +151,7 @@ def pick_concept(view: state.View, names: list[str]) -> state.View:
     )  # fmt: skip
     st.session_state["pick_regex"] = concept.removeprefix(data.REGEX) if is_regex else ""
     st.text_input(
-        "or a regular expression", key="pick_regex", placeholder=r"\bself\.\w+", width=220,
+        "or a regular expression", key="pick_regex", placeholder=r"[a-z_]+\(", width=220,
         on_change=lambda: _take_concept(data.REGEX + st.session_state["pick_regex"]),
     )  # fmt: skip
     return replace(view, concept=concept)

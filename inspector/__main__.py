@@ -1,4 +1,4 @@
-"""The command line: `python -m inspector train | sample | record | search | survey`. Flags and wording only."""
+"""The command line: `python -m inspector train | pack | sample | record | search | survey`. Flags and wording only."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_train(commands)
+    _add_pack(commands)
     _add_sample(commands)
     _add_record(commands)
     _add_search(commands)
@@ -151,6 +152,30 @@ def _train(options: argparse.Namespace) -> None:
         "no text was held out" if nats is None else f"{nats:.3f} nats = {bits(nats):.3f} bits per held-out character"
     )
     print(f"{options.out}: {score}. Look inside: python -m inspector survey --network {options.out}")
+
+
+# ----------------------------------------------------------------------------------------------------------- pack
+
+
+def _add_pack(commands: Any) -> None:
+    parser = _command(
+        commands, "pack", _pack, "Copy a run's network to a folder fit for sharing: half-precision weights."
+    )
+    parser.add_argument("--run", dest="source", required=True, type=Path, help="folder of the run")
+    parser.add_argument("--out", required=True, type=Path, help="folder for the network; its survey must be made anew")
+
+
+def _pack(options: argparse.Namespace) -> None:
+    from inspector.card import write_card
+    from inspector.model import load_checkpoint, save_checkpoint
+
+    save_checkpoint(load_checkpoint(options.source), options.out, dtype="float16")
+    packed = load_checkpoint(options.out)
+    write_card(packed, options.out)
+    size = (options.out / "model.safetensors").stat().st_size
+    print(
+        f"{options.out}: {packed.config}, {size / 1e6:.1f} MB. Next: python -m inspector survey --network {options.out}"
+    )
 
 
 # --------------------------------------------------------------------------------------------------------- sample

@@ -27,7 +27,7 @@ def text_file(tmp_path, python_folder) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", ["", "train", "sample", "record", "search", "survey"])
+@pytest.mark.parametrize("command", ["", "train", "pack", "sample", "record", "search", "survey"])
 def test_help_is_there_for_every_command(command):
     answer = subprocess.run(
         [sys.executable, "-m", "inspector", *command.split(), "--help"], cwd=ROOT, capture_output=True, text=True
@@ -44,6 +44,10 @@ def test_train_then_sample_then_survey(capsys, tmp_path, python_folder):
 
     code, said, _ = run(capsys, "sample", "--network", out, "--seed-text", "def ", "--length", 30, "--seed", 1)
     assert code == 0 and said.startswith("def ") and len(said) == len("def ") + 30 + 1
+
+    code, said, _ = run(capsys, "pack", "--run", out, "--out", tmp_path / "packed")
+    assert code == 0 and "MB" in said and not (tmp_path / "packed" / "trainer.pt").exists()
+    assert load_checkpoint(tmp_path / "packed").config == load_checkpoint(out).config
 
     code, said, _ = run(capsys, "survey", "--network", out, "--corpus", python_folder)
     assert code == 0 and "inside_string" in said and "inside_string" in (out / "README.md").read_text()

@@ -1,14 +1,10 @@
-"""Concept labels, checked against hand-marked snippets, other people's parsers and arbitrary text.
-
-In a marked snippet every line of code stands over its marks: "#" label, "." none, "?" nobody can tell, one for every
-character and a last one for the line break. Graded labels are marked by their digits.
-"""
+"""Concept labels, checked against hand-marked snippets, other parsers and arbitrary text."""
 
 import ast
 import io
 import keyword
 import re
-import textwrap
+import time
 import tokenize
 from collections.abc import Iterator
 from itertools import accumulate
@@ -21,318 +17,47 @@ import tree_sitter
 import tree_sitter_c
 from hypothesis import given, settings
 
-from inspector.concepts import CONCEPTS, LANGUAGES, Concept, concepts_for, get_concept, language_of, regex_concept
-from inspector.concepts import patterns, syntax
+from inspector.concepts import (
+    CONCEPTS,
+    LANGUAGES,
+    Concept,
+    concepts_for,
+    get_concept,
+    language_of,
+    patterns,
+    regex_concept,
+    syntax,
+)
 from inspector.recording import InspectorError
 
+MARKED = Path(__file__).parent / "golden" / "marked_concepts.txt"
+SNIPPETS = dict(part.split("\n", 1) for part in MARKED.read_text(encoding="utf-8").split("== ")[1:])
 
-def marks_of(concept: Concept, text: str, language: str | None) -> str:
+
+def marks_of(concept: Concept, text: str, language: str) -> str:
     """The text with its marks, in the notation of the marked snippets."""
     signs = "".join(
         "?" if not known else str(int(label)) if concept.kind == "graded" else ".#"[int(label)]
         for label, known in zip(concept.label(text, language), concept.valid(text, language), strict=True)
     )
     shown, start = "", 0
-    for line in text.splitlines():
+    for line in text.split("\n")[:-1]:
         stop = start + len(line) + 1
         shown += f"{line}\n{signs[start:stop]}\n"
         start = stop
     return shown
 
 
-def assert_marked(name: str, language: str | None, snippet: str) -> None:
-    marked = textwrap.dedent(snippet).lstrip("\n")
-    text = "".join(line + "\n" for line in marked.splitlines()[0::2])
+@pytest.mark.parametrize("title", SNIPPETS)
+def test_label_matches_hand_marked(title):
+    name, language = title.split(":")[0].split()
+    marked = SNIPPETS[title]
+    text = "".join(line + "\n" for line in marked.split("\n")[:-1:2])
     assert marks_of(CONCEPTS[name], text, language) == marked
 
 
 def assert_labels(name: str, language: str | None, text: str, expected: list[float]) -> None:
     np.testing.assert_array_equal(CONCEPTS[name].label(text, language), expected)
-
-
-# Strings and comments -------------------------------------------------------------------------------------------------
-
-STRINGS = {
-    "other quote inside": r"""
-        x = "it's" + 'say "no"' + "" + 'a'
-        ....#####....#########....#....##..
-        """,
-    "escaped quotes": r"""
-        a = "\"" + '\\' + "\\\"" + r'\'' + rb"\\"
-        ....###....###....#####.....###......###..
-        """,
-    "prefixes and f-strings": """
-        Rb'a' + f"{x['k']!r}" + u'' + F'''{
-        ..##.....###########.....#.....#.###
-        "y"}''' + 1
-        ######......
-        """,
-    "unclosed at the line break": """
-        a = "never
-        ....??????.
-        b = 'one'
-        ....####..
-        """,
-    "escaped line break": r"""
-        a = "one \
-        ....#######
-          two" + b
-        #####......
-        """,
-    "triple quotes hold quotes": r'''
-        a = """b"c""d\"""" + ''
-        ....#.###########....#..
-        ''',
-    "triple quotes hold lines": """
-        a = '''b
-        ....#.###
-        # 'c' ''
-        #########
-        ''' + 'd'
-        ##....##..
-        """,
-    "unclosed triple quote": """
-        a = 'x'
-        ....##..
-        b = '''x
-        ....?????
-        c = 'y'
-        ????????
-        """,
-    "quotes in comments": """
-        a  # don't "quote
-        ..................
-        b = "#" # "
-        ....##......
-        """,
-}
-C_STRINGS = {
-    "char literals": r"""
-        char q = '"', b = '\'', *s = L"it's \"so\"\\"; x = '\\';
-        .........##.......###.........##############.......###...
-        """,
-    "comments": """
-        /* don't "quote */ s = "/* no */"; // it's "
-        .......................#########.............
-        t = "//"; /* ' */ u = '"'; // don't go on \\
-        ....###...............##....................
-        """,
-    "comment on two lines": """
-        u = '"'; // don't go on \\
-        ....##....................
-        there's one more "
-        ...................
-        v = "";
-        ....#...
-        """,
-    "error lines and header names": """
-        #include "a.h"
-        .........####..
-        #include <it's.h>
-        ..................
-        #error don't "stop
-        ...................
-        # warning it's // no '
-        .......................
-        #define S "s"
-        ..........##..
-        """,
-    "unclosed and spliced": r"""
-        c = 'a;
-        ....???.
-        d = "x\
-        ....####
-        y";
-        #...
-        """,
-}
-
-
-@pytest.mark.parametrize("case", STRINGS)
-def test_inside_string_python_matches_marks(case):
-    assert_marked("inside_string", "python", STRINGS[case])
-
-
-@pytest.mark.parametrize("case", C_STRINGS)
-def test_inside_string_c_matches_marks(case):
-    assert_marked("inside_string", "c", C_STRINGS[case])
-
-
-def test_inside_comment_python_ignores_hash_in_strings():
-    assert_marked(
-        "inside_comment",
-        "python",
-        """
-        a = "#1" + '''#2
-        .................
-        #3''' # it's "#4"
-        ......###########.
-        #
-        #.
-        """,
-    )
-
-
-def test_inside_comment_c_starts_at_second_character():
-    assert_marked(
-        "inside_comment",
-        "c",
-        """
-        /* a *//**/ b / c /*/ * / **/ // d \\
-        .#####..##.........#########...######
-         e
-        ##.
-        f "/*" '//'
-        ............
-        /* never
-        ?????????
-        """,
-    )
-
-
-def test_inside_docstring_is_first_statement_only():
-    assert_marked(
-        "inside_docstring",
-        "python",
-        '''
-        # c
-        ....
-        """m"""
-        #.####..
-        "no"
-        .....
-        class A(B, k={1: 2}):  # "c"
-        .............................
-            'doc' "more"
-        ....####..#####..
-            x = "no"
-        .............
-            async def f(self, a: int = {1: "no"}["a:"]) -> "no":
-        .........................................................
-                # c
-        ............
-                r"""d"""
-        .........#.####..
-                return "no"
-        ....................
-            def g(self): "short"; "no"
-        .................######........
-            def h(self):
-        .................
-                f"no"
-        ..............
-            def i(self):
-        .................
-                pass; "no"
-        ...................
-            def j(self): return "no"
-        .............................
-        defs = "no"
-        ............
-        if x: "no"
-        ...........
-        ''',
-    )
-
-
-def test_inside_triple_quotes_starts_at_third_quote():
-    assert_marked(
-        "inside_triple_quotes",
-        "python",
-        """
-        x = '''a''' + '' + 'b'
-        ......####.............
-        """,
-    )
-
-
-def test_inside_single_quotes_c_ignores_apostrophes():
-    assert_marked(
-        "inside_single_quotes",
-        "c",
-        """
-        a = '"' "'"; // '
-        ....##............
-        """,
-    )
-
-
-def test_inside_double_quotes_of_prose_ends_at_blank_line():
-    assert_marked(
-        "inside_double_quotes",
-        "text",
-        """
-        "a
-        ###
-        b" it's “c” "d
-        #.......##..???
-
-        .
-        e "f"
-        ..##..
-        """,
-    )
-
-
-# Brackets and lines ---------------------------------------------------------------------------------------------------
-
-
-def test_inside_brackets_ignores_strings_and_comments():
-    assert_marked(
-        "inside_brackets",
-        "python",
-        """
-        f(a[1], "(") # (
-        .##########......
-        {x: (1,
-        ########
-         2)}
-        ###..
-        """,
-    )
-
-
-def test_bracket_depth_is_doubtful_where_brackets_do_not_match():
-    assert_marked(
-        "bracket_depth",
-        "python",
-        """
-        f(a[{1}], "(") )
-        011233211111100?0
-        (
-        ??
-        (]
-        ???
-        """,
-    )
-
-
-def test_bracket_depth_of_prose_restarts_at_blank_line():
-    assert_marked(
-        "bracket_depth",
-        "text",
-        """
-        a (b [c) d] :)
-        00111??000?00?0
-        :( e
-        0????
-
-        0
-        f (g)
-        001100
-        """,
-    )
-
-
-def test_inside_round_sees_round_brackets_around_others():
-    assert_marked(
-        "inside_round",
-        "c",
-        """
-        f(a[1]) [(1)] {
-        .#####...##...??
-        """,
-    )
 
 
 def test_indentation_c_counts_tabs_to_eight():
@@ -359,9 +84,6 @@ def test_newline_next_cannot_tell_at_the_end():
     assert CONCEPTS["newline_next"].valid("ab\nc").tolist() == [True, True, True, False]
 
 
-# Characters, words, syntax --------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
@@ -378,125 +100,6 @@ def test_newline_next_cannot_tell_at_the_end():
 )
 def test_character_classes_are_unicode_aware(name, text, expected):
     assert_labels(name, None, text, expected)
-
-
-def test_identifier_python_passes_over_keywords_numbers_and_prefixes():
-    assert_marked(
-        "identifier",
-        "python",
-        """
-        for x1 in match(r"a", 0x1F, 1e5, é.if_): # no
-        ....##....#####..................#.###........
-            print(f"{no}", None)
-        ....#####................
-        """,
-    )
-
-
-def test_keyword_python_passes_over_strings_and_comments():
-    assert_marked(
-        "keyword",
-        "python",
-        """
-        for x in match("if"): # if
-        ###...##...................
-            print(None, if_)
-        ..........####.......
-        """,
-    )
-
-
-def test_identifier_c_passes_over_directives_and_headers():
-    assert_marked(
-        "identifier",
-        "c",
-        """
-        #include <stdio.h>
-        ...................
-        #if defined(X)
-        ....#######.#..
-        #error no if
-        .............
-        # define f(a) #a L"no" /* no */
-        .........#.#...#................
-        unsigned size_t x = if_ ? 0xAul : true;
-        .........######.#...###.................
-        """,
-    )
-
-
-def test_keyword_c_takes_directive_names():
-    assert_marked(
-        "keyword",
-        "c",
-        """
-        #include <if.h>
-        .#######........
-        # define if_(a) #include L"if" /* if */
-        ..######................................
-        unsigned x = if_ ? 0xAul : true;
-        ########...................####..
-        """,
-    )
-
-
-def test_inside_if_condition_python_takes_elif_too():
-    assert_marked(
-        "inside_if_condition",
-        "python",
-        """
-        if (a and
-        ...#######
-            b):  # c
-        ######.......
-            x = 1 if c else [d for d in e if d]
-        ........................................
-        elif f"é": pass
-        .....####.......
-        while g: pass
-        ..............
-        """,
-    )
-
-
-def test_inside_if_condition_c_leaves_closing_bracket_out():
-    assert_marked(
-        "inside_if_condition",
-        "c",
-        """
-        #if X
-        ......
-        int f(void) { if (a && (b)) { return 1; } else if (c) while (d) ; }
-        .................#########........................##................
-        #endif
-        .......
-        """,
-    )
-
-
-@pytest.mark.parametrize(
-    "snippet",
-    [
-        """
-        if a: pass
-        ...#.......
-        if b c: pass
-        ????????????.
-        if d: pass
-        ...#.......
-        """,
-        """
-        if a: pass
-        ...#.......
-        x = (1,
-        ????????
-        if d: pass
-        ?????......
-        """,
-    ],
-)
-def test_inside_if_condition_is_doubtful_around_a_syntax_error(snippet):
-    assert_marked("inside_if_condition", "python", snippet)
 
 
 def test_inside_if_condition_is_doubtful_when_parsing_takes_too_long(monkeypatch):
@@ -520,14 +123,14 @@ def library() -> list[str]:
     return [path.read_text(encoding="utf-8") for path in LIBRARY]
 
 
-def line_offsets(text: str) -> list[int]:
-    """Where each line begins, with a leading 0 so that the first line is number 1."""
-    return [0, 0, *accumulate(len(line) for line in text.splitlines(keepends=True))]
+def line_begins(text: str) -> list[int]:
+    """Where each line begins; line 1 is the first."""
+    return [0, 0, *accumulate(map(len, io.StringIO(text)))]
 
 
 def tokens_of(text: str) -> Iterator[tuple[int, int, int]]:
     """Type, start and stop of Python's own tokens, in code points."""
-    begins = [0, 0, *accumulate(len(line) for line in io.StringIO(text))]
+    begins = line_begins(text)
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         yield token.type, begins[token.start[0]] + token.start[1], begins[token.end[0]] + token.end[1]
 
@@ -557,19 +160,20 @@ def expected_from_python(text: str) -> dict[str, np.ndarray]:
     return labels
 
 
-def span_of(node: ast.expr, lines: list[str], begins: list[int]) -> tuple[int, int]:
+def span_of(node: ast.expr, text: str, begins: list[int]) -> tuple[int, int]:
     """A node's start and stop in code points; `ast` counts columns in bytes."""
     ends = [(node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)]
-    start, stop = (begins[line] + len(lines[line - 1].encode()[:column].decode()) for line, column in ends)
+    start, stop = (
+        begins[line] + len(text[begins[line] : begins[line + 1]].encode()[:column].decode()) for line, column in ends
+    )
     return start, stop
 
 
 def docstring_spans(text: str) -> list[tuple[int, int]]:
-    lines = list(io.StringIO(text))
-    begins = [0, 0, *accumulate(map(len, lines))]
+    begins = line_begins(text)
     owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     return [
-        span_of(node.body[0].value, lines, begins)
+        span_of(node.body[0].value, text, begins)
         for node in ast.walk(ast.parse(text))
         if isinstance(node, owners) and ast.get_docstring(node, clean=False) is not None
     ]
@@ -583,7 +187,7 @@ def test_labels_agree_with_python_itself(name, library, python_labels):
     )
     marked = sum(int(expected[name].sum()) for expected in python_labels)
     assert marked > 1_000
-    # All of the differences that remain elsewhere in the library are strings that only begin like a docstring.
+    # So it is in the whole library: no character differs in 11.3 million, once the documented edges are allowed for.
     assert differing == 0
 
 
@@ -598,14 +202,13 @@ def test_every_character_of_the_library_is_valid(library):
 
 
 def test_inside_if_condition_agrees_with_ast(library):
-    """`ast` leaves out the brackets around a condition and the blanks and comments beside them; nothing else differs."""
+    """`ast` leaves out brackets around a condition and blanks and comments beside them; nothing else differs."""
     for text in library:
-        lines = list(io.StringIO(text))
-        begins = [0, 0, *accumulate(map(len, lines))]
+        begins = line_begins(text)
         expected = np.zeros(len(text), np.bool_)
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.If):
-                start, stop = span_of(node.test, lines, begins)
+                start, stop = span_of(node.test, text, begins)
                 expected[start:stop] = True
         label = CONCEPTS["inside_if_condition"].label(text, "python")
         assert not (expected & ~label).any()
@@ -673,14 +276,14 @@ def test_labels_agree_with_a_c_parser(name, pattern):
 # Arbitrary text -------------------------------------------------------------------------------------------------------
 
 FRAGMENTS = (
-    "'", '"', "'''", '"""', "\\", "#", "//", "/*", "*/", "*", "/", "\n", "\r", "\r\n", " ", "\t", "(", ")", "[", "]", "{",
-    "}", ":", ";", "a", "r", "f", "1", "def ", "class A", "async ", "if ", "x=", "“", "”", "#error", "#include <", "\0",
-    "\ud800", "é", "😀", "\ufeff", "\u2028", "\x0c",
+    "'", '"', "'''", '"""', "\\", "#", "//", "/*", "*/", "*", "/", "\n", "\r", "\r\n", " ", "\t", "(", ")", "[", "]",
+    "{", "}", ":", ";", "a", "r", "f", "1", "def ", "class A", "async ", "if ", "x=", "“", "”", "#error", "#include <",
+    "\0", "\ud800", "é", "😀", "\ufeff", "\u2028", "\x0c",
 )  # fmt: skip
 any_text = st.text(st.characters()) | st.lists(st.sampled_from(FRAGMENTS), max_size=40).map("".join)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(any_text, st.sampled_from(LANGUAGES))
 def test_every_concept_labels_any_text(text, language):
     for concept in concepts_for(language):
@@ -690,7 +293,7 @@ def test_every_concept_labels_any_text(text, language):
         assert valid.dtype == np.bool_
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(any_text, st.sampled_from(LANGUAGES), st.data())
 def test_causal_labels_need_no_later_text(text, language, data):
     cut = data.draw(st.integers(0, len(text)))
@@ -725,18 +328,22 @@ def test_line_concepts_equal_a_reader_that_counts(text):
     assert_labels("indentation", "c", text, columns)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ['"' * 200_000, '"\n' * 100_000, "(" * 200_000, "(" * 100_000 + "]" * 100_000, "def f(\n" * 30_000, " " * 200_000]
-    + ["\\" * 200_000, "/*" * 100_000, '"""' + '""\\' * 60_000, "“\n" * 100_000, "\r\n" * 100_000, "#error " * 30_000],
-    ids=lambda text: f"{text[:8]!r}",
-)
-def test_labelling_stays_linear_on_hostile_text(text):
-    """Each takes well under a second; work that grows with the square of the length would take hours."""
+HOSTILE = (
+    '"', '"\n', '""\\', '"""', "'", "“\n", "(", "(]", "def f(\n", "class A:", " ", "\\", "/*", "#", "#error ",
+    "\r\n", "1.",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("part", HOSTILE)
+def test_labelling_stays_linear_on_hostile_text(part):
+    """A tenth of a second or two; work that grows with the square of the length would take a minute and more."""
+    text = part * (40_000 // len(part))
+    started = time.perf_counter()
     for language in LANGUAGES:
         for concept in concepts_for(language):
             if concept.causal:
                 concept.label(text, language)
+    assert time.perf_counter() - started < 10
 
 
 # Patterns -------------------------------------------------------------------------------------------------------------
@@ -784,7 +391,7 @@ def test_regex_concept_explains_a_bad_pattern(pattern, message):
 
 def test_regex_concept_stops_endless_backtracking(monkeypatch):
     monkeypatch.setattr(patterns, "TIME_LIMIT", 0.3)
-    with pytest.raises(InspectorError, match="took more than 0.3 seconds on 41 characters and was stopped"):
+    with pytest.raises(InspectorError, match=r"took more than 0\.3 seconds on 41 characters and was stopped"):
         regex_concept("(a+)+$").label("a" * 40 + "b")
 
 

@@ -5,6 +5,7 @@ The golden payload in tests/golden is what both sides agree on. After a delibera
     python -m tests.test_overlay
 """
 
+import base64
 import json
 import re
 import shutil
@@ -212,6 +213,167 @@ def test_javascript_passes_its_own_tests():
     files = sorted(str(path) for path in (ROOT / "tests" / "js").glob("*.test.js"))
     ran = subprocess.run(["node", "--test", *files], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert files and ran.returncode == 0, ran.stdout[-6000:]
+
+
+# In a real Chromium, without Streamlit: the default export is called as Streamlit calls it.
+
+chromium = shutil.which("chromium") or shutil.which("google-chrome")
+in_browser = [
+    pytest.mark.browser,
+    pytest.mark.skipif(chromium is None, reason="no Chromium is on the PATH"),
+]
+MOUNT = """async ([javascript, css]) => {
+  const host = document.body.appendChild(document.createElement("div"));
+  host.style.cssText = "display:block;height:600px;--st-background-color:#ffffff;--st-code-font:monospace";
+  const parentElement = host.attachShadow({ mode: "open" });
+  parentElement.appendChild(document.createElement("style")).textContent = css;
+  const url = URL.createObjectURL(new Blob([javascript], { type: "text/javascript" }));
+  const { default: show } = await import(url);
+  window.said = [];
+  window.escaped = [];
+  addEventListener("keydown", (event) => window.escaped.push(event.key));
+  window.receive = (base64) => {
+    const data = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+    show({ data, parentElement, setStateValue: (name, value) => window.said.push([name, value]) });
+  };
+}"""
+LINES = "".join(f"line {number}\n" for number in range(600))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport={"width": 1200, "height": 700})
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.evaluate(MOUNT, [javascript(), (Path(build_payload.__code__.co_filename).parent / "overlay.css").read_text()])
+    yield page
+    context.close()
+    assert errors == []
+
+
+def send(page, **arguments) -> None:
+    page.evaluate("(base64) => window.receive(base64)", base64.b64encode(build_payload(**arguments)).decode())
+
+
+def lines_of(unit: int, **changes) -> dict:
+    trace = np.linspace(-1, 1, len(LINES), dtype=np.float32) * (1 if unit % 2 else -1)
+    return {"text": LINES, "traces": {(f"0:{unit}", "hidden"): trace}, "neuron": f"0:{unit}", "signal": "hidden",
+            "layers": [(9, SIGNALS)], **changes}
+
+
+def wait_for_report(page, neuron: str) -> dict:
+    page.wait_for_function("neuron => window.said.at(-1)?.[1].neuron === neuron", arg=neuron)
+    name, view = page.evaluate("window.said.at(-1)")
+    assert name == "view"
+    return view
+
+
+class TestInBrowser:
+    pytestmark = in_browser
+
+    def test_browser_shows_the_exact_text_in_the_palettes_colours(self, page):
+        arguments = golden_arguments()
+        send(page, **arguments)
+        rows = page.locator(".row .text").evaluate_all("rows => rows.map(row => row.textContent)")
+        assert "".join(rows) == TEXT
+        cell = arguments["traces"][Neuron(1, 2), "cell"]
+        at = TEXT.index("p")
+        index = int(palette.colour_index(cell[at], palette.scale_for("cell", cell)))
+        span = page.locator(f'[data-at="{at}"]')
+        shown = span.evaluate("one => [getComputedStyle(one).backgroundColor, getComputedStyle(one).color]")
+        tables = palette.lut(palette.DEFAULT, "diverging"), palette.ink(palette.DEFAULT, "diverging")
+        assert shown == ["rgb({}, {}, {})".format(*table[index]) for table in tables]
+        assert page.locator('[data-at="5"]').get_attribute("class") == "none"
+
+    def test_browser_tells_the_value_under_the_mouse(self, page):
+        arguments = golden_arguments()
+        send(page, **arguments)
+        at = TEXT.index("t")
+        page.locator(f'[data-at="{at}"]').hover()
+        said = page.locator(".value.shown .number").inner_text().replace("\N{MINUS SIGN}", "-")
+        value = arguments["traces"][Neuron(1, 2), "cell"][at]
+        assert float(said) == pytest.approx(float(value), rel=1e-5)
+        assert page.locator(".guess").count() == 2
+        assert page.evaluate("window.said") == []
+
+    def test_browser_paints_only_the_rows_in_sight(self, page):
+        send(page, **lines_of(0))
+        assert page.locator(".row").count() < 100
+        page.locator(".scroller").evaluate("scroller => scroller.scrollTop = 22 * 400")
+        page.wait_for_selector('.row[data-row="405"]')
+        assert page.locator(".row").count() < 100
+
+    def test_browser_reports_once_and_lets_no_key_escape(self, page):
+        send(page, **lines_of(0))
+        page.locator(".scroller").evaluate("""scroller => {
+          for (const key of ["ArrowRight", "ArrowRight", "n", "n", "p", "r", "c"]) {
+            scroller.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, composed: true }));
+          }
+        }""")
+        assert page.evaluate("window.said") == []
+        assert wait_for_report(page, "0:1") == {"neuron": "0:1", "signal": "hidden", "at": 2}
+        page.wait_for_timeout(400)
+        assert page.evaluate("[window.said.length, window.escaped]") == [1, []]
+
+    def test_browser_keeps_neuron_scroll_and_cursor_when_an_older_answer_comes(self, page):
+        send(page, **lines_of(0))
+        page.locator('[data-at="3"]').click()
+        page.keyboard.press("n")
+        wait_for_report(page, "0:1")
+        page.keyboard.press("n")
+        page.locator(".scroller").evaluate("scroller => scroller.scrollTop = 4400")
+        send(page, **lines_of(1))
+        assert page.locator(".neuron").inner_text() == "0:2"
+        assert page.locator(".waiting").inner_text() == "still showing 0:1 hidden state"
+        assert page.locator(".scroller").evaluate("scroller => scroller.scrollTop") == 4400
+        send(page, **lines_of(2))
+        assert page.locator(".waiting").inner_text() == ""
+        assert wait_for_report(page, "0:2") == {"neuron": "0:2", "signal": "hidden", "at": 3}
+
+    def test_browser_goes_where_a_new_jump_says_and_only_then(self, page):
+        send(page, **lines_of(0, at=5, jump="a"))
+        there = LINES.index("line 500")
+        send(page, **lines_of(3, at=there, jump="b"))
+        assert page.locator(".place").inner_text() == "line 501, column 1"
+        assert page.locator(".neuron").inner_text() == "0:3"
+        page.locator(".scroller").evaluate("scroller => scroller.scrollTop = 0")
+        send(page, **lines_of(3, at=there, jump="b", title="said again"))
+        assert page.locator(".scroller").evaluate("scroller => scroller.scrollTop") == 0
+
+    def test_browser_paints_a_neighbour_that_came_along_without_asking(self, page):
+        traces = {**lines_of(0)["traces"], **lines_of(1)["traces"]}
+        send(page, **lines_of(0, traces=traces))
+        before = page.locator('[data-at="0"]').get_attribute("class")
+        page.locator(".scroller").focus()
+        page.keyboard.press("n")
+        after = page.locator('[data-at="0"]').get_attribute("class")
+        assert (before, after) == ("d255 cursor", "d1 cursor")
+
+    def test_browser_copies_exactly_what_is_marked(self, page):
+        send(page, **golden_arguments())
+        page.locator(".scroller").focus()
+        page.keyboard.press("Control+a")
+        copied = page.evaluate("""() => {
+          const data = new DataTransfer();
+          const event = new ClipboardEvent("copy", { clipboardData: data, bubbles: true, composed: true });
+          document.body.lastElementChild.shadowRoot.querySelector(".scroller").dispatchEvent(event);
+          return data.getData("text/plain");
+        }""")
+        assert copied == TEXT
 
 
 def write_golden() -> None:

@@ -114,7 +114,26 @@ def test_read_shows_what_the_address_names_and_keeps_it():
     assert address(app) == query
 
 
-def test_read_follows_the_overlay_without_moving_it():
+def test_what_the_overlay_reports_becomes_the_address_and_is_no_move():
+    def script():
+        import streamlit as st
+
+        from dashboard import cards, state
+
+        state.current()
+        cards.follow("overlay")
+        st.text(state.moves())
+
+    app = AppTest.from_function(script)
+    app.query_params["network"] = "small"
+    app.session_state["overlay"] = {"view": {"neuron": "0:0", "signal": "forget_gate", "at": 0}}
+    app.run()
+
+    assert address(app) == {"network": "small", "neuron": "0:0", "signal": "forget_gate", "at": "0"}
+    assert app.text[0].value == "0"
+
+
+def test_unit_picker_moves_overlay_and_address():
     app = open_app()
     jump = shown(app)[0]["jump"]
 
@@ -146,7 +165,7 @@ def test_read_shows_a_saved_recording_without_its_network(checkpoints, tmp_path,
 
     app = open_app(text="recording:mine", neuron="0:2")
 
-    header, text, trace = shown(app)
+    _, text, trace = shown(app)
     assert text == recording.text
     np.testing.assert_array_equal(trace, recording.trace(Neuron(0, 2), "hidden"))
 
@@ -155,7 +174,7 @@ def test_read_shows_a_saved_recording_without_its_network(checkpoints, tmp_path,
 def test_read_shows_any_text_exactly(content):
     app = open_app(text=texts.keep_text(content, "<script>.txt"))
 
-    header, text, trace = shown(app)
+    _, text, trace = shown(app)
     assert text == content
     assert trace.size == len(content)
     assert "<script>" not in "".join(element.proto.body for element in app.get("html"))
@@ -282,19 +301,20 @@ def test_empty_paste_is_a_sentence():
 
 
 def test_find_ranks_every_neuron_and_keeps_the_address():
-    app = open_app(FIND, network="small", concept="digit", neuron="0:2", signal="hidden")
+    app = open_app(FIND, network="small", concept="whitespace", neuron="0:2", signal="hidden")
 
     table = app.dataframe[0].value
     assert sorted(table["neuron"]) == ["0:0", "0:1", "0:2", "0:3"]
     assert {"score", "baseline", "twin_score", "verdict"} <= set(table.columns)
-    assert "Best for “digit”" in said(app)
+    assert "Best for “white space”" in said(app)
     assert address(app) == {
-        "network": "small", "text": "sample:address_book.py", "concept": "digit", "neuron": "0:2", "signal": "hidden",
+        "network": "small", "text": "sample:address_book.py", "concept": "whitespace",
+        "neuron": "0:2", "signal": "hidden",
     }  # fmt: skip
 
 
 def test_find_leads_to_read_at_the_neuron():
-    app = open_app(FIND, network="small", concept="digit")
+    app = open_app(FIND, network="small", concept="whitespace")
 
     links = [element.proto for element in app.get("page_link") if "→" in element.proto.label]
 
@@ -306,10 +326,10 @@ def test_find_leads_to_read_at_the_neuron():
 def test_find_takes_a_pattern():
     app = open_app(FIND, network="small")
 
-    app.text_input(key="pick_regex").set_value(r"self\.\w+").run()
+    app.text_input(key="pick_regex").set_value(r"[a-z_]+\(").run()
 
-    assert address(app)["concept"] == r"regex:self\.\w+"
-    assert "matches self" in said(app)
+    assert address(app)["concept"] == r"regex:[a-z_]+\("
+    assert r"Best for “matches [a-z_]+\(”" in said(app)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +337,7 @@ def test_find_takes_a_pattern():
     [
         ({"concept": "regex:("}, "not a regular expression"),
         ({"concept": "insde_string"}, "inside_string"),
-        ({"concept": "regex:zzzzzz"}, ""),
+        ({"concept": "regex:zzzzzz"}, "Too little to rank"),
         ({"text": "recording:/nowhere"}, "There is no folder"),
     ],
 )

@@ -117,6 +117,12 @@ def assert_sentence(action: Callable[[], object], *fragments: str) -> str:
     return sentence
 
 
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for the disk; tests of full disks put their own in, killed writers are processes of their own."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
 @pytest.fixture(scope="module")
 def long_text() -> str:
     return ("def f(x):\n\treturn 'é\U0001f600'\r\n" * 400)[:9_000]
@@ -448,6 +454,7 @@ def test_save_refuses_what_is_not_a_recording(saved: Path, tmp_path: Path) -> No
     (tmp_path / "file").write_text("mine")
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "text").write_text("mine")
+    (tmp_path / "thesis" / "manifest").write_text("mine too")
     (tmp_path / "mixed").mkdir()
     for path in saved.iterdir():
         shutil.copy(path, tmp_path / "mixed")
@@ -499,12 +506,11 @@ def test_full_disk_is_a_sentence_and_loses_nothing(
 def test_disk_that_fills_up_leaves_a_shorter_recording(
     tmp_path: Path, long_text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, left = os.fsync, iter(range(12))
+    left = iter(range(12))
 
-    def filling(descriptor: int) -> None:
+    def filling(_: int) -> None:
         if next(left, None) is None:
             raise OSError(28, "No space left on device")
-        real(descriptor)
 
     monkeypatch.setattr(os, "fsync", filling)
     assert_sentence(lambda: written(long_text, tmp_path / "r"), "No space left on device")
@@ -663,10 +669,10 @@ def test_manifest_that_skips_a_stretch_is_a_sentence(copy: Path) -> None:
     assert_sentence(lambda: open_recording(copy), "line 2 of its manifest")
 
 
-def rewritten_header(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Change the header and put all checksums right again, as another program would write it."""
+def rewrite(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]], line: int = 0) -> None:
+    """Change a line of the manifest and put all checksums right again, as another program would write it."""
     lines = [line.rpartition(b"\t")[0] for line in (folder / "manifest").read_bytes().splitlines()]
-    lines[0] = json.dumps(change(json.loads(lines[0]))).encode()
+    lines[line] = json.dumps(change(json.loads(lines[line]))).encode()
     checksum, manifest = 0, b""
     for body in lines:
         checksum = zlib.crc32(body, checksum)
@@ -674,8 +680,13 @@ def rewritten_header(folder: Path, change: Callable[[dict[str, Any]], dict[str, 
     (folder / "manifest").write_bytes(manifest)
 
 
+def test_verify_compares_with_the_manifest_too(copy: Path) -> None:
+    rewrite(copy, lambda entry: entry | {"crc32": entry["crc32"] ^ 1}, line=2)
+    assert_sentence(open_recording(copy).verify, "stretch-000001", "the manifest's checksum")
+
+
 def test_newer_format_is_a_sentence(copy: Path) -> None:
-    rewritten_header(copy, lambda header: header | {"version": 2})
+    rewrite(copy, lambda header: header | {"version": 2})
     sentence = assert_sentence(lambda: open_recording(copy), "version 2", "up to 1", "newer Charscope")
     assert "Restore" not in sentence
 
@@ -691,9 +702,9 @@ def test_newer_format_is_a_sentence(copy: Path) -> None:
     ],
 )
 def test_manifest_of_nonsense_is_a_sentence(change: Callable[[dict[str, Any]], dict[str, Any]], copy: Path) -> None:
-    rewritten_header(copy, lambda header: header)
+    rewrite(copy, lambda header: header)
     assert open_recording(copy).n_chars == 9_000
-    rewritten_header(copy, change)
+    rewrite(copy, change)
     assert_sentence(lambda: open_recording(copy), str(copy), "cannot be opened")
 
 

@@ -67,7 +67,7 @@ def _result(row: dict, view: state.View, reading: data.Reading, start: int, stop
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         signal = SIGNAL_WORDS.get(str(there.signal), there.signal)
         st.page_link(READ, label=f"**{there.neuron}** {signal} →", query_params=there.to_query())
-        cards.quiet(f"{score_words(row)}: {verdict(row)}")
+        cards.quiet(f"{score_words(row)}; {verdict(row)}")
     trace = reading.trace(there.neuron, there.signal)
     first_line = reading.text.count("\n", 0, start) + 1
     cards.excerpt(reading.text[start:stop], trace[start:stop], scale_for(there.signal, trace), first_line=first_line)

@@ -34,7 +34,7 @@ def _network(name: str) -> None:
         cards.notes([str(error)])
     else:
         if found is None:
-            cards.quiet(f"Not surveyed yet: `python -m inspector survey --network {kept.folder}`.")
+            cards.quiet(f"Not surveyed yet: `python -m inspector survey --network {kept.place}`.")
         else:
             cards.quiet(f"Surveyed on {found.n_report_chars:,} held-out characters: {found.corpus}")
             _findings(name, [findings[0] for findings in found.concepts.values() if findings])

@@ -8,14 +8,17 @@
 import { isInvisible } from "./words.js";
 
 /** Characters every monospace font draws one column wide, each a cell of its own. */
-const PLAIN_LINE = /^[\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0377\u0386-\u03ff\u0400-\u0482\u048a-\u052f]*$/;
+const PLAIN = "\\x20-\\x7e\\u00a1-\\u00ac\\u00ae-\\u02ff\\u0370-\\u0377\\u0386-\\u03ff\\u0400-\\u0482\\u048a-\\u052f";
+const PLAIN_CHARACTER = new RegExp(`^[${PLAIN}]$`);
+const EASY = new RegExp(`[\\n\\t${PLAIN}]*`, "y");
+const HARD = new RegExp(`[^\\n\\t${PLAIN}]*`, "y");
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
 const WIDE = new RegExp(
   "\\p{Emoji_Presentation}|\\p{Extended_Pictographic}\\ufe0f|\\ufe0f\\u20e3|" +
   "[\\u1100-\\u115f\\u2e80-\\u303e\\u3041-\\ua4cf\\uac00-\\ud7a3\\uf900-\\ufaff\\ufe30-\\ufe6f\\uff01-\\uff60\\uffe0-\\uffe6]|" +
   "[\\u{20000}-\\u{3fffd}]", "u");
 const SEGMENTER = new Intl.Segmenter(undefined, { granularity: "grapheme" });
-/** Segmenting works on whole strings: a line of any length is cut into stretches of this many UTF-16 units. */
+/** Segmenting works on whole strings: a run of any length is cut into stretches of this many UTF-16 units. */
 const STRETCH = 4096;
 
 /**
@@ -37,69 +40,53 @@ const STRETCH = 4096;
 /**
  * @param {string} text
  * @param {string[]} chars its code points
- * @param {number[]} breaks positions where something new begins (documents), ascending
+ * @param {number[]} breaks positions where something new begins (documents): no cell reaches across
  * @returns {Cells}
  */
 export function segment(text, chars, breaks) {
   const starts = new Int32Array(chars.length + 1);
   const widths = new Uint8Array(chars.length);
+  const documents = new Set(breaks);
   let count = 0;
   let at = 0;
   /** @param {number} length @param {number} width */
   const add = (length, width) => {
-    starts[count] = at;
-    widths[count] = width;
-    count += 1;
-    at += length;
-  };
-  const ends = new Set(breaks);
-  for (const line of linesOf(text, chars, ends)) {
-    if (PLAIN_LINE.test(line)) {
-      for (let k = 0; k < line.length; k += 1) add(1, 1);
-    } else {
-      for (const cluster of clustersOf(line)) add(cluster.length === 1 ? 1 : Array.from(cluster).length, columnsOf(cluster));
+    for (let stop = at + 1, end = at + length; stop <= end; stop += 1) {
+      if (stop < end && !documents.has(stop)) continue;
+      starts[count] = at;
+      widths[count] = width;
+      count += 1;
+      at = stop;
     }
+  };
+  for (let from = 0; from < text.length;) {
+    const easy = runEnd(EASY, text, from);
+    // An accent belongs to the letter before it, so the last easy character is left to the hard ones.
+    const plain = easy < text.length && easy > from ? easy - 1 : easy;
+    for (; from < plain; from += 1) add(1, text[from] === "\t" ? 0 : 1);
+    const hard = runEnd(HARD, text, easy);
+    for (const cluster of clustersOf(text, from, hard)) {
+      add(cluster.length === 1 ? 1 : Array.from(cluster).length, columnsOf(cluster));
+    }
+    from = hard;
   }
   starts[count] = chars.length;
   return { starts: starts.slice(0, count + 1), widths: widths.slice(0, count) };
 }
 
-/**
- * The text in pieces no cell crosses: a newline is a piece of its own, and so is the last of each document.
- * @param {string} text
- * @param {string[]} chars
- * @param {Set<number>} ends
- */
-function* linesOf(text, chars, ends) {
-  if (ends.size <= 1) { // fast: no need to look at every code point
-    for (let from = 0; from < text.length;) {
-      const newline = text.indexOf("\n", from);
-      if (newline < 0) { yield text.slice(from); return; }
-      if (newline > from) yield text.slice(from, newline);
-      yield "\n";
-      from = newline + 1;
-    }
-    return;
-  }
-  let from = 0;
-  for (let at = 0; at <= chars.length; at += 1) {
-    if (at < chars.length && chars[at] !== "\n" && !ends.has(at)) continue;
-    if (at > from) yield chars.slice(from, at).join("");
-    from = at;
-    if (chars[at] === "\n") {
-      yield "\n";
-      from = at + 1;
-    }
-  }
+/** @param {RegExp} sticky @param {string} text @param {number} from where the run that begins here ends */
+function runEnd(sticky, text, from) {
+  sticky.lastIndex = from;
+  return from + (sticky.exec(text)?.[0].length ?? 0);
 }
 
-/** @param {string} line */
-function* clustersOf(line) {
-  for (let from = 0; from < line.length;) {
-    let stop = Math.min(from + STRETCH, line.length);
-    if (stop < line.length && /[\udc00-\udfff]/.test(line[stop])) stop -= 1; // keep surrogate pairs whole
-    for (const { segment: cluster } of SEGMENTER.segment(line.slice(from, stop))) yield cluster;
-    from = stop;
+/** @param {string} text @param {number} from @param {number} end both in UTF-16 units */
+function* clustersOf(text, from, end) {
+  for (let start = from; start < end;) {
+    let stop = Math.min(start + STRETCH, end);
+    if (stop < end && /[\udc00-\udfff]/.test(text[stop])) stop -= 1; // keep surrogate pairs whole
+    for (const { segment: cluster } of SEGMENTER.segment(text.slice(start, stop))) yield cluster;
+    start = stop;
   }
 }
 
@@ -268,7 +255,7 @@ export function kindOf({ chars, cells }, cell) {
   if (char === "\n") return "newline";
   if (char === "\t") return "tab";
   if (cells.starts[cell + 1] - start > 1) return "boxed";
-  if (PLAIN_LINE.test(char)) return "plain";
+  if (PLAIN_CHARACTER.test(char)) return "plain";
   if (isInvisible(char)) return "invisible";
   return RIGHT_TO_LEFT.test(char) ? "rtl" : "boxed";
 }

@@ -263,7 +263,7 @@ _WORDS = [
     Concept(
         "keyword",
         "keyword",
-        "A reserved word of the language; in C also the name of a directive such as include.",
+        "A reserved word of the language; in C also defined and the name of a directive such as include.",
         "All its characters; the # of a directive is out. Soft keywords such as match count as names.",
         "yes/no",
         _CODE,
@@ -277,6 +277,7 @@ _WORDS = [
         "inside an if condition",
         "Inside the condition of an if statement (in Python of elif too).",
         "In Python from the first to the last character of the condition; in C opening bracket in, closing bracket out."
+        " Where the parser finds an error, the whole function or statement is left out."
         " Conditional expressions, comprehensions and #if do not count.",
         "yes/no",
         _CODE,

@@ -43,7 +43,7 @@ _PYTHON_ESCAPE = r"\\(?:\r\n|.)?+"
 _C_ESCAPE = rf"\\(?:\\{_BREAK})*+(?:\r\n|.)?+"
 _C_SPLICE = rf"\\{_BREAK}?+"
 # After #error and #warning comes prose, where an apostrophe opens nothing; <header.h> is no string either.
-_C_DIRECTIVE = r"\#[ \t]*+(?:(?:error|warning)\b|include(?:_next)?+[ \t]*+(?=<))"
+_C_DIRECTIVE = re.compile(r"\#[ \t]*+(?:(?:error|warning)\b|include(?:_next)?+[ \t]*+(?=<))")
 
 # Each group that can match is a closing mark: `match.lastindex is None` says the construct was never closed.
 _PYTHON = re.compile(
@@ -55,7 +55,7 @@ _C = re.compile(
     rf"""{_on_one_line('"', _C_ESCAPE)}|{_on_one_line("'", _C_ESCAPE)}"""
     rf"|//[^\\\r\n]*+(?:{_C_SPLICE}[^\\\r\n]*+)*+()"
     r"|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(\*/)?+"
-    rf"|{_C_DIRECTIVE}(?:[^\\\r\n/]|{_C_SPLICE}|/(?![/*]))*+()",
+    rf"|{_C_DIRECTIVE.pattern}(?:[^\\\r\n/]|{_C_SPLICE}|/(?![/*]))*+()",
     re.DOTALL,
 )
 _TEXT = re.compile("|".join([_paragraph_quotation('"', '"'), _paragraph_quotation("“", "”")]))
@@ -84,32 +84,28 @@ class Scan(NamedTuple):
 @lru_cache(maxsize=4)
 def scan(text: str, language: str) -> Scan:
     """Find the strings and comments of a text. The last few results are kept, as many concepts ask for the same."""
-    starts, stops, kinds, closed = [], [], [], []
+    starts, stops, kinds, closed, marks, triple = [], [], [], [], [], []
     for match in _PATTERNS[language].finditer(text):
         start, stop = match.span()
         mark = text[start]
         kind = _KIND_BY_MARK.get(mark, COMMENT)
         if mark == "#" and language == "c":
-            directive = re.compile(_C_DIRECTIVE).match(text, start)
+            directive = _C_DIRECTIVE.match(text, start)
             start, kind = directive.end() if directive else start, OTHER
         starts.append(start)
         stops.append(stop)
         kinds.append(kind)
         closed.append(match.lastindex is not None)
-    return _as_arrays(text, language, starts, stops, kinds, closed)
-
-
-def _as_arrays(
-    text: str, language: str, starts: list[int], stops: list[int], kinds: list[int], closed: list[bool]
-) -> Scan:
-    first = np.array(starts, np.int64)
-    codes = np.append(code_points(text), np.zeros(3, np.uint32))  # so that looking two characters ahead is safe
-    marks = codes[first]
-    kind = np.array(kinds, np.int64)
-    length = np.array(stops, np.int64) - first
-    triple = (kind == STRING) & (length >= 3) & (codes[first + 1] == marks) & (codes[first + 2] == marks)
-    triple &= language == "python"
-    result = Scan(first, np.array(stops, np.int64), kind, np.array(closed, np.bool_), marks, triple)
+        marks.append(ord(mark))
+        triple.append(language == "python" and kind == STRING and text.startswith(mark * 3, start))
+    result = Scan(
+        np.array(starts, np.int64),
+        np.array(stops, np.int64),
+        np.array(kinds, np.int64),
+        np.array(closed, np.bool_),
+        np.array(marks, np.uint32),
+        np.array(triple, np.bool_),
+    )
     for column in result:
         column.flags.writeable = False
     return result

@@ -1,8 +1,8 @@
 """Concepts that need a parser (tree-sitter): labels from the syntax tree, mapped from bytes back to code points.
 
-Where the parser met an error it also guesses, and its guesses look like code. So the outermost statement that holds an
-error is neither labelled nor valid as a whole; the others are both. A text that keeps the parser busy for too long has
-no valid character.
+Where the parser met an error it also guesses, and its guesses look like code. So the outermost function or statement
+that holds an error is neither labelled nor valid as a whole; the others are both. A text that keeps the parser busy for
+too long has no valid character.
 """
 
 import time
@@ -22,13 +22,21 @@ _IF_CONDITIONS = {
     "c": "(if_statement condition: (parenthesized_expression) @condition)",
 }
 
+# What only holds statements: an error in one of them leaves the others sound.
+_CONTAINERS = frozenset(
+    [
+        *("class_definition", "decorated_definition", "block"),
+        *("preproc_if", "preproc_ifdef", "preproc_elif", "preproc_else"),
+        *("linkage_specification", "declaration_list"),
+    ]
+)
 # Code parses at 4 MB/s; only text that is no code at all can take longer than this.
 _SECONDS, _SECONDS_PER_BYTE = 5.0, 4e-6
 _CHUNK = 1 << 16  # bytes handed to the parser at a time
 
 
 class _Parsed(NamedTuple):
-    sound: list[tree_sitter.Node]  # the outermost statements the parser is sure about
+    sound: list[tree_sitter.Node]  # functions and statements the parser is sure about
     doubtful: list[tuple[int, int]]  # byte ranges of the others
     position: Ints  # (n_bytes + 1,), the code point every byte belongs to
 
@@ -50,19 +58,26 @@ def _parse(text: str, language: str) -> _Parsed:
     root = _tree(data, language)
     if root is None:
         return _Parsed([], [(0, len(data))], position)
+    return _Parsed(*_sort(root), position)
+
+
+def _sort(root: tree_sitter.Node) -> tuple[list[tree_sitter.Node], list[tuple[int, int]]]:
+    """Statements without an error, and the byte ranges of those with one."""
     sound, doubtful = [], []
-    # When the parser gives up on the whole, complete statements come first and loose tokens follow.
-    given_up = False
-    for child in root.children:
-        given_up = given_up or (root.type == "ERROR" and not child.is_named)
-        if given_up:
-            doubtful.append((child.start_byte, len(data)))
-            break
-        if child.has_error:
-            doubtful.append((child.start_byte, child.end_byte))
-        else:
+    children = root.children
+    if root.type == "ERROR":  # the parser gave up: complete statements come first, then loose tokens
+        complete = next((at for at, child in enumerate(children) if not child.is_named), len(children))
+        doubtful = [(child.start_byte, root.end_byte) for child in children[complete : complete + 1]]
+        children = children[:complete]
+    while children:
+        child = children.pop()
+        if not child.has_error:
             sound.append(child)
-    return _Parsed(sound, doubtful, position)
+        elif child.type in _CONTAINERS:
+            children.extend(child.children)
+        else:
+            doubtful.append((child.start_byte, child.end_byte))
+    return sound, doubtful
 
 
 def _tree(data: bytes, language: str) -> tree_sitter.Node | None:
@@ -92,6 +107,6 @@ def inside_if_condition(text: str, language: str) -> Bools:
 
 
 def is_parsed(text: str, language: str) -> Bools:
-    """False on every outermost statement in which the parser met an error."""
+    """False on every outermost function or statement in which the parser met an error."""
     parsed = _parse(text, language)
     return ~paint_pairs(len(text), [(int(parsed.position[a]), int(parsed.position[b])) for a, b in parsed.doubtful])

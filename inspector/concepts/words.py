@@ -24,7 +24,7 @@ _C_KEYWORDS = (
     " for goto if inline int long nullptr register restrict return short signed sizeof static static_assert struct"
     " switch thread_local true typedef typeof typeof_unqual union unsigned void volatile while"
     " _Alignas _Alignof _Atomic _BitInt _Bool _Complex _Decimal128 _Decimal32 _Decimal64 _Generic _Imaginary _Noreturn"
-    " _Static_assert _Thread_local asm __asm__ __inline __inline__ __volatile__ __typeof__ __attribute__"
+    " _Static_assert _Thread_local asm defined __asm__ __inline __inline__ __volatile__ __typeof__ __attribute__"
 )
 _DIRECTIVE_NAMES = frozenset(_C_DIRECTIVES.split())
 _KEYWORDS = {"python": frozenset(keyword.kwlist), "c": frozenset(_C_KEYWORDS.split())}

@@ -98,8 +98,9 @@ def _smooth_size(n: int) -> int:
 
 
 def dot(labels: Array, trace: Array) -> Array:
-    """(labels, n) times (n,), float64; by einsum, as BLAS' own threads would fight with those that share out the traces."""
-    return np.einsum("ln,n->l", labels, trace).astype(np.float64)
+    """(labels, n) times (n,), float64. Not by BLAS: its own threads fight with those that share out the traces."""
+    products: Array = np.einsum("ln,n->l", labels, trace)
+    return products.astype(np.float64)
 
 
 def q_values(p_values: Array) -> Array:

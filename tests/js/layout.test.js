@@ -100,13 +100,20 @@ test("the cursor stays inside the text", () => {
   assert.equal(moved(layout, 4, "text-start", options), 0);
 });
 
-test("a hundred thousand characters in one line are laid out in less than a second", () => {
-  for (const text of ["x".repeat(100_000), "é日😀".repeat(33_334)]) {
-    const before = performance.now();
+test("a hundred thousand characters are laid out in less than a second of work", () => {
+  for (const text of ["x".repeat(100_000), "é日😀".repeat(33_334), "x = 1\n".repeat(17_000)]) {
+    const before = process.cpuUsage().user;
     const layout = layoutOf(text, { columns: 100 });
-    assert.ok(performance.now() - before < 1000);
+    assert.ok(process.cpuUsage().user - before < 1_000_000);
     assert.equal(rowOf(layout, layout.chars.length - 1), layout.lines.length - 1);
   }
+});
+
+test("an accent stays with its letter, but not across documents", () => {
+  assert.deepEqual(Array.from(layoutOf("ae\u0301b\n\u0301c").cells.starts), [0, 1, 3, 4, 5, 6, 7]);
+  const two = layoutOf("ae\u0301b", { breaks: [0, 2] });
+  assert.deepEqual(Array.from(two.cells.starts), [0, 1, 2, 3, 4]);
+  assert.deepEqual(lineAndColumn(two, 2), [1, 1]);
 });
 
 test("characters are drawn by what they are", () => {

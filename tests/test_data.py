@@ -1,0 +1,187 @@
+"""What is kept, for how long, and what is made anew."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from dashboard import data, texts
+from dashboard.shelf import Shelf
+from inspector.capture import record
+from inspector.model import CharModel, ModelConfig, Vocabulary, save_checkpoint
+from inspector.recording import InspectorError, Neuron
+
+TEXT = texts.Text("mine:1", "a.py", "x = 'a' + \"b\"\n" * 40)
+
+
+def save_random(folder, *, kind="lstm", n_units=5, seed=0):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        save_checkpoint(CharModel(ModelConfig(kind, 2, n_units), Vocabulary.from_text(TEXT.content)), folder)
+
+
+@pytest.fixture
+def networks(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+    monkeypatch.setenv("CHARSCOPE_DATA", str(tmp_path / "data"))
+    save_random(tmp_path / "nets" / "a")
+    data.recordings().clear()
+    return tmp_path / "nets"
+
+
+def test_shelf_drops_what_was_not_looked_at_for_longest():
+    shelf = Shelf(3, lambda thing: thing)
+    for key in "abc":
+        shelf.get(key, lambda: 1)
+    shelf.get("a", lambda: 1)
+
+    shelf.get("d", lambda: 1)
+
+    assert [key in shelf for key in "abcd"] == [True, False, True, True]
+
+
+def test_shelf_keeps_the_one_thing_that_is_larger_than_the_cap():
+    shelf = Shelf(3, lambda thing: thing)
+
+    assert shelf.get("big", lambda: 10) == 10
+    assert "big" in shelf
+
+
+def test_shelf_makes_a_thing_once_for_two_who_want_it_at_once():
+    made, shelf = [], Shelf(10, lambda thing: 1)
+
+    def make():
+        time.sleep(0.05)
+        made.append(1)
+        return "thing"
+
+    threads = [threading.Thread(target=shelf.get, args=("key", make)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(made) == 1
+
+
+def test_shelf_keeps_nothing_of_what_could_not_be_made():
+    shelf = Shelf(10, lambda thing: 1)
+
+    def fail():
+        raise InspectorError("no")
+
+    with pytest.raises(InspectorError):
+        shelf.get("key", fail)
+    assert shelf.get("key", lambda: "now") == "now"
+
+
+def test_network_is_loaded_once_and_again_when_its_files_change(networks):
+    first = data.network("a")
+    assert data.network("a") is first
+
+    save_random(networks / "a", n_units=6, seed=1)
+
+    assert data.network("a").hash != first.hash
+
+
+def test_first_network_in_the_list_is_the_shipped_one(networks):
+    save_random(networks / "python")
+    (networks / "not a network").mkdir()
+
+    assert data.network_names() == ["python", "a"]
+
+
+@pytest.mark.parametrize("name", ["b", "../nets/a", "", "."])
+def test_network_that_does_not_exist_is_a_sentence(networks, name):
+    with pytest.raises(InspectorError, match="there are a"):
+        data.network(name)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+def test_reading_gives_every_signal_as_recorded(networks, kind):
+    save_random(networks / kind, kind=kind)
+    kept = data.network(kind)
+    everything = record(kept.model, TEXT.content)
+
+    reading = data.read_with(kept, TEXT)
+
+    for layer, (_, signals) in enumerate(reading.layers):
+        for signal in signals:
+            trace = reading.trace(Neuron(layer, 4), signal)
+            np.testing.assert_allclose(trace, everything.trace(Neuron(layer, 4), signal), atol=1e-3)
+
+
+def test_gates_are_recorded_when_first_looked_at_and_not_again(networks, monkeypatch):
+    reading = data.read_with(data.network("a"), TEXT)
+    assert (reading.is_recorded("cell"), reading.is_recorded("forget_gate")) == (True, False)
+
+    first = reading.trace(Neuron(0, 0), "forget_gate")
+
+    monkeypatch.setattr(data, "_record", None)
+    assert reading.is_recorded("input_gate")
+    np.testing.assert_array_equal(reading.trace(Neuron(0, 0), "forget_gate"), first)
+
+
+def test_reading_again_records_nothing(networks, monkeypatch):
+    first = data.read_with(data.network("a"), TEXT)
+
+    monkeypatch.setattr(data, "_record", None)
+
+    assert data.read_with(data.network("a"), TEXT).recording is first.recording
+
+
+def test_reading_tells_how_far_it_is(networks):
+    told = []
+
+    data.read_with(data.network("a"), TEXT, lambda words, share: told.append((words, share)))
+
+    assert told[-1] == ("a reads a.py", 1.0)
+
+
+def test_text_that_does_not_fit_in_memory_is_a_sentence(networks, monkeypatch):
+    monkeypatch.setattr(data, "MEMORY_CAP", 10_000)
+
+    with pytest.raises(InspectorError, match="at most 96 are read at once"):
+        data.read_with(data.network("a"), TEXT)
+
+
+def test_step_goes_through_all_layers_and_round(networks):
+    reading = data.read_with(data.network("a"), TEXT)
+
+    assert reading.step(Neuron(0, 4), 1) == Neuron(1, 0)
+    assert reading.step(Neuron(1, 4), 1) == Neuron(0, 0)
+    assert reading.step(Neuron(0, 0), -1) == Neuron(1, 4)
+
+
+def test_guesses_are_numbers_of_symbols(networks):
+    reading = data.read_with(data.network("a"), TEXT)
+    expected = reading.recording.guesses(0, 10, k=5)
+
+    symbols, ids, probabilities = reading.guesses()
+
+    assert ids.dtype == np.uint16
+    assert [[symbols[number] for number in row] for row in ids[:10]] == expected.symbols.tolist()
+    np.testing.assert_array_equal(probabilities[:10], expected.probabilities)
+
+
+def test_labels_of_several_documents_start_anew_in_each(networks, tmp_path):
+    parts = ["x = 'open\n", "y = 1\n"]
+    record(data.network("a").model, parts, names=["a.py", "b.py"], signals=("hidden",)).save(tmp_path / "two")
+    reading = data.open_folder(str(tmp_path / "two"))
+
+    label, valid = data.labels(reading, data.concept_called("inside_string"))
+
+    assert label.size == valid.size == len("".join(parts))
+    assert not label[len(parts[0]) :].any()
+
+
+def test_ranking_has_an_untrained_twin_beside_it_and_is_kept(networks, monkeypatch):
+    reading = data.read_with(data.network("a"), TEXT)
+
+    table = data.ranking(reading, "inside_string")
+
+    assert table["twin_score"].notna().all()
+    monkeypatch.setattr(data, "rank_neurons", None)
+    assert data.ranking(reading, "inside_string") is table
