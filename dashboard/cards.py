@@ -17,7 +17,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data, state, texts
-from dashboard.evidence import Finding, Survey, score_words
+from dashboard.evidence import FIRST_CONCEPT, Finding, Survey, score_words
 from dashboard.palette import DEFAULT, Scale, Theme, colour_index, ink, lut
 from inspector.concepts import Concept
 from inspector.recording import InspectorError, Neuron
@@ -171,7 +171,7 @@ def tell(view: state.View, reading: data.Reading, survey: Survey | None) -> None
     elif survey is None:
         command = f"python -m inspector survey --network {reading.network.place}"
         quiet(f"Neuron {view.neuron}: no survey of {reading.network.name} exists yet; `{command}` makes one.")
-    elif not (findings := survey.about(view.shown)):
+    elif not (findings := survey.about(view.shown, view.concept or FIRST_CONCEPT)):
         quiet(f"Neuron {view.neuron} is not among the best for any of the {len(survey.concepts)} surveyed concepts.")
     else:
         _tell_findings(view.shown, findings, survey)
@@ -179,11 +179,13 @@ def tell(view: state.View, reading: data.Reading, survey: Survey | None) -> None
 
 def _tell_findings(neuron: Neuron, findings: list[Finding], survey: Survey) -> None:
     first, best = findings[0], survey.best(findings[0].concept)
-    rank = "The best" if best and best.neuron == neuron else "Among the best"
+    title = data.concept_title(first.concept)
+    is_best = best is not None and best.neuron == neuron
+    headline = f"The best “{title}” neuron: {neuron}" if is_best else f"Among the best “{title}” neurons: {neuron}"
     others = dict.fromkeys(data.concept_title(f.concept) for f in findings if f.concept != first.concept)
     more = f" Listed too for: {', '.join(list(others)[:4])}." if others else ""
     evidence = f"{first.words()} ({first.verdict})." if first.verdict else f"{first.words()}."
-    claim(f"{rank} “{data.concept_title(first.concept)}” neuron: {neuron}", evidence[0].upper() + evidence[1:] + more)
+    claim(headline, evidence[0].upper() + evidence[1:] + more)
 
 
 def summary(reading: data.Reading, concept: Concept, table: pd.DataFrame) -> None:

@@ -71,15 +71,18 @@ class Survey:
         """The best neuron for a concept; None where the survey did not look for it."""
         return next(iter(self.concepts.get(concept, ())), None)
 
-    def about(self, neuron: Neuron) -> list[Finding]:
-        """Everything the survey lists about a neuron; what it is first for comes first, then by score over chance."""
+    def about(self, neuron: Neuron, asked: str = FIRST_CONCEPT) -> list[Finding]:
+        """Everything the survey lists about a neuron: what it is first for, then the rest, each by score over chance.
+
+        asked : the concept that is put before all others where the neuron is first for it.
+        """
         found = [
             (place, finding)
             for findings in self.concepts.values()
             for place, finding in enumerate(findings)
             if finding.neuron == neuron
         ]
-        found.sort(key=lambda pair: (pair[0], pair[1].baseline - pair[1].score))
+        found.sort(key=lambda pair: (pair[0], pair[1].concept != asked, pair[1].baseline - pair[1].score))
         return [finding for _, finding in found]
 
     def first_sight(self) -> Finding | None:

@@ -102,6 +102,11 @@ def test_character_classes_are_unicode_aware(name, text, expected):
     assert_labels(name, None, text, expected)
 
 
+def test_inside_if_condition_keeps_its_place_behind_a_lone_surrogate_and_a_nul():
+    label = CONCEPTS["inside_if_condition"].label("x = '\ud800\0'\nif ab: pass\n", "python")
+    assert np.flatnonzero(label).tolist() == [12, 13]
+
+
 def test_inside_if_condition_is_doubtful_when_parsing_takes_too_long(monkeypatch):
     monkeypatch.setattr(syntax, "_SECONDS", 0.05)
     text = "if a: pass\n" + "\\\n" * 20_000
@@ -338,12 +343,12 @@ HOSTILE = (
 def test_labelling_stays_linear_on_hostile_text(part):
     """A tenth of a second or two; work that grows with the square of the length would take a minute and more."""
     text = part * (40_000 // len(part))
-    started = time.perf_counter()
+    started = time.process_time()
     for language in LANGUAGES:
         for concept in concepts_for(language):
             if concept.causal:
                 concept.label(text, language)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 # Patterns -------------------------------------------------------------------------------------------------------------
@@ -356,6 +361,7 @@ def test_regex_concept_marks_whole_matches():
 def test_regex_concept_marks_its_named_group():
     label = regex_concept(r"def (?P<mark>\w+)(x)?").label("def ab")
     assert label.tolist() == [False] * 4 + [True] * 2
+    assert regex_concept("(?P<mark>a)|b").label("ba").tolist() == [False, True]
 
 
 def test_regex_concept_anchors_at_every_line():
@@ -391,8 +397,10 @@ def test_regex_concept_explains_a_bad_pattern(pattern, message):
 
 def test_regex_concept_stops_endless_backtracking(monkeypatch):
     monkeypatch.setattr(patterns, "TIME_LIMIT", 0.3)
+    started = time.perf_counter()
     with pytest.raises(InspectorError, match=r"took more than 0\.3 seconds on 41 characters and was stopped"):
         regex_concept("(a+)+$").label("a" * 40 + "b")
+    assert time.perf_counter() - started < 5
 
 
 def test_regex_concept_takes_doubtful_patterns_quietly():

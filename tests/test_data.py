@@ -167,7 +167,7 @@ def test_guesses_are_numbers_of_symbols(networks):
 
 
 def test_labels_of_several_documents_start_anew_in_each(networks, tmp_path):
-    parts = ["x = 'open\n", "y = 1\n"]
+    parts = ['x = """open\n', "y = 1\n"]
     record(data.network("a").model, parts, names=["a.py", "b.py"], signals=("hidden",)).save(tmp_path / "two")
     reading = data.open_folder(str(tmp_path / "two"))
 

@@ -29,6 +29,15 @@ def test_about_puts_first_what_the_neuron_is_best_at():
     assert [finding.concept for finding in about] == ["newline", "digit"]
 
 
+def test_about_puts_the_asked_concept_before_better_scores_only_where_the_neuron_is_first():
+    said = facts(inside_string=[row(0, 0, 0.8)], digit=[row(0, 0, 0.9)], keyword=[row(0, 2, 1.0), row(0, 0, 0.99)])
+    survey = survey_from(said, Path("x"))
+
+    assert [finding.concept for finding in survey.about(Neuron(0, 0))] == ["inside_string", "digit", "keyword"]
+    assert survey.about(Neuron(0, 0), "digit")[0].concept == "digit"
+    assert survey.about(Neuron(0, 0), "keyword")[0].concept == "digit"
+
+
 def test_first_sight_is_the_best_string_neuron_also_where_others_score_higher():
     survey = survey_from(facts(digit=[row(0, 1, 0.99)], inside_string=[row(1, 0, 0.8)]), Path("x"))
 

@@ -25,7 +25,7 @@ from inspector.recording import Document, InspectorError, Neuron
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 SIGNALS = ("hidden", "cell", "input_gate")
-TEXT = "\ufeffif x:\r\n\tprint('<b>&amp;')\n😀e\u0301日\0"
+TEXT = "\ufeffif x:\r\n\tprint('<b>&amp;')\n😀e\u0301日\0!"  # an odd number of characters: sections need padding
 
 
 def golden_arguments() -> dict:
@@ -50,7 +50,7 @@ def golden_arguments() -> dict:
         "layers": [(4, SIGNALS), (5, SIGNALS)],
         "loss": loss,
         "guesses": (symbols, ids, probabilities),
-        "unknown": [n_chars - 4, 0],
+        "unknown": [n_chars - 5, 0],
         "documents": [Document("a.py", 0, 8), Document("b.py", 8, n_chars)],
         "title": "On “inside” strings",
         "at": 3,

@@ -180,6 +180,24 @@ def test_read_shows_any_text_exactly(content):
     assert "<script>" not in "".join(element.proto.body for element in app.get("html"))
 
 
+def test_cards_show_markup_as_text():
+    def script():
+        import numpy as np
+
+        from dashboard import cards
+        from dashboard.palette import Scale
+
+        cards.notes(["<b>1"])
+        cards.quiet("<b>2")
+        cards.claim("<b>3", "<b>4")
+        cards.excerpt("<b>\n\x00", np.zeros(5, np.float32), Scale("diverging", -1.0, 1.0), first_line=7)
+
+    app = AppTest.from_function(script).run()
+
+    assert "<b>" not in "".join(element.proto.body for element in app.get("html"))
+    assert said(app) == "<b>1\n<b>2\n<b>3 <b>4\n7<b> 8\u2400"
+
+
 def test_read_counts_characters_the_network_does_not_know():
     assert "2 of them unknown to the network" in said(open_app(text=texts.keep_text("aé🎈", "a.txt")))
 
@@ -374,8 +392,9 @@ def test_networks_deletes_a_kept_text():
 def test_switching_the_page_keeps_the_view():
     app = open_app(network="small", neuron="0:2")
 
-    app.switch_page(FIND).run()
-    app.switch_page("app_pages/read.py").run()
+    for page in (FIND, NETWORKS, "app_pages/read.py"):
+        app.query_params.clear()  # as a browser does
+        app.switch_page(page).run()
 
-    assert address(app)["neuron"] == "0:2"
-    assert address(app)["network"] == "small"
+        assert address(app)["neuron"] == "0:2"
+        assert address(app)["network"] == "small"

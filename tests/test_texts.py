@@ -1,5 +1,8 @@
 """The texts one can read, and how bytes become text."""
 
+import sysconfig
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,11 +58,23 @@ def test_forgotten_text_is_gone_from_list_and_disk(own_library):
 
 
 def test_forget_text_touches_nothing_outside_the_library(own_library):
+    texts.keep_text("abc", "a.txt")
     (own_library / "precious.txt").write_text("x")
 
     texts.forget_text("mine:../precious")
 
     assert (own_library / "precious.txt").exists()
+
+
+def test_library_files_are_the_only_ones_an_address_reaches(tmp_path):
+    (tmp_path / "secret.py").write_text("password")
+    library = Path(sysconfig.get_path("stdlib"))
+    way_out = "/".join([".."] * (len(library.resolve().parts) - 1)) + str(tmp_path / "secret.py")
+    assert (library.resolve() / way_out).is_file()
+
+    for name in (way_out, str(tmp_path / "secret.py")):
+        with pytest.raises(InspectorError, match="has no file"):
+            texts.load_text(f"stdlib:{name}")
 
 
 def test_full_library_refuses_and_keeps_what_it_has(monkeypatch):

@@ -69,8 +69,8 @@ export class Bar {
     this.root.classList.toggle("loading", isWaiting);
     this.waiting.textContent = isWaiting ? `still showing ${shown.neuron} ${signalTitle(shown.signal)}` : "";
     this.showSignals(payload.header.layers[Number(wanted.neuron.split(":")[0])].signals, wanted.signal);
-    this.low.textContent = showEnd(scale.low);
-    this.high.textContent = showEnd(scale.high);
+    this.low.textContent = showEnd(scale.low, scale.kind === "diverging");
+    this.high.textContent = showEnd(scale.high, scale.kind === "diverging");
     this.ramp.style.backgroundImage = rampGradient(payload, scale.kind, theme);
     this.what.textContent = signalTitle(shown.signal);
     this.expects.hidden = payload.header.guesses === 0;

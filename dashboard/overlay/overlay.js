@@ -237,15 +237,19 @@ class Overlay {
     this.tell();
   }
 
-  /** @param {Text} text */
-  toggleExpects({ payload }) {
+  /** The row of the cursor stays where it is, or the top row where the cursor is out of sight. @param {Text} text */
+  toggleExpects({ payload, layout }) {
     if (payload.header.guesses === 0) return;
     const { root, scroller } = this.frame;
-    const topRow = scroller.scrollTop / rowHeight(this.expects);
+    const before = rowHeight(this.expects), after = rowHeight(!this.expects);
+    const isInSight = (/** @type {number} */ top) => top >= 0 && top < scroller.clientHeight - before;
+    const place = rowOf(layout, this.cursor) * before - scroller.scrollTop;
+    const row = isInSight(place) ? rowOf(layout, this.cursor) : Math.floor(scroller.scrollTop / before);
+    const top = row * after - (isInSight(place) ? place : 0);
     this.expects = !this.expects;
     root.classList.toggle("expecting", this.expects);
     this.show({ rebuild: true });
-    scroller.scrollTop = topRow * rowHeight(this.expects);
+    scroller.scrollTop = top;
     this.rows.fill();
   }
 

@@ -17,7 +17,7 @@ export const ROW_HEIGHT = 22;
 const GUESS_HEIGHT = 17;
 const GUESS_ROWS = 3;
 /** Rows kept ready above and below the visible ones, so that a fast scroll meets painted text. */
-const SPARE_ROWS = 24;
+const SPARE_ROWS = 12;
 
 /** @param {boolean} expects */
 export function rowHeight(expects) {

@@ -75,10 +75,10 @@ export function showValue(value) {
   return (value < 0 ? "−" : "") + digits;
 }
 
-/** @param {number} value an end of a scale: two or three digits are enough */
-export function showEnd(value) {
+/** @param {number} value an end of a scale: three digits are enough @param {boolean} isSigned */
+export function showEnd(value, isSigned) {
   const digits = Number.isInteger(value) ? String(Math.abs(value)) : Math.abs(value).toPrecision(3);
-  return (value < 0 ? "−" : value > 0 ? "+" : "") + digits;
+  return (value < 0 ? "−" : value > 0 && isSigned ? "+" : "") + digits;
 }
 
 /** @param {number} count */

@@ -124,7 +124,7 @@ test("characters are drawn by what they are", () => {
 
 test("only rows near the visible ones are kept", () => {
   const [first, stop] = rowsInSight({ top: 22_000, height: 660, rowHeight: 22, count: 5000 });
-  assert.ok(first < 1000 && first > 900 && stop >= 1030 && stop < 1100);
+  assert.ok(first < 1000 && first > 900 && stop > 1030 && stop < 1100);
   assert.deepEqual(rowsInSight({ top: 0, height: 660, rowHeight: 22, count: 3 }), [0, 3]);
   assert.deepEqual(rowsInSight({ top: 99_999, height: 660, rowHeight: 22, count: 3 }), [3, 3]);
 });

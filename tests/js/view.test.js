@@ -70,7 +70,7 @@ test("numbers keep six digits, nan is a dash", () => {
   assert.equal(showValue(0), "0");
   assert.equal(showValue(NaN), "—");
   assert.equal(showValue(-Infinity), "−∞");
-  assert.deepEqual([showEnd(-1), showEnd(0), showEnd(2.345678)], ["−1", "0", "+2.35"]);
+  assert.deepEqual([showEnd(-1, true), showEnd(0, false), showEnd(1, false), showEnd(2.345678, true)], ["−1", "0", "1", "+2.35"]);
 });
 
 test("characters without a shape have a name and a mark", () => {
