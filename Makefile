@@ -22,8 +22,8 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/python -m mypy
 
 bench: $(VENV)/.installed-dev
-	$(BIN)/python benchmarks/recording.py
-	$(BIN)/python benchmarks/search.py
+	$(BIN)/python -m benchmarks.recording
+	$(BIN)/python -m benchmarks.search
 
 screenshot: $(VENV)/.installed-dev
 	$(BIN)/python tests/find_chromium.py --install

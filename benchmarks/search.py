@@ -1,6 +1,6 @@
 """Time of `rank_neurons` against the loop over scikit-learn on the same arrays, in one run.
 
-    python benchmarks/search.py [--units 1024] [--chars 100000] [--labels 1 16] [--sampled 16]
+    python -m benchmarks.search [--units 1024] [--chars 100000] [--labels 1 16] [--sampled 16]
 
 The loop calls `roc_auc_score` once per trace on the choosing and once on the scoring part, for the AUROC alone, on
 `--sampled` of the traces; its time is scaled up. `rank_labels` gives p-values, F1 and average precision as well.

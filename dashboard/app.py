@@ -1,6 +1,6 @@
 """The dashboard's frame: which pages exist, and the one place where an InspectorError becomes a sentence on screen.
 
-    python -m streamlit run dashboard/app.py
+python -m streamlit run dashboard/app.py
 """
 
 from __future__ import annotations

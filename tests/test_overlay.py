@@ -245,9 +245,7 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield browser
         browser.close()
 
@@ -271,8 +269,14 @@ def send(page, **arguments) -> None:
 
 def lines_of(unit: int, **changes) -> dict:
     trace = np.linspace(-1, 1, len(LINES), dtype=np.float32) * (1 if unit % 2 else -1)
-    return {"text": LINES, "traces": {(f"0:{unit}", "hidden"): trace}, "neuron": f"0:{unit}", "signal": "hidden",
-            "layers": [(9, SIGNALS)], **changes}
+    return {
+        "text": LINES,
+        "traces": {(f"0:{unit}", "hidden"): trace},
+        "neuron": f"0:{unit}",
+        "signal": "hidden",
+        "layers": [(9, SIGNALS)],
+        **changes,
+    }
 
 
 def wait_for_report(page, neuron: str) -> dict:

@@ -22,8 +22,17 @@ __all__ = ["build_payload", "javascript", "overlay"]
 _HERE = Path(__file__).parent
 # Each file uses only files above it; the last one holds the default export.
 _PARTS = (
-    "words.js", "payload.js", "colour.js", "layout.js", "view.js",
-    "rows.js", "bar.js", "panel.js", "frame.js", "input.js", "overlay.js",
+    "words.js",
+    "payload.js",
+    "colour.js",
+    "layout.js",
+    "view.js",
+    "rows.js",
+    "bar.js",
+    "panel.js",
+    "frame.js",
+    "input.js",
+    "overlay.js",
 )
 _IMPORT = re.compile(r"^import\s[^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)

@@ -67,8 +67,10 @@ def build_payload(
         (str(who), what): _per_character(trace, text, f"trace {who} {what}") for (who, what), trace in traces.items()
     }
     if chosen not in arrays:
-        raise InspectorError(f"There is no trace {chosen[0]} {signal} to show: pass it in `traces`, which now hold "
-                             f"{', '.join(' '.join(one) for one in arrays) or 'nothing'}.")
+        raise InspectorError(
+            f"There is no trace {chosen[0]} {signal} to show: pass it in `traces`, which now hold "
+            f"{', '.join(' '.join(one) for one in arrays) or 'nothing'}."
+        )
     _check_choice(chosen, layers)
     _check_place(at, text)
     scales = {one: colours.scale_for(one[1], trace) for one, trace in arrays.items()}
@@ -86,8 +88,10 @@ def build_payload(
         "neuron": chosen[0],
         "signal": signal,
         "layers": [{"units": int(units), "signals": list(signals)} for units, signals in layers],
-        "scales": {f"{who}/{what}": {"kind": s.kind, "low": float(s.low), "high": float(s.high)}
-                   for (who, what), s in scales.items()},
+        "scales": {
+            f"{who}/{what}": {"kind": s.kind, "low": float(s.low), "high": float(s.high)}
+            for (who, what), s in scales.items()
+        },
         "documents": [
             {"name": str(one.name), "start": int(one.start), "stop": int(one.stop)} for one in documents or ()
         ],
@@ -122,15 +126,19 @@ def _utf8(text: str) -> NDArray[np.uint8]:
     try:
         return np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
     except UnicodeEncodeError as error:
-        raise InspectorError(f"The text holds half of a character pair at position {error.start}, which no browser can "
-                             "show: read the file as UTF-8 with errors='replace'.") from None
+        raise InspectorError(
+            f"The text holds half of a character pair at position {error.start}, which no browser can "
+            "show: read the file as UTF-8 with errors='replace'."
+        ) from None
 
 
 def _per_character(values: ArrayLike, text: str, what: str) -> NDArray[np.float32]:
     array = np.asarray(values)
     if array.shape != (len(text),) or not np.issubdtype(array.dtype, np.floating):
-        raise InspectorError(f"The {what} is {array.dtype} of shape {array.shape}: it must be float32 of shape "
-                             f"({len(text)},), one value per character of the text.")
+        raise InspectorError(
+            f"The {what} is {array.dtype} of shape {array.shape}: it must be float32 of shape "
+            f"({len(text)},), one value per character of the text."
+        )
     return array.astype("<f4", copy=False)
 
 
@@ -161,8 +169,10 @@ def _guess_sections(guesses: tuple[Sequence[str], ArrayLike, ArrayLike] | None, 
         return []
     symbols, ids, probabilities = guesses[0], np.asarray(guesses[1]), np.asarray(guesses[2])
     if ids.ndim != 2 or len(ids) != len(text) or ids.shape != probabilities.shape:
-        raise InspectorError(f"Guesses have ids of shape {ids.shape} and probabilities of shape {probabilities.shape}: "
-                             f"both must be ({len(text)}, k), one row per character of the text.")
+        raise InspectorError(
+            f"Guesses have ids of shape {ids.shape} and probabilities of shape {probabilities.shape}: "
+            f"both must be ({len(text)}, k), one row per character of the text."
+        )
     if ids.size and (ids.min() < 0 or ids.max() >= len(symbols)):
         raise InspectorError(f"A guess has id {ids.max()}: there are {len(symbols)} symbols, 0 to {len(symbols) - 1}.")
     if len(symbols) > 1 << 16:

@@ -76,9 +76,7 @@ def rnn_kind(module: nn.RNNBase) -> str:
     return _torch_class(module).__name__.lower()
 
 
-def recompute(
-    weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]
-) -> tuple[Signals, State]:
+def recompute(weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
     """Run one layer over `inputs` (steps, batch, n_in) from `state`; return its signals and the state it ends in.
 
     `hidden` is always among them; gates and cell are worked out only when `signals` names one of them. Call it under

@@ -88,9 +88,7 @@ class Header:
         layer, unit = Neuron.parse(neuron) if isinstance(neuron, str) else neuron
         whole = all(isinstance(number, (int, np.integer)) for number in (layer, unit))
         if not (whole and 0 <= layer < len(self.layers) and 0 <= unit < self.layers[layer].n_units):
-            raise InspectorError(
-                f"Neuron {layer}:{unit} does not exist: this recording has {describe(self.layers)}."
-            )
+            raise InspectorError(f"Neuron {layer}:{unit} does not exist: this recording has {describe(self.layers)}.")
         return Neuron(int(layer), int(unit))
 
 

@@ -109,7 +109,7 @@ class RecordingWriter:
             except FloatingPointError as error:
                 raise InspectorError(
                     f"A value of {key[1]} in layer {key[0]} is too large for {self._header.dtype}: "
-                    "record with dtype=\"float32\"."
+                    'record with dtype="float32".'
                 ) from error
         self._filled += n
         if self._filled == len(self._stretch[LOSS][0]):

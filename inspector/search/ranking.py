@@ -112,12 +112,10 @@ def verdict(row: Any) -> str:
     """
     limits = LIMITS[row["metric"]]
     strength = next((word for word, limit in limits.items() if row["score"] >= limit), "weak")
-    if row["score"] <= row["baseline"] or row["q_value"] > SIGNIFICANT:
-        return (
-            "weak: no better than chance"
-            if strength == "weak"
-            else f"{strength}, but too little text to rule out chance"
-        )
+    if row["score"] <= row["baseline"]:
+        return "weak: no better than chance"
+    if row["q_value"] > SIGNIFICANT:
+        return f"{strength}, but this text is too short to rule out chance"
     if row["twin_score"] >= row["score"]:
         return f"{strength}, but an untrained network has a neuron as good"
     return strength
