@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 from tqdm import tqdm
 
 from inspector.recording import InspectorError
+
+SEARCH_BYTES = 4_000_000_000  # what a search may hold in memory: 500,000 characters of a 2x512 LSTM
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\n{options.command}: stopped.", file=sys.stderr)
+        hint = " What was learned is saved; --resume goes on." if options.command == "train" else ""
+        print(f"\n{options.command}: stopped.{hint}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         return 0
@@ -63,6 +67,12 @@ def _whole_number(written: str) -> int:
         raise argparse.ArgumentTypeError(f"{written!r} is not a whole number; write 200000, 200k or 60M") from None
 
 
+def _check_room(what: str, needed: int, room: int, advice: str) -> None:
+    """Refuse before hours of work what cannot end well; `needed` and `room` in bytes."""
+    if needed > room:
+        raise InspectorError(f"{what} needs {needed / 1e9:,.1f} GB, there is room for {room / 1e9:,.1f} GB. {advice}")
+
+
 def _bar(total: int | None, words: str) -> Any:
     return tqdm(
         total=total, desc=words, unit=" chars", unit_scale=True, dynamic_ncols=True, file=sys.stderr, smoothing=0.1
@@ -77,6 +87,12 @@ def _moving(bar: Any) -> Callable[[int, int], None]:
         bar.update(done - bar.n)
 
     return move
+
+
+def _existing(path: Path) -> Path:
+    """The nearest folder above a path that exists."""
+    path = path.resolve()
+    return path if path.exists() else _existing(path.parent)
 
 
 # ---------------------------------------------------------------------------------------------------------- train
@@ -240,6 +256,12 @@ def _record(options: argparse.Namespace) -> None:
     model = load_checkpoint(options.network)
     text = read_text(options.text)
     signals = None if options.signals == "all" else [part.strip() for part in options.signals.split(",")]
+    n_values = model.config.n_layers * model.config.n_units * (len(signals) if signals else 6)
+    needed = len(text) * n_values * (2 if options.dtype == "float16" else 4)
+    free = shutil.disk_usage(_existing(options.out)).free
+    _check_room(
+        f"The recording of {options.text}", needed, free, "Use another disk, a shorter text or fewer --signals."
+    )
     with _bar(len(text), "recording") as bar:
         recording = record(
             model, text, signals, _moving(bar), dtype=options.dtype, out=options.out, names=[options.text.name]
@@ -288,6 +310,8 @@ def _search(options: argparse.Namespace) -> None:
     language = options.language or language_of(options.text.name)
     label, valid = concept.label(text, language=language), concept.valid(text, language=language)
     signals = [signal for signal in ("hidden", "cell") if signal == "hidden" or model.config.kind == "lstm"]
+    needed = 2 * len(text) * model.config.n_layers * model.config.n_units * len(signals) * 2  # both networks, float16
+    _check_room(f"Searching {options.text}", needed, SEARCH_BYTES, "Search a shorter part of the text.")
     recordings = []
     for network, words in ((model, "reading"), (untrained_twin(model), "reading, untrained")):
         with _bar(len(text), words) as bar:

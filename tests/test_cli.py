@@ -1,5 +1,6 @@
 """The command line, run as a person runs it: what it prints, what it leaves, and one sentence for what is wrong."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -99,6 +100,17 @@ def test_bad_input_is_one_sentence(capsys, tmp_path, tiny_checkpoint, text_file,
     code, _, error = run(capsys, *(places.get(argument, argument) for argument in arguments))
     sentence = [line for line in error.splitlines() if line.startswith(f"{arguments[0]}: ")]
     assert code == 1 and len(sentence) == 1 and words in sentence[0] and "Traceback" not in error
+
+
+def test_ten_megabytes_are_refused_before_the_work(capsys, monkeypatch, tmp_path, tiny_checkpoint):
+    (tmp_path / "large.py").write_text("x = 1\n" * 1_700_000)
+    monkeypatch.setattr("inspector.__main__.SEARCH_BYTES", 1_000_000_000)
+    arguments = ["--network", tiny_checkpoint, "--text", tmp_path / "large.py"]
+    code, _, error = run(capsys, "search", *arguments, "--concept", "digit")
+    assert code == 1 and "Search a shorter part" in error
+    monkeypatch.setattr("inspector.__main__.shutil.disk_usage", lambda path: argparse.Namespace(free=1_000_000))
+    code, _, error = run(capsys, "record", *arguments, "--out", tmp_path / "out")
+    assert code == 1 and "another disk" in error and not (tmp_path / "out").exists()
 
 
 def test_mistyped_command_is_explained():
