@@ -40,8 +40,8 @@ def _training(facts: dict[str, Any]) -> str:
     )
     lines[-1] += f"{facts['hardware']}, {facts['precision']}"
     for key, words in (
-        ("choose_nats", "on files used to pick settings"),
-        ("report_nats", "on report files, measured once"),
+        ("choose_nats", "on the first 200,000 characters of the files that settings are picked on"),
+        ("report_nats", "on all report files, measured once"),
     ):
         if facts.get(key) is not None:
             lines.append(f"- {facts[key]:.3f} nats = {bits(facts[key]):.3f} bits per character {words}")
@@ -58,7 +58,9 @@ def _neurons(found: dict[str, Any] | None) -> str:
         f"The best single neuron for each concept, picked on {found['n_choose_chars']:,} characters of held-out files "
         f"of {found['corpus']} and scored on {found['n_report_chars']:,} characters of others. AUROC for yes/no "
         "concepts (chance .5), |correlation| for graded ones (chance 0). *Untrained* is what the same search finds in "
-        "the same network before training.\n\n"
+        "the same network before training. "
+        f"On these report files the network pays {found['report_nats']:.3f} nats = {bits(found['report_nats']):.3f} bits "
+        "per character.\n\n"
         "| concept | neuron | signal | score | untrained | in words |\n|---|---|---|---|---|---|\n"
     )
     rows = sorted(found["concepts"].items())

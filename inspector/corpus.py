@@ -26,6 +26,7 @@ STDLIB = "python-stdlib"
 MAX_FILE_BYTES = 50_000_000
 
 _STDLIB_LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "__pycache__", "_bundled", "dist-packages"}
+_STDLIB_GENERATED = {"encodings", "pydoc_data"}  # code page tables and one 700 kB help text: data, not source code
 _SHARE_CHOOSE, _SHARE_REPORT = 0.05, 0.05
 
 
@@ -63,7 +64,7 @@ def load_corpus(source: str | Path, *, pattern: str = "*") -> Corpus:
     """
     if str(source) == STDLIB:
         root = Path(sysconfig.get_paths()["stdlib"])
-        name = f"Python {sys.version_info.major}.{sys.version_info.minor} standard library without tests"
+        name = f"Python {sys.version_info.major}.{sys.version_info.minor} standard library without tests and generated tables"
         return _corpus_of_files(name, root, _stdlib_files(root))
     path = Path(source)
     if path.is_dir():
@@ -101,7 +102,11 @@ def _files(root: Path, pattern: str) -> Iterator[Path]:
 
 
 def _stdlib_files(root: Path) -> Iterator[Path]:
-    return (path for path in root.rglob("*.py") if not _STDLIB_LEFT_OUT & set(path.relative_to(root).parts))
+    return (
+        path
+        for path in root.rglob("*.py")
+        if not (_STDLIB_LEFT_OUT | _STDLIB_GENERATED) & set(path.relative_to(root).parts)
+    )
 
 
 def _corpus_of_files(name: str, root: Path, paths: Iterable[Path]) -> Corpus:

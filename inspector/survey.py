@@ -61,8 +61,18 @@ def survey(
         twin = _record(untrained_twin(model), texts, Path(scratch) / "twin", "reading, untrained twin", on_progress)
         choose = np.arange(recording.n_chars) < n_choosing
         tables = _rank(recording, twin, texts, concepts, choose, on_progress)
+        nats = float(np.nanmean(recording.loss[n_choosing:]))
         passages = {name: _strongest(recording, table, n_choosing) for name, table in tables.items()}
-    _write(folder, model, corpus, n_choosing, recording.n_chars - n_choosing, tables, passages)
+    facts = {
+        "version": FORMAT_VERSION,
+        "network": model.name,
+        "network_hash": model.hash,
+        "corpus": corpus.name,
+        "n_choose_chars": n_choosing,
+        "n_report_chars": len(choose) - n_choosing,
+        "report_nats": round(nats, 4),
+    }
+    _write(folder, facts, tables, passages)
     return tables
 
 
@@ -182,10 +192,7 @@ def _strongest(recording: Recording, table: pd.DataFrame, start: int) -> list[di
 
 def _write(
     folder: Path,
-    model: CharModel,
-    corpus: Corpus,
-    n_choosing: int,
-    n_reporting: int,
+    facts: dict[str, Any],
     tables: dict[str, pd.DataFrame],
     passages: dict[str, list[dict[str, Any]]],
 ) -> None:
@@ -193,15 +200,7 @@ def _write(
     fresh = folder.with_name(folder.name + ".partial")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    facts = {
-        "version": FORMAT_VERSION,
-        "network": model.name,
-        "network_hash": model.hash,
-        "corpus": corpus.name,
-        "n_choose_chars": n_choosing,
-        "n_report_chars": n_reporting,
-        "concepts": {name: _rows(table) for name, table in tables.items()},
-    }
+    facts = facts | {"concepts": {name: _rows(table) for name, table in tables.items()}}
     every = pd.concat([table.assign(concept=name) for name, table in tables.items()], ignore_index=True)
     every.astype({"concept": "category", "signal": "category"}).to_parquet(fresh / "neurons.parquet", index=False)
     for name, value in (("survey.json", facts), ("passages.json", passages)):

@@ -47,6 +47,7 @@ def test_survey_equals_a_ranking_of_the_same_files(tiny_checkpoint, corpus, mode
     pd.testing.assert_frame_equal(tables["inside_string"], expected, rtol=1e-3)
     found = load_survey(tiny_checkpoint)
     assert (found["n_choose_chars"], found["n_report_chars"]) == (n_choosing, recordings[0].n_chars - n_choosing)
+    assert found["report_nats"] == pytest.approx(np.nanmean(recordings[0].loss[n_choosing:]), abs=1e-3)
     best = found["concepts"]["inside_string"][0]
     assert (best["layer"], best["unit"], best["signal"]) == tuple(expected.loc[0, ["layer", "unit", "signal"]])
     assert best["score"] == pytest.approx(expected.score[0], abs=1e-3)

@@ -91,6 +91,7 @@ def page(browser, request) -> Iterator[Page]:
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     ARTIFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTIFACTS / f"{request.node.name}.png")
+    name = re.sub(r"[^\w.-]+", "_", request.node.name)
+    page.screenshot(path=ARTIFACTS / f"{name}.png")
     context.close()
     assert errors == []
