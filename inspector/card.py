@@ -59,8 +59,8 @@ def _neurons(found: dict[str, Any] | None) -> str:
         f"of {found['corpus']} and scored on {found['n_report_chars']:,} characters of others. AUROC for yes/no "
         "concepts (chance .5), |correlation| for graded ones (chance 0). *Untrained* is what the same search finds in "
         "the same network before training. "
-        f"On these report files the network pays {found['report_nats']:.3f} nats = {bits(found['report_nats']):.3f} bits "
-        "per character.\n\n"
+        f"On these report files the network pays {found['report_nats']:.3f} nats = "
+        f"{bits(found['report_nats']):.3f} bits per character.\n\n"
         "| concept | neuron | signal | score | untrained | in words |\n|---|---|---|---|---|---|\n"
     )
     rows = sorted(found["concepts"].items())

@@ -64,7 +64,8 @@ def load_corpus(source: str | Path, *, pattern: str = "*") -> Corpus:
     """
     if str(source) == STDLIB:
         root = Path(sysconfig.get_paths()["stdlib"])
-        name = f"Python {sys.version_info.major}.{sys.version_info.minor} standard library without tests and generated tables"
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        name = f"Python {version} standard library without tests and generated tables"
         return _corpus_of_files(name, root, _stdlib_files(root))
     path = Path(source)
     if path.is_dir():

@@ -25,7 +25,7 @@ _COLUMNS = {
     "score": _number("score", format="%.3f", width=60, help="on stretches that had no part in choosing the neuron"),
     "baseline": _number("chance", format="%.2f", width=60, help="what a neuron that knows nothing scores"),
     "twin_score": _number("untrained", format="%.2f", width=70, help="the best neuron before any training"),
-    "q_value": _number("q", format="%.2g", width=60, help="share of false finds among the rows up to this one"),
+    "q_value": _number("q", format="%.1e", width=80, help="share of false finds among the rows up to this one"),
     "verdict": _words("verdict", width=230),
 }
 
