@@ -40,8 +40,9 @@ def test_a_module_is_recorded_as_our_own_reader_would(kind):
     reference = record(model, [TEXT, "", "x = 1"])
     assert_same_recording(found, reference)
     oracle.assert_close(found.loss, reference.loss, 1e-6)
-    for part, other in zip(found.guesses(0, 40), reference.guesses(0, 40), strict=True):
-        assert (part == other).all() if part.dtype.kind == "U" else np.allclose(part, other, atol=1e-6)
+    guessed, wanted = found.guesses(0, 40), reference.guesses(0, 40)
+    assert guessed.symbols.tolist() == wanted.symbols.tolist()
+    oracle.assert_close(guessed.probabilities, wanted.probabilities, 1e-6)
     assert found.unknown.tolist() == reference.unknown.tolist() != []
     assert found.engine == "watch"
 
@@ -81,7 +82,10 @@ class StepByStep(nn.Module):
 def test_a_model_that_is_called_step_by_step_is_one_recording():
     torch.manual_seed(0)
     model = StepByStep()
-    steps = lambda text: torch.eye(5)[["abcde".index(character) for character in text]]
+
+    def steps(text):
+        return torch.eye(5)[["abcde".index(character) for character in text]]
+
     text = "abcdeabcaacde"
     found = record_module(model, text, steps, symbols="abcde", forward=model.read, head=lambda answer: answer["logits"])
     parameters = {f"{name}_l0": weight for name, weight in model.cell.state_dict().items()}
@@ -93,6 +97,7 @@ def test_a_model_that_is_called_step_by_step_is_one_recording():
     oracle.assert_close(found.loss, [np.nan, *-expected[np.arange(len(text) - 1), ids[1:]]])
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")  # torch's own
 def test_a_bidirectional_projected_model_names_its_directions_and_keeps_no_projection():
     rnn = nn.LSTM(3, 6, bidirectional=True, proj_size=2)
     module = nn.ModuleDict({"unused": nn.GRU(2, 2), "both": rnn})
@@ -115,10 +120,10 @@ def test_reading_leaves_the_module_and_the_random_stream_alone():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"symbols": "ab"}, r"must be 93 rows \(characters\) of 2 values \(symbols\), not \(1, 93, .*head="),
-        ({"symbols": "ab", "head": lambda answer: 7}, "must be 93 rows .* not int"),
-        ({"encode": lambda text: torch.zeros(1, 4, dtype=torch.long)}, "93 characters.*'rnn' took 4 in 1 calls"),
-        ({"encode": lambda text: torch.zeros(2, 93, dtype=torch.long)}, "in a batch of one"),
+        ({"symbols": "ab"}, r"must be 90 rows \(characters\) of 2 values \(symbols\), not \(1, 90, .*head="),
+        ({"symbols": "ab", "head": lambda answer: 7}, "must be 90 rows .* not int"),
+        ({"encode": lambda text: torch.zeros(1, 4, dtype=torch.long)}, "90 characters.*'rnn' took 4 in 1 calls"),
+        ({"encode": lambda text: torch.zeros(2, 90, dtype=torch.long)}, "in a batch of one"),
         ({"rnn": "rn"}, "no RNN called 'rn'; did you mean 'rnn'"),
         ({"signals": ["sell"]}, "No layer has signals sell: choose from hidden, cell"),
         ({"signals": []}, "No layer has signals without a name"),

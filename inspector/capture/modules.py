@@ -166,8 +166,8 @@ def _predictions(
     if not isinstance(logits, Tensor) or logits.numel() != len(text) * len(table) or logits.shape[-1] != len(table):
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise InspectorError(
-            f"The logits must be {len(text)} rows (characters) of {len(table)} values (symbols), not {shape}. Let head= "
-            "pick them out of what the module answers, or leave symbols= out to do without loss and guesses."
+            f"The logits must be {len(text)} rows (characters) of {len(table)} values (symbols), not {shape}. Let "
+            "head= pick them out of what the module answers, or leave symbols= out to do without loss and guesses."
         )
     log_probabilities = logits.detach().reshape(len(text), len(table)).float().log_softmax(-1)
     ids = np.array([table.get(character, table.get("\ufffd", -1)) for character in text])
