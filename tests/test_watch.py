@@ -53,7 +53,7 @@ def architectures(draw):
         "lengths": draw(st.lists(st.integers(1, 9), min_size=1, max_size=4)),
         "given_state": draw(st.booleans()),
         "mode": draw(st.sampled_from([torch.enable_grad, torch.no_grad, torch.inference_mode])),
-        "dtype": draw(st.sampled_from([torch.float32, torch.float64, torch.bfloat16])),
+        "dtype": draw(st.sampled_from([torch.float32, torch.float64, torch.bfloat16, torch.float16])),
         "n_calls": draw(st.integers(1, 2)),
         "depth": draw(st.integers(0, 2)),
         "training": draw(st.booleans()),
@@ -181,7 +181,7 @@ def test_watched_signals_equal_the_oracle_for_any_architecture(architecture):
     with DroppedMasks() if dropped else nullcontext() as masks:
         torch.manual_seed(1)
         module(given_input, questions)
-    tolerance = 5e-3 if call["dtype"] == torch.bfloat16 else 1e-5
+    tolerance = 5e-3 if call["dtype"].itemsize == 2 else 1e-5
     for i, (name, (_, state_parts)) in enumerate(states):
         drawn = masks.seen[i * dropped : (i + 1) * dropped] if dropped else []
         factors = masks_by_sequence(drawn, given_input, call["form"]) if drawn else [[]] * len(sequences)
@@ -483,7 +483,7 @@ def oracle_of_cell(kind, cell, sequence, state=()):
     n_steps=st.integers(1, 9),
     given_state=st.booleans(),
     between=st.sampled_from([lambda state: state, detach, copy.copy]),
-    dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16]),
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16, torch.float16]),
     mode=st.sampled_from([torch.enable_grad, torch.no_grad, torch.inference_mode]),
     n_calls=st.integers(1, 3),
     seed=st.integers(0, 99),
@@ -514,7 +514,7 @@ def test_cells_in_a_loop_equal_the_oracle(
             for name, values in reference.items():
                 found = tape["cell"].signal(name, call=i)
                 assert found.dtype == np.float32
-                tolerance = 5e-3 * n_steps if dtype == torch.bfloat16 else 1e-5
+                tolerance = 5e-3 * n_steps if dtype.itemsize == 2 else 1e-5
                 oracle.assert_close(found if batch is None else found[b], values, tolerance)
 
 
