@@ -530,6 +530,13 @@ def test_a_cell_begins_a_new_call_with_any_state_but_the_last(state):
     assert segments(Loop(nn.LSTMCell(3, 4)), (torch.randn(5, 2, 3), state), (torch.randn(3, 2, 3), state)) == [5, 3]
 
 
+def test_a_zero_state_begins_a_new_call_although_one_neuron_had_fallen_silent():
+    cell = nn.RNNCell(1, 1, bias=False, nonlinearity="relu")
+    nn.init.ones_(cell.weight_ih)
+    call = (torch.tensor([[[-1.0], [1.0]]]), torch.zeros(2, 1))  # the first row answers zero
+    assert segments(Loop(cell), call, call) == [1, 1]
+
+
 def test_a_cell_goes_on_where_a_later_loop_takes_up_its_state():
     module, steps = nn.ModuleDict({"cell": nn.GRUCell(3, 4)}), torch.randn(6, 2, 3)
     with watch(module) as tape:
