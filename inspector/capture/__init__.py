@@ -1,14 +1,19 @@
-"""How values are got out of a torch RNN: `record` reads a text with our network, `watch` follows anybody's module.
+"""How values are got out of a torch RNN: `record` reads a text with our network, `record_module` and `watch` with any.
 
     engine.py      weights, input and initial state of one layer ──► its signals at every step
     recorder.py    a text, stretch by stretch, through the engine into a recording
-    tape.py        hooks that keep what every nn.LSTM, nn.GRU and nn.RNN of a module was given
+    tape.py        hooks that keep what every RNN of a module was given
+    calls.py       what one call of an nn.LSTM, nn.GRU or nn.RNN was given ──► its signals
+    cells.py       the same for an nn.LSTMCell, nn.GRUCell or nn.RNNCell called in a loop
+    modules.py     a text, through anybody's watched module into a recording
 
 Knows nothing about concepts, and writes no files itself. Neither door leaves a trace in the module: parameters,
 gradients, hooks, train or eval mode, grad mode and the random stream are afterwards what they were before.
 """
 
+from inspector.capture.calls import Call
+from inspector.capture.modules import record_module
 from inspector.capture.recorder import RecordingCancelled, record
-from inspector.capture.tape import Call, Tape, WatchedRNN, watch
+from inspector.capture.tape import Tape, WatchedRNN, watch
 
-__all__ = ["Call", "RecordingCancelled", "Tape", "WatchedRNN", "record", "watch"]
+__all__ = ["Call", "RecordingCancelled", "Tape", "WatchedRNN", "record", "record_module", "watch"]

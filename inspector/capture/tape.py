@@ -1,8 +1,8 @@
-"""Following every nn.LSTM, nn.GRU and nn.RNN inside somebody's module, without that module noticing.
+"""Following every RNN and RNN cell inside somebody's module, without that module noticing.
 
-A forward hook copies what an RNN was given (input, initial state, weights where they changed) and what it answered.
-Signals are worked out from these copies when they are asked for, so watching costs little and the values are as of the
-call, whatever an optimiser does later. The answer is the proof: signals that do not reproduce it are never handed out.
+Hooks copy what an RNN was given (input, initial state, weights where they changed) and what it answered. Signals are
+worked out from these copies when they are asked for (calls.py, cells.py), so watching costs little and the values are
+as of the call, whatever an optimiser does later.
 """
 
 from __future__ import annotations
@@ -10,29 +10,38 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
-from inspector.capture.engine import LayerWeights, Signals, flat_weights, recompute, rnn_kind, split_weights
+from inspector.capture import cells
+from inspector.capture.calls import (
+    Call,
+    Dropped,
+    RNNCall,
+    initial_state,
+    is_same,
+    is_sequence,
+    is_unbatched,
+    time_first,
+)
+from inspector.capture.engine import LayerWeights, flat_weights, rnn_kind, split_weights
 from inspector.recording import SIGNALS, InspectorError
 
 Direction = Literal["forward", "reverse"]
 
 _DIRECTIONS: tuple[Direction, ...] = ("forward", "reverse")
-_FOLLOWED = (nn.LSTM, nn.GRU, nn.RNN)
-_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}  # of |difference| / (1 + |answer|), between us and the module
-_HALF_TOLERANCE = 0.1
+_RNNS = (nn.LSTM, nn.GRU, nn.RNN)
+_CELLS = tuple(cells.CELL_KINDS)
+_OPEN_SEQUENCES = 8  # a cell may be shared by this many sequences that take turns
 
 
 @contextmanager
 def watch(module: nn.Module) -> Iterator[Tape]:
-    """Follow every nn.LSTM, nn.GRU and nn.RNN in `module`, at any depth, while the block runs.
+    """Follow every nn.LSTM, nn.GRU and nn.RNN in `module`, and every cell of them, at any depth, while the block runs.
 
     >>> with watch(module) as tape:
     ...     module(batch)
@@ -40,30 +49,35 @@ def watch(module: nn.Module) -> Iterator[Tape]:
 
     The tape can be read inside the block and after it. The module's answers, gradients, modes and random stream are
     those of an unwatched run, and its hooks are gone when the block is left, also by an exception.
+
+    An nn.LSTMCell, nn.GRUCell or nn.RNNCell is called once per step, so its steps are put together: a step that was
+    given the state of the step before it (copied, detached, with some rows reset or one part of it altered) goes on
+    with the same call; one without a state, with the zero state or with any other state begins a new call, as does
+    one after the weights or the batch changed. Signals are those of the states actually given.
+
     Raises InspectorError when there is nothing in `module` that can be followed.
     """
     if not isinstance(module, nn.Module):
         raise InspectorError(f"watch follows a torch module; it was given a {type(module).__name__}.")
-    if isinstance(module, torch.jit.ScriptModule):
-        raise InspectorError(
-            "A scripted module cannot be watched: its layers are compiled. Watch the plain module it was scripted from."
-        )
     tape = Tape(module)
     with ExitStack() as hooks:
         for rnn in {id(watched): watched for watched in tape.values()}.values():
-            hooks.callback(rnn._follow().remove)
+            for hook in rnn._follow():
+                hooks.callback(hook.remove)
         yield tape
 
 
 class Tape(Mapping[str, "WatchedRNN"]):
-    """What was seen, by the name an RNN has in the watched module; the module itself is ""."""
+    """What was seen, by the name an RNN or a cell has in the watched module; the module itself is ""."""
 
     def __init__(self, module: nn.Module) -> None:
-        found: dict[nn.Module, WatchedRNN] = {}
+        found: dict[int, WatchedRNN] = {}
         self._by_name: dict[str, WatchedRNN] = {}
         for name, part in module.named_modules(remove_duplicate=False):  # a shared RNN answers to each of its names
-            if isinstance(part, _FOLLOWED):
-                self._by_name[name] = found.setdefault(part, WatchedRNN(name, part))
+            if isinstance(part, _RNNS):
+                self._by_name[name] = found.setdefault(id(part), _WatchedStack(name, part))
+            elif isinstance(part, _CELLS):
+                self._by_name[name] = found.setdefault(id(part), _WatchedCell(name, part))
         if not self._by_name:
             raise InspectorError(_nothing_to_follow(module))
 
@@ -80,16 +94,14 @@ class Tape(Mapping[str, "WatchedRNN"]):
 
 
 class WatchedRNN:
-    """One nn.LSTM, nn.GRU or nn.RNN and every call that it answered.
+    """One RNN or cell and every call that it answered.
 
     name : its name in the watched module. kind : "lstm", "gru" or "rnn". n_layers : how many layers it stacks.
     directions : ("forward",) or ("forward", "reverse"). calls : tuple of Call, oldest first.
     """
 
-    def __init__(self, name: str, module: nn.RNNBase) -> None:
-        self.name, self.kind, self.n_layers = name, rnn_kind(module), module.num_layers
-        self.directions = _DIRECTIONS[: 2 if module.bidirectional else 1]
-        self._module = module
+    def __init__(self, name: str, kind: str, n_layers: int, directions: tuple[Direction, ...]) -> None:
+        self.name, self.kind, self.n_layers, self.directions = name, kind, n_layers, directions
         self._calls: list[Call] = []
         self._weights: list[Tensor] = []
 
@@ -102,10 +114,12 @@ class WatchedRNN:
 
         The value at step t belongs to input t, in both directions: the reverse one has then read all inputs from the
         last down to t. Steps behind the end of a packed sequence are nan. `hidden` of an LSTM with a projection is
-        the projected one, which may be narrower than its cell. call : which call, counted as in a list.
+        the projected one, which may be narrower than its cell. call : which call, counted as in a list; of a cell
+        which sequence, as `watch` puts steps together.
 
-        In train mode torch drops outputs between layers at random; only layer 0 can then be told exactly, and asking
-        for a higher one is an InspectorError, as is a signal, layer, direction or call that does not exist.
+        What train mode dropped between layers is drawn again from the random stream as the call found it, so higher
+        layers are exact too; on a GPU that cannot be done, and asking for them is an InspectorError, as is a signal,
+        layer, direction or call that does not exist.
         """
         here = f"The {self.kind.upper()} {self.name!r}"
         known = SIGNALS[self.kind]
@@ -122,128 +136,98 @@ class WatchedRNN:
         except InspectorError as error:
             raise InspectorError(f"{here}, call {call}: {error}") from error
 
-    def _follow(self) -> Any:
+    def _follow(self) -> list[Any]:
+        """Hook in; the handles know how to unhook."""
+        raise NotImplementedError
+
+    def _weights_changed(self, weights: list[Tensor]) -> bool:
+        """Keep copies of weights that are new. By value: an optimiser that writes through `.data` leaves no mark."""
+        if len(weights) == len(self._weights) and all(map(is_same, weights, self._weights)):
+            return False
+        self._weights = [weight.clone() for weight in weights]
+        return True
+
+
+class _WatchedStack(WatchedRNN):
+    """nn.LSTM, nn.GRU or nn.RNN: every forward is a call."""
+
+    def __init__(self, name: str, module: nn.RNNBase) -> None:
+        super().__init__(name, rnn_kind(module), module.num_layers, _DIRECTIONS[: 2 if module.bidirectional else 1])
+        self._module = module
+        self._stream: Tensor | None = None  # the random stream as the call that runs now found it
+
+    def _follow(self) -> list[Any]:
         # First in line, so that it sees the module's own answer before other hooks may replace it.
-        return self._module.register_forward_hook(partial(self._keep), prepend=True, with_kwargs=True)
+        hooks = [self._module.register_forward_hook(self._keep, prepend=True, with_kwargs=True)]
+        if self.n_layers > 1:
+            hooks.append(self._module.register_forward_pre_hook(self._note_stream))
+        return hooks
+
+    def _drops(self) -> bool:
+        return self._module.training and self._module.dropout > 0 and self.n_layers > 1
+
+    def _note_stream(self, module: nn.RNNBase, args: tuple[Any, ...]) -> None:
+        self._stream = torch.get_rng_state() if self._drops() else None
 
     def _keep(self, module: nn.RNNBase, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any) -> None:
-        given = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+        arguments = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+        given, hx = arguments.get("input"), arguments.get("hx")
+        if not (is_sequence(given) and isinstance(answer, tuple) and is_sequence(answer[0])):
+            self._calls.append(Call(0, None, ()))
+            return
+        dropped = None
+        if self._drops():
+            packed = given._replace(data=given.data.detach()) if isinstance(given, PackedSequence) else None
+            after = torch.get_rng_state()
+            dropped = Dropped(module.dropout, after if self._stream is None else self._stream, after, packed)
         with torch.inference_mode():
-            weights = flat_weights(module)
-            # Compared by value: an optimiser that writes through `.data` leaves no other mark.
-            if len(weights) != len(self._weights) or not all(map(_is_same, weights, self._weights)):
-                self._weights = [weight.clone() for weight in weights]
-            inputs, lengths = _time_first(given["input"], module.batch_first)
-            output, _ = _time_first(answer[0], module.batch_first)
-            self._calls.append(
-                Call(
-                    n_steps=len(inputs),
-                    batch=None if _is_unbatched(given["input"]) else inputs.shape[1],
-                    lengths=lengths,
-                    _signals=SIGNALS[self.kind],
-                    _weights=split_weights(module, self._weights),
-                    _inputs=inputs,
-                    _state=_initial_state(given.get("hx")),
-                    _output=output,
-                    _dropped=module.training and module.dropout > 0 and module.num_layers > 1,
-                )
+            self._weights_changed(flat_weights(module))
+            inputs, lengths = time_first(given, batch_first=module.batch_first)
+            call = RNNCall(
+                n_steps=len(inputs),
+                batch=None if is_unbatched(given) else inputs.shape[1],
+                lengths=lengths,
+                _signals=SIGNALS[self.kind],
+                _weights=split_weights(module, self._weights),
+                _inputs=inputs,
+                _state=initial_state(hx),
+                _output=time_first(answer[0], batch_first=module.batch_first)[0],
+                _dropped=dropped,
             )
+        self._calls.append(call)
 
 
-@dataclass(frozen=True, eq=False)
-class Call:
-    """One call of a watched RNN: its number of steps, its batch (None when unbatched), the length of each sequence."""
+class _WatchedCell(WatchedRNN):
+    """nn.LSTMCell, nn.GRUCell or nn.RNNCell: every forward is a step, and steps that follow one another are a call."""
 
-    n_steps: int
-    batch: int | None
-    lengths: tuple[int, ...]
-    _signals: tuple[str, ...] = field(repr=False)
-    _weights: list[list[LayerWeights]] = field(repr=False)
-    _inputs: Tensor = field(repr=False)  # (T, B, n_in)
-    _state: tuple[Tensor, ...] = field(repr=False)  # (layers x directions, B, units), once or twice; () is zero
-    _output: Tensor = field(repr=False)  # (T, B, directions x units)
-    _dropped: bool = field(repr=False)
-    _found: list[list[Signals]] = field(default_factory=list, repr=False)  # by layer and direction
+    def __init__(self, name: str, module: nn.RNNCellBase) -> None:
+        super().__init__(name, cells.cell_kind(module), 1, _DIRECTIONS[:1])
+        self._module = module
+        self._reads: LayerWeights | None = None
+        self._open: list[cells.CellCall] = []  # sequences that a step may still go on with, oldest first
 
-    def _signal(self, name: str, layer: int, direction: int) -> np.ndarray:
-        if self._dropped and layer > 0:
-            raise InspectorError(
-                "it ran in train mode with dropout between its layers, so only layer 0 can be told exactly. Call "
-                "module.eval() first, or set its dropout to 0."
-            )
-        if not self._found:
-            with torch.inference_mode(), torch.autocast(self._inputs.device.type, enabled=False):
-                self._found.extend(self._run())
-        values = self._found[layer][direction][name]  # (T, B, units)
-        array = np.array(values.permute(1, 2, 0).float().cpu().numpy(), order="C")  # a copy for the caller
-        for row, length in zip(array, self.lengths, strict=True):
-            row[:, length:] = np.nan
-        return array[0] if self.batch is None else array
+    def _follow(self) -> list[Any]:
+        return [self._module.register_forward_hook(self._keep, prepend=True, with_kwargs=True)]
 
-    def _run(self) -> list[list[Signals]]:
-        """Every signal of every layer; of the first only, where dropout hides what the others were given."""
-        dtype = torch.float64 if self._inputs.dtype == torch.float64 else torch.float32
-        inputs, found = self._inputs.to(dtype), []
-        state = [part.to(dtype).unbind() for part in self._state]
-        backwards = _backwards(self.n_steps, self.lengths, inputs.device)
-        for layer, directions in enumerate(self._weights[:1] if self._dropped else self._weights):
-            runs = []
-            for i, stored in enumerate(directions):
-                weights = stored.to(dtype)
-                first = tuple(part[layer * len(directions) + i] for part in state)
-                given = _reorder(inputs, backwards) if i else inputs
-                run, _ = recompute(weights, given, first or weights.zero_state(inputs.shape[1]), self._signals)
-                runs.append({name: _reorder(values, backwards) for name, values in run.items()} if i else run)
-            found.append(runs)
-            inputs = torch.cat([run["hidden"] for run in runs], dim=-1)
-        if not self._dropped:
-            self._check(inputs)
-        return found
+    def _keep(self, module: nn.RNNCellBase, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any) -> None:
+        arguments = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+        with torch.inference_mode():
+            step = cells.copy_step(arguments.get("input"), arguments.get("hx"), answer)
+            if step is None:
+                self._calls.append(Call(0, None, ()))
+                return
+            if self._weights_changed(cells.cell_parameters(module)) or self._reads is None:
+                self._reads, self._open = cells.cell_weights(module, self._weights), []
+            continued = [call for call in self._open if call.is_continued_by(step)]
+            call = continued[-1] if continued else self._begin(step, self._reads)
+            call.add(step)
 
-    def _check(self, hidden: Tensor) -> None:
-        """The last layer's hidden states must be what the module answered."""
-        valid = torch.arange(self.n_steps)[:, None] < torch.tensor(self.lengths)
-        ours, answer = hidden[valid], self._output.to(hidden.dtype)[valid]
-        difference = ((ours - answer).abs() / (1 + answer.abs())).max().item() if ours.numel() else 0.0
-        if not difference <= _TOLERANCE.get(self._output.dtype, _HALF_TOLERANCE) and answer.isfinite().all():
-            raise InspectorError(
-                f"its answer differs by {difference:.2g} from what its weights give, so it computes something else "
-                "than torch's own nn.LSTM, nn.GRU or nn.RNN (a subclass with its own forward?) and cannot be followed."
-            )
-
-
-def _is_unbatched(given: Tensor | PackedSequence) -> bool:
-    return isinstance(given, Tensor) and given.dim() == 2
-
-
-def _time_first(given: Tensor | PackedSequence, batch_first: bool) -> tuple[Tensor, tuple[int, ...]]:
-    """A copy of a sequence, a batch or a packed batch as (T, B, width), and the length of each sequence."""
-    if isinstance(given, PackedSequence):
-        padded, lengths = pad_packed_sequence(given)  # in the caller's order, and never a view
-        return padded.detach(), tuple(lengths.tolist())
-    copy = given.detach().clone()
-    copy = copy[:, None] if copy.dim() == 2 else copy.transpose(0, 1) if batch_first else copy
-    return copy, (len(copy),) * copy.shape[1]
-
-
-def _initial_state(hx: Any) -> tuple[Tensor, ...]:
-    parts = () if hx is None else (hx,) if isinstance(hx, Tensor) else hx
-    return tuple((part[:, None] if part.dim() == 2 else part).detach().clone() for part in parts)
-
-
-def _is_same(weight: Tensor, kept: Tensor) -> bool:
-    return weight.dtype == kept.dtype and weight.device == kept.device and torch.equal(weight, kept)
-
-
-def _backwards(n_steps: int, lengths: tuple[int, ...], device: torch.device) -> Tensor:
-    """For each step and sequence the step it swaps with when every sequence is turned round within its own length."""
-    step = torch.arange(n_steps, device=device)[:, None]
-    mirrored = torch.tensor(lengths, device=device) - 1 - step
-    return torch.where(mirrored >= 0, mirrored, step)  # (T, B)
-
-
-def _reorder(values: Tensor, order: Tensor) -> Tensor:
-    return values.gather(0, order[:, :, None].expand(-1, -1, values.shape[2]))
+    def _begin(self, step: cells.Step, weights: LayerWeights) -> cells.CellCall:
+        batch = None if step.is_unbatched else len(step.inputs)
+        call = cells.CellCall(0, batch, (), SIGNALS[self.kind], weights)
+        self._calls.append(call)
+        self._open = [*self._open, call][-_OPEN_SEQUENCES:]
+        return call
 
 
 def _choice(name: object, known: Iterable[str]) -> str:
@@ -253,11 +237,14 @@ def _choice(name: object, known: Iterable[str]) -> str:
 
 
 def _nothing_to_follow(module: nn.Module) -> str:
-    cells = sorted({type(part).__name__ for part in module.modules() if isinstance(part, nn.RNNCellBase)})
-    scripted = any(isinstance(part, torch.jit.ScriptModule) for part in module.modules())
-    why = "nn.LSTM, nn.GRU and nn.RNN are what can be watched"
-    if cells:
-        why += f"; single cells ({', '.join(cells)}) called in a loop are not"
-    elif scripted:
-        why += "; scripted parts are compiled and closed, so watch the plain module they were scripted from"
-    return f"There is no RNN to follow in this {type(module).__name__}: {why}."
+    """Why this module cannot be watched, and what to watch instead."""
+    parts, what = list(module.modules()), f"this {type(module).__name__}"
+    if any(isinstance(part, torch.jit.ScriptModule) for part in parts):
+        why = (
+            "it was scripted or traced, so its layers are compiled and closed. Watch the module that it was made from."
+        )
+    elif any(type(part).__module__.startswith("torch.ao.") for part in parts):
+        why = "it is quantised, so its layers compute in whole numbers. Watch the module that it was made from."
+    else:
+        why = "nn.LSTM, nn.GRU, nn.RNN and their cells are what can be watched, at any depth."
+    return f"There is no RNN to follow in {what}: {why}"

@@ -1,0 +1,156 @@
+"""Somebody else's character model is recorded as our own would be; the page that shows how is executed here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import oracle
+import pytest
+import torch
+from conftest import tiny_model
+from streamlit.testing.v1 import AppTest
+from torch import nn
+
+from inspector.capture import record, record_module
+from inspector.recording import InspectorError, Neuron, open_recording
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "docs" / "your-own-model.md").read_text()
+TEXT = "def f(x):\n    return {x: 'é'}\n" * 3
+
+
+def encode_for(model):
+    return lambda text: torch.from_numpy(model.vocabulary.encode(text))[None]
+
+
+def assert_same_recording(found, reference):
+    assert (found.text, found.documents) == (reference.text, reference.documents)
+    for index, layer in enumerate(reference.layers):
+        for signal in layer.signals:
+            ours, theirs = (each.window(index, signal, 0, each.n_chars) for each in (found, reference))
+            oracle.assert_close(ours, theirs, 1e-6)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+def test_a_module_is_recorded_as_our_own_reader_would(kind):
+    model = tiny_model(kind)
+    found = record_module(model, [TEXT, "", "x = 1"], encode_for(model), symbols=model.vocabulary.symbols)
+    reference = record(model, [TEXT, "", "x = 1"])
+    assert_same_recording(found, reference)
+    oracle.assert_close(found.loss, reference.loss, 1e-6)
+    guessed, wanted = found.guesses(0, 40), reference.guesses(0, 40)
+    assert guessed.symbols.tolist() == wanted.symbols.tolist()
+    oracle.assert_close(guessed.probabilities, wanted.probabilities, 1e-6)
+    assert found.unknown.tolist() == reference.unknown.tolist() != []
+    assert found.engine == "watch"
+
+
+def test_without_symbols_there_is_neither_loss_nor_guess():
+    model = tiny_model()
+    found = record_module(model, TEXT, encode_for(model), signals=["cell"], dtype="float16")
+    assert np.isnan(found.loss).all() and not found.has_guesses
+    assert [(layer.name, layer.signals) for layer in found.layers] == [("rnn.0", ("cell",)), ("rnn.1", ("cell",))]
+
+
+def test_unlisted_characters_have_no_loss_where_no_symbol_stands_for_them():
+    model, symbols = tiny_model(), "".join(tiny_model().vocabulary.symbols).replace("\ufffd", "\0")
+    loss = record_module(model, "aéa", encode_for(model), symbols=symbols).loss
+    assert np.isnan(loss).tolist() == [True, True, False]
+
+
+class StepByStep(nn.Module):
+    """One character a call, through a cell, as the oldest of these models do."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell, self.output = nn.LSTMCell(5, 6), nn.Linear(6, 5)
+
+    def forward(self, step, state):
+        state = self.cell(step, state)
+        return self.output(state[0]), state
+
+    def read(self, steps):
+        state, answers = None, []
+        for step in steps:
+            logits, state = self(step, state)
+            answers.append(logits)
+        return {"logits": torch.stack(answers)}
+
+
+def test_a_model_that_is_called_step_by_step_is_one_recording():
+    torch.manual_seed(0)
+    model = StepByStep()
+
+    def steps(text):
+        return torch.eye(5)[["abcde".index(character) for character in text]]
+
+    text = "abcdeabcaacde"
+    found = record_module(model, text, steps, symbols="abcde", forward=model.read, head=lambda answer: answer["logits"])
+    parameters = {f"{name}_l0": weight for name, weight in model.cell.state_dict().items()}
+    reference = oracle.run("lstm", parameters, steps(text))[0][0]
+    for name, values in reference.items():
+        oracle.assert_close(found.window(0, name, 0, len(text)), values)
+    expected = oracle.log_probabilities(*(part.detach() for part in model.output.parameters()), reference["hidden"])
+    ids = np.array(["abcde".index(character) for character in text])
+    oracle.assert_close(found.loss, [np.nan, *-expected[np.arange(len(text) - 1), ids[1:]]])
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")  # torch's own
+def test_a_bidirectional_projected_model_names_its_directions_and_keeps_no_projection():
+    rnn = nn.LSTM(3, 6, bidirectional=True, proj_size=2)
+    module = nn.ModuleDict({"unused": nn.GRU(2, 2), "both": rnn})
+    found = record_module(module, "abc", lambda text: torch.randn(3, 3), forward=lambda steps: module["both"](steps))
+    assert [layer.name for layer in found.layers] == ["both.0", "both.0.reverse"]
+    assert found.layers[0].n_units == 6 and "hidden" not in found.layers[0].signals
+    assert "cell" in found.layers[0].signals
+
+
+def test_reading_leaves_the_module_and_the_random_stream_alone():
+    model = tiny_model().train()
+    model.head.eval()
+    modes, stream = [part.training for part in model.modules()], torch.get_rng_state()
+    record_module(model, TEXT, lambda text: (torch.rand(1), encode_for(model)(text))[1])
+    assert [part.training for part in model.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), stream)
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"symbols": "ab"}, r"must be 90 rows \(characters\) of 2 values \(symbols\), not \(1, 90, .*head="),
+        ({"symbols": "ab", "head": lambda answer: 7}, "must be 90 rows .* not int"),
+        ({"encode": lambda text: torch.zeros(1, 4, dtype=torch.long)}, "90 characters.*'rnn' took 4 in 1 calls"),
+        ({"encode": lambda text: torch.zeros(2, 90, dtype=torch.long)}, "in a batch of one"),
+        ({"rnn": "rn"}, "no RNN called 'rn'; did you mean 'rnn'"),
+        ({"signals": ["sell"]}, "No layer has signals sell: choose from hidden, cell"),
+        ({"signals": []}, "No layer has signals without a name"),
+        ({"text": ""}, "nothing to record"),
+    ],
+)
+def test_what_cannot_be_recorded_is_a_sentence(options, sentence):
+    model = tiny_model()
+    with pytest.raises(InspectorError, match=sentence):
+        record_module(model, **({"text": TEXT, "encode": encode_for(model)} | options))
+
+
+def test_the_page_runs_and_its_recording_opens_in_the_dashboard_without_the_module(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "page"}
+    for snippet in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        exec(compile(snippet, "your-own-model.md", "exec"), names)
+    assert capsys.readouterr().out == "(1, 32, 5)\n"
+    opened = open_recording(tmp_path / "recordings" / "my-model")
+    assert_same_recording(opened, names["recording"])
+    assert np.isfinite(opened.loss[1:]).all() and opened.has_guesses
+
+    monkeypatch.setenv("CHARSCOPE_RECORDINGS", str(tmp_path / "recordings"))
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "none"))
+    monkeypatch.setenv("CHARSCOPE_DATA", str(tmp_path / "data"))
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
+    app.query_params["text"], app.query_params["neuron"] = "recording:my-model", "1:7"
+    app.run()
+    assert not app.exception
+    assert opened.trace(Neuron(1, 7), "hidden").tobytes() in app.get("bidi_component")[0].proto.bytes
