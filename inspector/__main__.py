@@ -1,4 +1,4 @@
-"""The command line: `python -m inspector train | pack | sample | record | search | survey`. Flags and wording only."""
+"""The command line: `python -m inspector train | pack | sample | record | verify | recordings | ...`. Flags and wording only."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_pack(commands)
     _add_sample(commands)
     _add_record(commands)
+    _add_verify(commands)
+    _add_recordings(commands)
     _add_search(commands)
     _add_survey(commands)
     return parser
@@ -251,6 +253,68 @@ def _record(options: argparse.Namespace) -> None:
         f"{options.out}: {recording.n_chars:,} characters, {recording.nbytes / 1e6:,.1f} MB, "
         f"{recording.dtype}; {layers}"
     )
+
+
+# ---------------------------------------------------------------------------------------------- verify, recordings
+
+
+def _add_verify(commands: Any) -> None:
+    parser = _command(commands, "verify", _verify, "Read a whole recording and compare it with its checksums.")
+    parser.add_argument("folder", type=Path, help="folder of the recording")
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from inspector.recording import open_recording
+
+    recording = open_recording(options.folder)
+    with _bar(recording.n_chars, "verifying") as bar:
+        recording.verify(_moving(bar))
+    print(f"{options.folder} is as it was written: {_extent(recording)}, {recording.nbytes / 1e6:,.1f} MB.")
+
+
+def _extent(recording: Any) -> str:
+    """How many characters, and of how many where the writer was cut off."""
+    if recording.is_complete:
+        return f"{recording.n_chars:,} characters"
+    return f"{recording.n_chars:,} of {recording.n_planned:,} characters (cut off)"
+
+
+def _add_recordings(commands: Any) -> None:
+    parser = _command(commands, "recordings", _recordings, "List the recordings that were kept, and delete them.")
+    add = parser.add_argument
+    add("folders", nargs="*", type=Path, metavar="FOLDER", help="where to look; your own recordings when left out")
+    add("--delete", metavar="NAME", help="delete this one, after asking")
+    add("--yes", action="store_true", help="delete without asking")
+
+
+def _recordings(options: argparse.Namespace) -> None:
+    from inspector.recording import delete_recording, find_recording, list_recordings, recordings_folder
+
+    kept = list_recordings(options.folders)
+    if options.delete is not None:
+        chosen = find_recording(options.delete, kept)
+        size = f"{chosen.n_bytes / 1e6:,.1f} MB"
+        if not options.yes and not _agreed(f"Delete {chosen.folder} ({size})?"):
+            print(f"{chosen.folder} stays.")
+            return
+        delete_recording(chosen)
+        print(f"Deleted: {chosen.folder} ({size})")
+        return
+    for one in kept:
+        about = one.problem
+        if one.recording is not None:
+            about = f"{one.recording.network or 'no network'}  {one.recording.dtype}  {_extent(one.recording)}"
+        print(f"{one.name:<32} {one.n_bytes / 1e6:>10,.1f} MB  {about}")
+    places = ", ".join(str(folder) for folder in options.folders or [recordings_folder()])
+    print(f"{len(kept)} recordings, {sum(one.n_bytes for one in kept) / 1e6:,.1f} MB, in {places}")
+
+
+def _agreed(question: str) -> bool:
+    """Whether the reader says yes; silence, or nobody there to ask, is a no."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        raise InspectorError("Nobody is there to answer: add --yes to delete without asking.") from None
 
 
 # --------------------------------------------------------------------------------------------------------- search

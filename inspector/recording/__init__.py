@@ -17,9 +17,10 @@ and it never normalises, clips or thresholds a value. What its readers may rely 
    row is checked when it is read, so damage is a sentence and never a wrong number.
 13. **The format carries a version.** A newer one than this program knows is a sentence; older ones are read.
 
-    words -> stretch -> header -> manifest, folder -> reading -> writing        (each knows only what is to its left)
+    words -> stretch -> header -> manifest, folder -> reading -> writing, kept  (each knows only what is to its left)
 """
 
+from inspector.recording.kept import Kept, delete_recording, find_recording, list_recordings, recordings_folder
 from inspector.recording.reading import Recording, open_recording
 from inspector.recording.words import SIGNALS, Document, Guesses, InspectorError, Layer, Neuron, Place
 from inspector.recording.writing import RecordingWriter
@@ -29,10 +30,15 @@ __all__ = [
     "Document",
     "Guesses",
     "InspectorError",
+    "Kept",
     "Layer",
     "Neuron",
     "Place",
     "Recording",
     "RecordingWriter",
+    "delete_recording",
+    "find_recording",
+    "list_recordings",
     "open_recording",
+    "recordings_folder",
 ]

@@ -23,7 +23,7 @@ import numpy as np
 from inspector.recording.header import Header
 from inspector.recording.manifest import Entry, Manifest, is_manifest
 from inspector.recording.stretch import STRETCH, Array, Key, checksum_of, opened, sealed, seed_of
-from inspector.recording.words import Damaged, Document, InspectorError, Layer
+from inspector.recording.words import Damaged, Document, InspectorError, Layer, Progress
 
 _OURS = re.compile(r"(manifest|text|unknown|stretch-[0-9]{6,})(\.tmp)?")
 _AGAIN = "Restore the folder from a copy, or record the text again."
@@ -62,12 +62,14 @@ class FolderStore:
         except OSError as error:
             raise self._damage(stretch, f"cannot be read ({error.strerror})") from error
 
-    def verify(self) -> None:
+    def verify(self, progress: Progress | None = None) -> None:
         """Read everything and compare it with its checksums, the manifest's too."""
         for stretch, entry in enumerate(self._entries):
             rows = [self._checked(stretch, key, 0, block.n_rows) for key, block in self._layout.blocks.items()]
             if checksum_of(rows) != entry["crc32"]:
                 raise self._damage(stretch, "does not match the manifest's checksum")
+            if progress is not None:
+                progress(entry["stop"], self._entries[-1]["stop"])
 
     def _damage(self, stretch: int, cause: str) -> InspectorError:
         entry = self._entries[stretch]
@@ -163,6 +165,18 @@ def write_folder(folder: Path, header: Header, n_planned: int, stretches: Iterab
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def discard_folder(folder: Path) -> None:
+    """Delete a recording, its manifest first; a folder that holds anything else stays as it is."""
+    _check_free(folder)
+    try:
+        _empty(folder)
+        folder.rmdir()
+    except OSError as error:
+        raise InspectorError(
+            f"Deleting {folder} failed: {error.strerror}. Close what uses it, and try again."
+        ) from error
+
+
 def _header_entry(header: Header) -> Entry:
     return {
         "dtype": header.dtype,
@@ -209,8 +223,12 @@ def _claim(folder: Path) -> None:
     with _disk_errors(folder):
         _check_free(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        for path in sorted(folder.iterdir()):  # "manifest" sorts first: from then on it is no recording
-            path.unlink()
+        _empty(folder)
+
+
+def _empty(folder: Path) -> None:
+    for path in sorted(folder.iterdir()):  # "manifest" sorts first: from then on it is no recording
+        path.unlink()
 
 
 def _check_free(folder: Path) -> None:

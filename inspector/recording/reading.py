@@ -13,7 +13,7 @@ import numpy.typing as npt
 from inspector.recording.folder import read_folder, write_folder
 from inspector.recording.header import Header, describe
 from inspector.recording.stretch import GUESS_IDS, GUESS_PROBABILITIES, LOSS, STRETCH, TOP_GUESSES, Array, Key
-from inspector.recording.words import Document, Guesses, InspectorError, Layer, Neuron, Place
+from inspector.recording.words import Document, Guesses, InspectorError, Layer, Neuron, Place, Progress
 
 Floats = npt.NDArray[np.float32]
 
@@ -32,7 +32,7 @@ class Store(Protocol):
     def rows(self, stretch: int, key: Key, first: int, n_rows: int) -> Array:
         """Some rows of one block, shape (n_rows, chars of this stretch), checked, as stored; not to be written to."""
 
-    def verify(self) -> None:
+    def verify(self, progress: Progress | None = None) -> None:
         """Read everything; an `InspectorError` names the first stretch that is not as it was written."""
 
 
@@ -176,9 +176,12 @@ class Recording:
         count = -(-self.n_chars // STRETCH)
         write_folder(Path(path), self._header, self.n_planned, (self._stretch(number) for number in range(count)))
 
-    def verify(self) -> None:
-        """Read everything once; an `InspectorError` names the first stretch that is not as it was written."""
-        self._store.verify()
+    def verify(self, progress: Progress | None = None) -> None:
+        """Read everything once; an `InspectorError` names the first stretch that is not as it was written.
+
+        progress : called as progress(done, total), in characters, after every stretch.
+        """
+        self._store.verify(progress)
 
     def _stretch(self, number: int) -> dict[Key, Array]:
         blocks = self._layout.blocks.items()

@@ -13,7 +13,7 @@ from inspector.recording.folder import FolderSink
 from inspector.recording.header import Header
 from inspector.recording.reading import Recording, Store
 from inspector.recording.stretch import GUESS_IDS, GUESS_PROBABILITIES, LOSS, STRETCH, Array, Key
-from inspector.recording.words import Document, InspectorError, Layer
+from inspector.recording.words import Document, InspectorError, Layer, Progress
 
 
 class RecordingWriter:
@@ -193,7 +193,7 @@ class _Memory:
     def finish(self) -> Store:
         return self
 
-    def verify(self) -> None:
+    def verify(self, progress: Progress | None = None) -> None:
         """Memory is taken to be sound."""
 
     def rows(self, stretch: int, key: Key, first: int, n_rows: int) -> Array:

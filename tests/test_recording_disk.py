@@ -1,0 +1,143 @@
+"""Recordings on disk, from the command line: checked, listed, deleted, resumed, made smaller and handed on."""
+
+from __future__ import annotations
+
+import builtins
+from pathlib import Path
+
+import pytest
+
+from inspector.__main__ import main
+from inspector.capture import record
+from inspector.recording import InspectorError, list_recordings, open_recording, recordings_folder
+from tests.conftest import PYTHON_TEXT, tiny_model
+
+TEXT = PYTHON_TEXT * 40  # three stretches
+
+
+@pytest.fixture(autouse=True)
+def own_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The reader's own recordings folder, empty."""
+    monkeypatch.setenv("CHARSCOPE_RECORDINGS", str(tmp_path / "own"))
+    return tmp_path / "own"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def kept(folder: Path, *, n_stretches: int | None = None) -> Path:
+    """A recording of TEXT, cut off after some stretches."""
+    record(tiny_model(), TEXT, ["hidden", "cell"], out=folder)
+    if n_stretches is not None:
+        cut_off(folder, n_stretches)
+    return folder
+
+
+def cut_off(folder: Path, n_stretches: int) -> None:
+    """What a writer leaves that is killed while it enters the next stretch."""
+    lines = (folder / "manifest").read_bytes().splitlines(keepends=True)
+    whole, next_line = lines[: 1 + n_stretches], lines[1 + n_stretches]
+    (folder / "manifest").write_bytes(b"".join(whole) + next_line[:20])
+    for path in folder.glob("stretch-*"):
+        if int(path.name.removeprefix("stretch-")) > n_stretches:
+            path.unlink()
+
+
+# verify
+
+
+def test_verify_says_in_one_sentence_that_all_is_sound(capsys, tmp_path: Path) -> None:
+    code, said, bar = run(capsys, "verify", kept(tmp_path / "r"))
+    assert code == 0 and said.startswith(f"{tmp_path / 'r'} is as it was written: {len(TEXT):,} characters")
+    assert said.count("\n") == 1 and "verifying: 100%" in bar
+
+
+def test_verify_says_how_far_a_shorter_recording_goes(capsys, tmp_path: Path) -> None:
+    code, said, _ = run(capsys, "verify", kept(tmp_path / "r", n_stretches=2))
+    assert code == 0 and f"8,192 of {len(TEXT):,} characters (cut off)" in said
+
+
+def test_verify_finds_a_flipped_bit(capsys, tmp_path: Path) -> None:
+    path = kept(tmp_path / "r") / "stretch-000001"
+    whole = bytearray(path.read_bytes())
+    whole[-1] ^= 1
+    path.write_bytes(whole)
+    code, said, error = run(capsys, "verify", tmp_path / "r")
+    sentence = error.splitlines()[-1]
+    assert code == 1 and not said and sentence.startswith("verify: ") and "stretch-000001" in sentence
+
+
+def test_verify_reports_progress_up_to_the_end(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    open_recording(kept(tmp_path / "r")).verify(lambda done, total: seen.append((done, total)))
+    assert seen == [(4_096, len(TEXT)), (8_192, len(TEXT)), (len(TEXT), len(TEXT))]
+
+
+# recordings
+
+
+def test_recordings_lists_the_readers_own(capsys, own_recordings: Path) -> None:
+    assert "0 recordings" in run(capsys, "recordings")[1]
+    kept(own_recordings / "whole")
+    kept(own_recordings / "part", n_stretches=1)
+    (own_recordings / "notes").mkdir()
+    damaged = kept(own_recordings / "torn")
+    (damaged / "text").unlink()
+    code, said, _ = run(capsys, "recordings")
+    part, torn, whole, total = said.splitlines()
+    assert code == 0 and total.startswith("3 recordings, ") and str(own_recordings) in total
+    assert whole.split()[0] == "whole" and f"tiny-lstm  float32  {len(TEXT):,} characters" in whole and " MB " in whole
+    assert "4,096 of" in part and "cut off" in part
+    assert "text is missing" in torn
+
+
+def test_recordings_measures_what_lies_on_disk(tmp_path: Path) -> None:
+    folder = kept(tmp_path / "r")
+    assert [one.n_bytes for one in list_recordings([folder])] == [sum(f.stat().st_size for f in folder.iterdir())]
+
+
+def test_recordings_looks_where_it_is_told(capsys, tmp_path: Path) -> None:
+    kept(tmp_path / "here" / "one")
+    for place in (tmp_path / "here", tmp_path / "here" / "one"):
+        assert run(capsys, "recordings", place)[1].startswith("one ")
+    code, _, error = run(capsys, "recordings", tmp_path / "nowhere")
+    assert code == 1 and "There is no folder" in error
+
+
+@pytest.mark.parametrize(("answer", "gone"), [("y", True), ("n", False), ("", False)])
+def test_delete_asks(capsys, own_recordings: Path, monkeypatch: pytest.MonkeyPatch, answer: str, gone: bool) -> None:
+    folder = kept(own_recordings / "whole")
+    asked: list[str] = []
+    monkeypatch.setattr(builtins, "input", lambda question: asked.append(question) or answer)
+    code, said, _ = run(capsys, "recordings", "--delete", "whole")
+    assert code == 0 and str(folder) in asked[0] and "MB" in asked[0]
+    assert folder.exists() != gone and ("Deleted" in said) == gone
+
+
+def test_delete_of_another_name_suggests_and_deletes_nothing(capsys, own_recordings: Path) -> None:
+    folder = kept(own_recordings / "whole")
+    for name in ("hole", "../own/whole", "."):
+        code, _, error = run(capsys, "recordings", "--delete", name, "--yes")
+        assert code == 1 and f"no recording called {name!r}" in error and "whole" in error
+    assert open_recording(folder).is_complete
+
+
+def test_delete_leaves_a_folder_that_holds_something_else(capsys, own_recordings: Path) -> None:
+    folder = kept(own_recordings / "whole")
+    (folder / "thesis.txt").write_text("mine")
+    code, _, error = run(capsys, "recordings", "--delete", "whole", "--yes")
+    assert code == 1 and "thesis.txt" in error and open_recording(folder).is_complete
+    (folder / "thesis.txt").unlink()
+    assert run(capsys, "recordings", "--delete", "whole", "--yes")[0] == 0 and not folder.exists()
+
+
+def test_recordings_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert recordings_folder() == tmp_path / "own"
+    monkeypatch.delenv("CHARSCOPE_RECORDINGS")
+    monkeypatch.setenv("CHARSCOPE_DATA", str(tmp_path / "data"))
+    assert recordings_folder() == tmp_path / "data" / "recordings"
+    monkeypatch.delenv("CHARSCOPE_DATA")
+    assert recordings_folder().parts[-2:] == ("charscope", "recordings")
