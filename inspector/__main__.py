@@ -1,4 +1,4 @@
-"""The command line: `python -m inspector train | pack | sample | record | verify | recordings | ...`. Flags and wording only."""
+"""The command line: `python -m inspector train | pack | sample | record | recordings | ...`. Flags and wording only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\n{options.command}: stopped.", file=sys.stderr)
+        hint = " Go on with --resume." if hasattr(options, "resume") else ""
+        print(f"\n{options.command}: stopped.{hint}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         return 0
@@ -227,7 +228,8 @@ def _add_record(commands: Any) -> None:
     add = parser.add_argument
     add("--network", default="checkpoints/python", help="checkpoint folder")
     add("--text", required=True, type=Path, help="the text file to read")
-    add("--out", required=True, type=Path, help="folder for the recording; it must not exist yet")
+    add("--out", type=Path, help="folder for the recording; among your own recordings when left out")
+    add("--resume", action="store_true", help="go on with the recording in --out that was cut off")
     add(
         "--signals", default="hidden,cell", help="comma-separated, or all (an LSTM's six signals: three times the disk)"
     )
@@ -238,21 +240,25 @@ def _record(options: argparse.Namespace) -> None:
     from inspector.capture import record
     from inspector.corpus import read_text
     from inspector.model import load_checkpoint
+    from inspector.recording import holds_recording, recordings_folder
 
     model = load_checkpoint(options.network)
     text = read_text(options.text)
+    out = options.out or recordings_folder() / f"{options.text.name}-{model.name}"
+    if not options.resume and holds_recording(out):
+        raise InspectorError(
+            f"{out} holds a recording already: go on with it by --resume, choose another --out, or delete it first."
+        )
     signals = None if options.signals == "all" else [part.strip() for part in options.signals.split(",")]
     with _bar(len(text), "recording") as bar:
+        names = [options.text.name]
         recording = record(
-            model, text, signals, _moving(bar), dtype=options.dtype, out=options.out, names=[options.text.name]
+            model, text, signals, _moving(bar), dtype=options.dtype, out=out, names=names, resume=options.resume
         )
     layers = ", ".join(
         f"{layer.name} {layer.kind} of {layer.n_units} ({', '.join(layer.signals)})" for layer in recording.layers
     )
-    print(
-        f"{options.out}: {recording.n_chars:,} characters, {recording.nbytes / 1e6:,.1f} MB, "
-        f"{recording.dtype}; {layers}"
-    )
+    print(f"{out}: {recording.n_chars:,} characters, {recording.nbytes / 1e6:,.1f} MB, {recording.dtype}; {layers}")
 
 
 # ---------------------------------------------------------------------------------------------- verify, recordings

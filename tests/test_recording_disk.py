@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import builtins
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from inspector.__main__ import main
 from inspector.capture import record
+from inspector.model import save_checkpoint
 from inspector.recording import InspectorError, list_recordings, open_recording, recordings_folder
 from tests.conftest import PYTHON_TEXT, tiny_model
 
@@ -19,6 +22,7 @@ TEXT = PYTHON_TEXT * 40  # three stretches
 def own_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The reader's own recordings folder, empty."""
     monkeypatch.setenv("CHARSCOPE_RECORDINGS", str(tmp_path / "own"))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # do not wait for the disk
     return tmp_path / "own"
 
 
@@ -141,3 +145,94 @@ def test_recordings_folder_follows_the_environment(monkeypatch: pytest.MonkeyPat
     assert recordings_folder() == tmp_path / "data" / "recordings"
     monkeypatch.delenv("CHARSCOPE_DATA")
     assert recordings_folder().parts[-2:] == ("charscope", "recordings")
+
+
+# resume
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The uninterrupted recording of TEXT."""
+    return kept(tmp_path_factory.mktemp("whole") / "r")
+
+
+@pytest.mark.parametrize("n_stretches", [0, 1, 2])
+@pytest.mark.parametrize("steps", [2**21, 16_000])  # reading 8,192 or 1,000 characters at a time
+def test_resumed_recording_is_the_uninterrupted_one_byte_for_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_stretches: int, steps: int
+) -> None:
+    monkeypatch.setattr("inspector.capture.recorder._NEURON_STEPS", steps)
+    uninterrupted = contents(kept(tmp_path / "whole"))
+    folder = kept(tmp_path / "r", n_stretches=n_stretches)
+    recording = record(tiny_model(), TEXT, ["hidden", "cell"], out=folder, resume=True)
+    assert recording.is_complete and contents(folder) == uninterrupted
+
+
+def test_resume_reads_on_from_the_stored_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.capture.recorder._NEURON_STEPS", 16_000)
+    folder, seen = kept(tmp_path / "r", n_stretches=2), []
+    record(tiny_model(), TEXT, ["hidden", "cell"], lambda done, _: seen.append(done), out=folder, resume=True)
+    assert seen[0] == 8_000  # the last thousand that ended before character 8,192
+    record(tiny_model(), TEXT, ["hidden", "cell"], lambda done, _: seen.append(done), out=folder, resume=True)
+    assert seen[-1] == len(TEXT)  # whole already: nothing is read
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+def test_resume_respects_documents(tmp_path: Path, cut: int) -> None:
+    texts = [TEXT[:3_000], "", TEXT[3_000:8_192], TEXT[8_192:]]
+    for name in ("whole", "r"):
+        record(tiny_model(), texts, out=tmp_path / name)
+    cut_off(tmp_path / "r", cut)
+    record(tiny_model(), texts, out=tmp_path / "r", resume=True)
+    assert contents(tmp_path / "r") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("text and documents", {"text": TEXT[:-1]}),
+        ("text", {"text": TEXT.replace("loud", "slow")}),
+        ("network", {"model": tiny_model(seed=4)}),
+        ("signals", {"signals": ["hidden"]}),
+        ("dtype", {"dtype": "float16"}),
+        ("documents", {"names": ["another"]}),
+    ],
+)
+def test_resume_of_something_else_is_a_sentence(whole: Path, tmp_path: Path, words: str, asked: dict) -> None:
+    folder = Path(shutil.copytree(whole, tmp_path / "r"))
+    cut_off(folder, 2)
+    before = contents(folder)
+    wanted = {"model": tiny_model(), "text": TEXT, "signals": ["hidden", "cell"]} | asked
+    with pytest.raises(InspectorError, match=f"begun with other {words} than now") as caught:
+        record(**wanted, out=folder, resume=True)
+    assert "cannot be resumed" in str(caught.value) and "choose another folder" in str(caught.value)
+    assert contents(folder) == before
+
+
+def test_resume_of_a_damaged_recording_is_a_sentence(whole: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(whole, tmp_path / "r"))
+    cut_off(folder, 2)
+    stretch = bytearray((folder / "stretch-000001").read_bytes())
+    stretch[-1] ^= 1  # the state lies at the end
+    (folder / "stretch-000001").write_bytes(stretch)
+    with pytest.raises(InspectorError, match=r"cannot be resumed: .*state.*checksum"):
+        record(tiny_model(), TEXT, ["hidden", "cell"], out=folder, resume=True)
+
+
+def test_record_command_goes_on_only_when_asked(capsys, own_recordings: Path, tmp_path: Path) -> None:
+    save_checkpoint(tiny_model(), tmp_path / "tiny")
+    (tmp_path / "text.py").write_text(TEXT)
+    arguments = ("record", "--network", tmp_path / "tiny", "--text", tmp_path / "text.py")
+    code, said, _ = run(capsys, *arguments)
+    folder = own_recordings / "text.py-tiny"
+    assert code == 0 and str(folder) in said
+    uninterrupted = contents(folder)
+    cut_off(folder, 1)
+    before = contents(folder)
+    code, _, error = run(capsys, *arguments)
+    assert code == 1 and "--resume" in error and contents(folder) == before
+    assert run(capsys, *arguments, "--resume")[0] == 0 and contents(folder) == uninterrupted

@@ -20,7 +20,14 @@ and it never normalises, clips or thresholds a value. What its readers may rely 
     words -> stretch -> header -> manifest, folder -> reading -> writing, kept  (each knows only what is to its left)
 """
 
-from inspector.recording.kept import Kept, delete_recording, find_recording, list_recordings, recordings_folder
+from inspector.recording.kept import (
+    Kept,
+    delete_recording,
+    find_recording,
+    holds_recording,
+    list_recordings,
+    recordings_folder,
+)
 from inspector.recording.reading import Recording, open_recording
 from inspector.recording.words import SIGNALS, Document, Guesses, InspectorError, Layer, Neuron, Place
 from inspector.recording.writing import RecordingWriter
@@ -38,6 +45,7 @@ __all__ = [
     "RecordingWriter",
     "delete_recording",
     "find_recording",
+    "holds_recording",
     "list_recordings",
     "open_recording",
     "recordings_folder",

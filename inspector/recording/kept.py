@@ -52,10 +52,10 @@ def list_recordings(folders: Iterable[Path] = ()) -> list[Kept]:
     named = list(folders)
     found: list[Path] = []
     for folder in named or [recordings_folder()]:
-        if _is_recording(folder):
+        if holds_recording(folder):
             found.append(folder)
         elif folder.is_dir():
-            found += [path for path in folder.iterdir() if _is_recording(path)]
+            found += [path for path in folder.iterdir() if holds_recording(path)]
         elif named:
             raise InspectorError(f"There is no folder {folder}: name a recording, or a folder that holds some.")
     return [_looked_at(folder) for folder in sorted(found, key=lambda path: (path.name, path))]
@@ -79,7 +79,8 @@ def delete_recording(kept: Kept) -> None:
     discard_folder(kept.folder)
 
 
-def _is_recording(folder: Path) -> bool:
+def holds_recording(folder: Path) -> bool:
+    """Whether a folder holds a recording, whole, cut off or damaged."""
     return any(is_manifest(folder / name) for name in ("manifest", "manifest.tmp"))
 
 
