@@ -233,7 +233,7 @@ def _add_record(commands: Any) -> None:
     add(
         "--signals", default="hidden,cell", help="comma-separated, or all (an LSTM's six signals: three times the disk)"
     )
-    add("--dtype", choices=("float16", "float32"), default="float16", help="how values are stored")
+    add("--dtype", choices=("float16", "float32", "int8"), default="float16", help="how values are stored")
 
 
 def _record(options: argparse.Namespace) -> None:

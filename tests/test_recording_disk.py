@@ -7,12 +7,23 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from inspector.__main__ import main
 from inspector.capture import record
 from inspector.model import save_checkpoint
-from inspector.recording import InspectorError, list_recordings, open_recording, recordings_folder
+from inspector.recording import (
+    InspectorError,
+    Layer,
+    RecordingWriter,
+    list_recordings,
+    open_recording,
+    recordings_folder,
+)
 from tests.conftest import PYTHON_TEXT, tiny_model
 
 TEXT = PYTHON_TEXT * 40  # three stretches
@@ -236,3 +247,67 @@ def test_record_command_goes_on_only_when_asked(capsys, own_recordings: Path, tm
     code, _, error = run(capsys, *arguments)
     assert code == 1 and "--resume" in error and contents(folder) == before
     assert run(capsys, *arguments, "--resume")[0] == 0 and contents(folder) == uninterrupted
+
+
+# int8, and how far fewer bits may be off
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("place", ["memory", "disk", "saved"])
+def test_error_bound_holds_and_is_tight(tmp_path: Path, dtype: str, place: str) -> None:
+    exact = record(tiny_model(), TEXT)
+    less = record(tiny_model(), TEXT, dtype=dtype, out=tmp_path / "r" if place == "disk" else None)
+    if place == "saved":
+        less.save(tmp_path / "saved")
+        less = open_recording(tmp_path / "saved")
+    assert less.dtype == dtype
+    for signal in exact.layers[0].signals:
+        off = [
+            np.abs(less.window(layer, signal, 0, len(TEXT)) - exact.window(layer, signal, 0, len(TEXT))).max()
+            for layer in range(2)
+        ]
+        bound = less.error_bound(signal)
+        assert 0.7 * bound <= max(off) <= bound
+        if dtype == "int8" and signal != "cell":
+            assert bound <= 0.004  # of values between -1 and 1
+    np.testing.assert_array_equal(less.loss, exact.loss)
+    less.verify()
+
+
+def test_int8_is_a_quarter_of_the_size(tmp_path: Path) -> None:
+    sizes = {
+        dtype: record(tiny_model(), TEXT, dtype=dtype, out=tmp_path / dtype).nbytes for dtype in ("float32", "int8")
+    }
+    values = 2 * 8 * 6 * len(TEXT)  # layers, units, signals
+    assert sizes["float32"] - sizes["int8"] == 3 * values - 4 * 2 * 8 * 6 * 3  # a scale for each row of each stretch
+
+
+@settings(max_examples=100, deadline=None)
+@given(values=arrays(np.float32, (3, 20), elements=st.floats(-(2.0**126), 2.0**126, width=32)))
+def test_int8_of_any_values_stays_within_its_bound(values: np.ndarray) -> None:
+    writer = RecordingWriter(text="x" * 20, layers=[Layer("rnn", "lstm", 3, ("cell",))], dtype="int8")
+    writer.append([{"cell": values}])
+    recording = writer.finish()
+    found = recording.window(0, "cell", 0, 20).astype(np.float64)
+    assert np.abs(found - values).max() <= recording.error_bound("cell")
+    np.testing.assert_array_equal(found[values == 0], 0)
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 3e38])
+def test_int8_refuses_what_it_cannot_hold(value: float) -> None:
+    writer = RecordingWriter(text="ab", layers=[Layer("rnn", "lstm", 1, ("cell",))], dtype="int8")
+    with pytest.raises(InspectorError, match="int8 holds finite values below 1e"):
+        writer.append([{"cell": [[1.0, value]]}])
+
+
+def test_error_bound_of_a_missing_signal_names_what_is_there(whole: Path) -> None:
+    with pytest.raises(InspectorError, match="hidden, cell"):
+        open_recording(whole).error_bound("forget_gate")
+
+
+def test_int8_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("whole", "r"):
+        record(tiny_model(), TEXT, dtype="int8", out=tmp_path / name)
+    cut_off(tmp_path / "r", 2)
+    record(tiny_model(), TEXT, dtype="int8", out=tmp_path / "r", resume=True)
+    assert contents(tmp_path / "r") == contents(tmp_path / "whole")

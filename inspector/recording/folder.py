@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from inspector.recording.coding import error_bound
 from inspector.recording.header import Header
 from inspector.recording.manifest import Entry, Manifest, is_manifest
 from inspector.recording.stretch import LOSS, STRETCH, Array, Key, checksum_of, opened, sealed, seed_of
@@ -78,6 +79,12 @@ class FolderStore:
             raise self._damage(stretch, str(error)) from error
         except OSError as error:
             raise self._damage(stretch, f"cannot be read ({error.strerror})") from error
+
+    def error_bound(self, key: Key) -> float:
+        block = self._layout.blocks[key]
+        stated = [entry["bounds"][block.number] for entry in self._entries if "bounds" in entry]
+        unstated = (number for number, entry in enumerate(self._entries) if "bounds" not in entry)
+        return max([0.0, *stated, *(error_bound(self.rows(number, key, 0, block.n_rows)) for number in unstated)])
 
     def verify(self, progress: Progress | None = None) -> None:
         """Read everything and compare it with its checksums, the manifest's too."""
@@ -167,6 +174,7 @@ class FolderSink:
             "stop": start + stretch[LOSS].shape[1],
             "bytes": sum(block.nbytes for block in blocks) + len(state),
             "crc32": checksum_of(blocks),
+            "bounds": [error_bound(stretch[key]) for key in self._header.layout.blocks],
             "state": {"at": at} | _stamp(state),
         }
         with _disk_errors(self._shown):

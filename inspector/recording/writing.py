@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from inspector.recording.coding import error_bound
 from inspector.recording.folder import START, FolderSink, Standstill
 from inspector.recording.header import Header
 from inspector.recording.reading import Recording, Store
@@ -27,7 +28,8 @@ class RecordingWriter:
         is left alone with an `InspectorError`. Every 4096 characters are safe on disk before the next ones are taken:
         a writer that is killed leaves a shorter recording, or none.
     documents : where the network started from zero; one document named `text` when left out.
-    dtype : `float32`, or `float16` (half the size, 11 significant bits); a value it cannot hold is an `InspectorError`.
+    dtype : `float32`, or `float16` (half the size, 11 significant bits), or `int8` (a quarter, off by at most 0.4 % of
+        the neuron's largest value within 4096 characters); a value it cannot hold is an `InspectorError`.
     symbols : the network's vocabulary. With it, guesses are part of every `append`.
     unknown : positions of characters outside the vocabulary.
     resume : go on with what a writer with the same arguments left in `folder`. `n_written` is then where to go on, and
@@ -135,9 +137,17 @@ class RecordingWriter:
             self._n_written += self._filled
             while len(self._standstills) > 1 and self._standstills[1][0] <= self._n_written:
                 del self._standstills[0]
-            self._sink.add(self._stretch, self._standstills[0])
+            self._sink.add(self._as_stored(self._stretch), self._standstills[0])
             self._filled = 0
             self._stretch = self._next_stretch()
+
+    def _as_stored(self, stretch: dict[Key, Array]) -> dict[Key, Array]:
+        try:
+            return {key: self._header.layout.stored(key, values) for key, values in stretch.items()}
+        except FloatingPointError as error:
+            raise InspectorError(
+                f'A value before character {self._n_written} does not fit, as {error}: record with dtype="float32".'
+            ) from error
 
     def _blocks(
         self,
@@ -217,6 +227,9 @@ class _Memory:
 
     def finish(self) -> Store:
         return self
+
+    def error_bound(self, key: Key) -> float:
+        return max([0.0, *(error_bound(stretch[key]) for stretch in self._stretches)])
 
     def verify(self, progress: Progress | None = None) -> None:
         """Memory is taken to be sound."""
