@@ -311,3 +311,10 @@ def test_int8_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
     cut_off(tmp_path / "r", 2)
     record(tiny_model(), TEXT, dtype="int8", out=tmp_path / "r", resume=True)
     assert contents(tmp_path / "r") == contents(tmp_path / "whole")
+
+
+def test_int8_half_a_step_off_is_the_bound() -> None:
+    writer = RecordingWriter(text="ab", layers=[Layer("rnn", "lstm", 1, ("cell",))], dtype="int8")
+    writer.append([{"cell": [[127.0, 2.5]]}])  # steps of 1
+    recording = writer.finish()
+    assert abs(recording.trace("0:0", "cell")[1] - 2.5) == 0.5 <= recording.error_bound("cell") < 0.501

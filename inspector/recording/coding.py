@@ -9,9 +9,12 @@ Knows rows of values; nothing of files, signals or texts.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+Array = npt.NDArray[Any]
 STORED_AS = {"float32": "<f4", "float16": "<f2", "int8": "|i1"}
 SCALE_BYTES = 4
 
@@ -32,15 +35,14 @@ def encoded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
     return rows
 
 
-def decoded(rows: npt.NDArray[np.generic], begin: int, end: int) -> npt.NDArray[np.generic]:
+def decoded(rows: Array, begin: int, end: int) -> Array:
     """Values `begin` to `end` of stored rows, shape (n_rows, end - begin)."""
     if rows.dtype != np.int8:
         return rows[:, begin:end]
-    values: npt.NDArray[np.generic] = rows[:, SCALE_BYTES + begin : SCALE_BYTES + end] * _scales(rows)
-    return values
+    return rows[:, SCALE_BYTES + begin : SCALE_BYTES + end] * _scales(rows)
 
 
-def error_bound(rows: npt.NDArray[np.generic]) -> float:
+def error_bound(rows: Array) -> float:
     """How far a value in these stored rows may lie from the float32 it was made of; 0 where nothing was given up."""
     if not rows.size:
         return 0.0
@@ -51,11 +53,11 @@ def error_bound(rows: npt.NDArray[np.generic]) -> float:
     return 0.0
 
 
-def _scales(rows: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+def _scales(rows: Array) -> npt.NDArray[np.float32]:
     return rows[:, :SCALE_BYTES].copy().view("<f4")  # (n_rows, 1)
 
 
-def _largest_half(rows: npt.NDArray[np.generic]) -> np.float16:
+def _largest_half(rows: Array) -> np.float16:
     """The largest finite |value|. Halves are compared by their bits, ten times as fast as by their values."""
     bits = max(int(rows.view(np.int16).max()), int(rows.view(np.uint16).max()) & 0x7FFF)
     if bits >= _INFINITY:

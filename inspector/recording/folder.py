@@ -82,7 +82,7 @@ class FolderStore:
 
     def error_bound(self, key: Key) -> float:
         block = self._layout.blocks[key]
-        stated = [entry["bounds"][block.number] for entry in self._entries if "bounds" in entry]
+        stated: list[float] = [entry["bounds"][block.number] for entry in self._entries if "bounds" in entry]
         unstated = (number for number, entry in enumerate(self._entries) if "bounds" not in entry)
         return max([0.0, *stated, *(error_bound(self.rows(number, key, 0, block.n_rows)) for number in unstated)])
 
