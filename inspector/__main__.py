@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_record(commands)
     _add_verify(commands)
     _add_recordings(commands)
+    _add_export(commands)
     _add_search(commands)
     _add_survey(commands)
     return parser
@@ -313,6 +314,21 @@ def _recordings(options: argparse.Namespace) -> None:
         print(f"{one.name:<32} {one.n_bytes / 1e6:>10,.1f} MB  {about}")
     places = ", ".join(str(folder) for folder in options.folders or [recordings_folder()])
     print(f"{len(kept)} recordings, {sum(one.n_bytes for one in kept) / 1e6:,.1f} MB, in {places}")
+
+
+def _add_export(commands: Any) -> None:
+    parser = _command(commands, "export", _export, "Write a recording as plain .npy files, for your own tools.")
+    parser.add_argument("folder", type=Path, help="folder of the recording")
+    parser.add_argument("--out", required=True, type=Path, help="folder for the files; it must be new or empty")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from inspector.recording import export_npy, open_recording
+
+    with _bar(None, "exporting") as bar:
+        files = export_npy(open_recording(options.folder), options.out, _moving(bar))
+    size = sum(path.stat().st_size for path in files) / 1e6
+    print(f"{options.out}: {', '.join(path.name for path in files)}; {size:,.1f} MB")
 
 
 def _agreed(question: str) -> bool:

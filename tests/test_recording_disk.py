@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 import os
 import shutil
 from pathlib import Path
@@ -318,3 +319,37 @@ def test_int8_half_a_step_off_is_the_bound() -> None:
     writer.append([{"cell": [[127.0, 2.5]]}])  # steps of 1
     recording = writer.finish()
     assert abs(recording.trace("0:0", "cell")[1] - 2.5) == 0.5 <= recording.error_bound("cell") < 0.501
+
+
+# export
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_export_is_what_the_recording_says(capsys, tmp_path: Path, dtype: str) -> None:
+    recording = record(tiny_model(), TEXT, ["hidden", "cell"], dtype=dtype, out=tmp_path / "r")
+    code, said, _ = run(capsys, "export", tmp_path / "r", "--out", tmp_path / "npy")
+    assert code == 0 and "1-cell.npy" in said
+    for layer in range(2):
+        for signal in ("hidden", "cell"):
+            found = np.load(tmp_path / "npy" / f"{layer}-{signal}.npy")
+            assert found.dtype == np.float32
+            np.testing.assert_array_equal(found, recording.window(layer, signal, 0, len(TEXT)))
+    np.testing.assert_array_equal(np.load(tmp_path / "npy" / "loss.npy"), recording.loss)
+    assert (tmp_path / "npy" / "text.txt").read_bytes().decode() == TEXT
+    assert json.loads((tmp_path / "npy" / "about.json").read_text())["network_hash"] == tiny_model().hash
+
+
+def test_export_overwrites_nothing_and_a_full_disk_is_a_sentence(
+    capsys, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    code, _, error = run(capsys, "export", whole, "--out", tmp_path / "mine")
+    assert code == 1 and "new or empty folder" in error and len(list((tmp_path / "mine").iterdir())) == 1
+
+    def full(*_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    code, _, error = run(capsys, "export", whole, "--out", tmp_path / "npy")
+    assert code == 1 and "No space left on device" in error and "Traceback" not in error

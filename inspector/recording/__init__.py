@@ -18,9 +18,11 @@ and it never normalises, clips or thresholds a value. What its readers may rely 
    row is checked when it is read, so damage is a sentence and never a wrong number.
 13. **The format carries a version.** A newer one than this program knows is a sentence; older ones are read.
 
-    words, coding -> stretch -> header -> manifest, folder -> reading -> writing, kept    (each knows those to its left)
+    words, coding -> stretch -> header -> manifest, folder -> reading -> writing, kept, export
+                                                                                    (each knows those to its left)
 """
 
+from inspector.recording.export import export_npy
 from inspector.recording.kept import (
     Kept,
     delete_recording,
@@ -45,6 +47,7 @@ __all__ = [
     "Recording",
     "RecordingWriter",
     "delete_recording",
+    "export_npy",
     "find_recording",
     "holds_recording",
     "list_recordings",
