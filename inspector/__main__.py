@@ -1,4 +1,4 @@
-"""The command line: `python -m inspector train | pack | sample | record | search | survey`. Flags and wording only."""
+"""The command line: `python -m inspector train | pack | sample | record | recordings | ...`. Flags and wording only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        hint = " What was learned is saved; --resume goes on." if options.command == "train" else ""
+        hint = " Go on with --resume." if hasattr(options, "resume") else ""
         print(f"\n{options.command}: stopped.{hint}", file=sys.stderr)
         return 130
     except BrokenPipeError:
@@ -44,6 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_pack(commands)
     _add_sample(commands)
     _add_record(commands)
+    _add_verify(commands)
+    _add_recordings(commands)
+    _add_export(commands)
     _add_search(commands)
     _add_survey(commands)
     return parser
@@ -241,38 +244,120 @@ def _add_record(commands: Any) -> None:
     add = parser.add_argument
     add("--network", default="checkpoints/python", help="checkpoint folder")
     add("--text", required=True, type=Path, help="the text file to read")
-    add("--out", required=True, type=Path, help="folder for the recording; it must not exist yet")
+    add("--out", type=Path, help="folder for the recording; among your own recordings when left out")
+    add("--resume", action="store_true", help="go on with the recording in --out that was cut off")
     add(
         "--signals", default="hidden,cell", help="comma-separated, or all (an LSTM's six signals: three times the disk)"
     )
-    add("--dtype", choices=("float16", "float32"), default="float16", help="how values are stored")
+    add("--dtype", choices=("float16", "float32", "int8"), default="float16", help="how values are stored")
 
 
 def _record(options: argparse.Namespace) -> None:
     from inspector.capture import record
     from inspector.corpus import read_text
     from inspector.model import load_checkpoint
+    from inspector.recording import holds_recording, recordings_folder
 
     model = load_checkpoint(options.network)
     text = read_text(options.text)
+    out = options.out or recordings_folder() / f"{options.text.name}-{model.name}"
+    if not options.resume and holds_recording(out):
+        raise InspectorError(
+            f"{out} holds a recording already: go on with it by --resume, choose another --out, or delete it first."
+        )
     signals = None if options.signals == "all" else [part.strip() for part in options.signals.split(",")]
     n_values = model.config.n_layers * model.config.n_units * (len(signals) if signals else 6)
-    needed = len(text) * n_values * (2 if options.dtype == "float16" else 4)
-    free = shutil.disk_usage(_existing(options.out)).free
+    needed = len(text) * n_values * {"int8": 1, "float16": 2, "float32": 4}[options.dtype]
+    free = shutil.disk_usage(_existing(out)).free
     _check_room(
         f"The recording of {options.text}", needed, free, "Use another disk, a shorter text or fewer --signals."
     )
     with _bar(len(text), "recording") as bar:
+        names = [options.text.name]
         recording = record(
-            model, text, signals, _moving(bar), dtype=options.dtype, out=options.out, names=[options.text.name]
+            model, text, signals, _moving(bar), dtype=options.dtype, out=out, names=names, resume=options.resume
         )
     layers = ", ".join(
         f"{layer.name} {layer.kind} of {layer.n_units} ({', '.join(layer.signals)})" for layer in recording.layers
     )
-    print(
-        f"{options.out}: {recording.n_chars:,} characters, {recording.nbytes / 1e6:,.1f} MB, "
-        f"{recording.dtype}; {layers}"
-    )
+    print(f"{out}: {recording.n_chars:,} characters, {recording.nbytes / 1e6:,.1f} MB, {recording.dtype}; {layers}")
+
+
+# ---------------------------------------------------------------------------------------------- verify, recordings
+
+
+def _add_verify(commands: Any) -> None:
+    parser = _command(commands, "verify", _verify, "Read a whole recording and compare it with its checksums.")
+    parser.add_argument("folder", type=Path, help="folder of the recording")
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from inspector.recording import open_recording
+
+    recording = open_recording(options.folder)
+    with _bar(recording.n_chars, "verifying") as bar:
+        recording.verify(_moving(bar))
+    print(f"{options.folder} is as it was written: {_extent(recording)}, {recording.nbytes / 1e6:,.1f} MB.")
+
+
+def _extent(recording: Any) -> str:
+    """How many characters, and of how many where the writer was cut off."""
+    if recording.is_complete:
+        return f"{recording.n_chars:,} characters"
+    return f"{recording.n_chars:,} of {recording.n_planned:,} characters (cut off)"
+
+
+def _add_recordings(commands: Any) -> None:
+    parser = _command(commands, "recordings", _recordings, "List the recordings that were kept, and delete them.")
+    add = parser.add_argument
+    add("folders", nargs="*", type=Path, metavar="FOLDER", help="where to look; your own recordings when left out")
+    add("--delete", metavar="NAME", help="delete this one, after asking")
+    add("--yes", action="store_true", help="delete without asking")
+
+
+def _recordings(options: argparse.Namespace) -> None:
+    from inspector.recording import delete_recording, find_recording, list_recordings, recordings_folder
+
+    kept = list_recordings(options.folders)
+    if options.delete is not None:
+        chosen = find_recording(options.delete, kept)
+        size = f"{chosen.n_bytes / 1e6:,.1f} MB"
+        if not options.yes and not _agreed(f"Delete {chosen.folder} ({size})?"):
+            print(f"{chosen.folder} stays.")
+            return
+        delete_recording(chosen)
+        print(f"Deleted: {chosen.folder} ({size})")
+        return
+    for one in kept:
+        about = one.problem
+        if one.recording is not None:
+            about = f"{one.recording.network or 'no network'}  {one.recording.dtype}  {_extent(one.recording)}"
+        print(f"{one.name:<32} {one.n_bytes / 1e6:>10,.1f} MB  {about}")
+    places = ", ".join(str(folder) for folder in options.folders or [recordings_folder()])
+    print(f"{len(kept)} recordings, {sum(one.n_bytes for one in kept) / 1e6:,.1f} MB, in {places}")
+
+
+def _add_export(commands: Any) -> None:
+    parser = _command(commands, "export", _export, "Write a recording as plain .npy files, for your own tools.")
+    parser.add_argument("folder", type=Path, help="folder of the recording")
+    parser.add_argument("--out", required=True, type=Path, help="folder for the files; it must be new or empty")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from inspector.recording import export_npy, open_recording
+
+    with _bar(None, "exporting") as bar:
+        files = export_npy(open_recording(options.folder), options.out, _moving(bar))
+    size = sum(path.stat().st_size for path in files) / 1e6
+    print(f"{options.out}: {', '.join(path.name for path in files)}; {size:,.1f} MB")
+
+
+def _agreed(question: str) -> bool:
+    """Whether the reader says yes; silence, or nobody there to ask, is a no."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        raise InspectorError("Nobody is there to answer: add --yes to delete without asking.") from None
 
 
 # --------------------------------------------------------------------------------------------------------- search

@@ -10,7 +10,7 @@ THIRD_PARTY = {"torch", "numpy", "pandas", "streamlit", "plotly", "safetensors",
 
 # room -> (rooms of this project, libraries of interest) that it may import
 INSPECTOR = {
-    "recording": (set(), {"numpy"}),
+    "recording": (set(), {"numpy", "platformdirs"}),
     "corpus": ({"recording"}, set()),
     "concepts": ({"recording"}, {"numpy", "tree_sitter"}),
     "search": ({"recording"}, {"numpy", "pandas"}),

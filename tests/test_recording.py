@@ -742,3 +742,16 @@ def test_many_threads_read_one_recording(saved: Path, long_text: str) -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_recording_without_bounds_and_states_is_read_and_resumed(tmp_path: Path, long_text: str) -> None:
+    folder, half = tmp_path / "r", written(long_text, tmp_path / "whole", dtype="float16")
+    written(long_text, folder, dtype="float16")
+    for line in (1, 2, 3):  # as the first recordings were written
+        rewrite(folder, lambda entry: {name: entry[name] for name in entry if name not in ("bounds", "state")}, line)
+    assert open_recording(folder).error_bound("cell") == half.error_bound("cell") > 0
+    manifest = (folder / "manifest").read_bytes().splitlines(keepends=True)
+    (folder / "manifest").write_bytes(b"".join(manifest[:3]))
+    resumed = written(long_text, folder, dtype="float16", resume=True)
+    assert resumed.is_complete
+    assert_same(resumed, half)

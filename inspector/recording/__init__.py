@@ -10,16 +10,27 @@ and it never normalises, clips or thresholds a value. What its readers may rely 
    each start; a loss that is not is refused.
 4. **Positions are Unicode code points**, and text is never altered: newline, tab, CRLF, NUL, emoji and lone surrogates
    come back exactly. Characters the network does not know are listed in `recording.unknown`.
-5. **Values are what the network computed**, handed out as float32 arrays that belong to the caller. `dtype="float16"`
-   is the writer's stated choice and stands in `recording.dtype`; a value that it cannot hold is an error.
+5. **Values are what the network computed**, handed out as float32 arrays that belong to the caller. Fewer
+   bits (`dtype="float16"` or `"int8"`) are the writer's stated choice, in `recording.dtype`; how far values may be off
+   is `recording.error_bound(signal)`, and one that cannot be held is an error.
 6. **Identity.** A recording knows its network's hash; opened beside another model it is an `InspectorError`.
 7. **The manifest is the only truth about length.** A killed writer leaves a shorter readable recording or none. Every
    row is checked when it is read, so damage is a sentence and never a wrong number.
 13. **The format carries a version.** A newer one than this program knows is a sentence; older ones are read.
 
-    words -> stretch -> header -> manifest, folder -> reading -> writing        (each knows only what is to its left)
+    words, coding -> stretch -> header -> manifest, folder -> reading -> writing, kept, export
+                                                                                    (each knows those to its left)
 """
 
+from inspector.recording.export import export_npy
+from inspector.recording.kept import (
+    Kept,
+    delete_recording,
+    find_recording,
+    holds_recording,
+    list_recordings,
+    recordings_folder,
+)
 from inspector.recording.reading import Recording, open_recording
 from inspector.recording.words import SIGNALS, Document, Guesses, InspectorError, Layer, Neuron, Place
 from inspector.recording.writing import RecordingWriter
@@ -29,10 +40,17 @@ __all__ = [
     "Document",
     "Guesses",
     "InspectorError",
+    "Kept",
     "Layer",
     "Neuron",
     "Place",
     "Recording",
     "RecordingWriter",
+    "delete_recording",
+    "export_npy",
+    "find_recording",
+    "holds_recording",
+    "list_recordings",
     "open_recording",
+    "recordings_folder",
 ]

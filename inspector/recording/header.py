@@ -13,7 +13,7 @@ import numpy.typing as npt
 from inspector.recording.stretch import Layout
 from inspector.recording.words import Document, InspectorError, Layer, Neuron, Place, quoted
 
-DTYPES = ("float32", "float16")
+DTYPES = ("float32", "float16", "int8")
 
 
 @dataclass(frozen=True)

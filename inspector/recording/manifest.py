@@ -26,16 +26,17 @@ Entry = dict[str, Any]
 class Manifest:
     """A manifest at `path`, read or begun; `entries[0]` is the header, which says format and version."""
 
-    def __init__(self, path: Path, entries: list[Entry], checksum: int) -> None:
+    def __init__(self, path: Path, entries: list[Entry], checksum: int, n_bytes: int) -> None:
         self.path = path
         self.entries = entries
         self._checksum = checksum
+        self._n_bytes = n_bytes  # of finished lines
 
     @classmethod
     def begin(cls, path: Path, header: Entry) -> Manifest:
         """Write the header line and make sure it is on disk."""
         path.write_bytes(b"")
-        manifest = cls(path, [], 0)
+        manifest = cls(path, [], 0, 0)
         manifest.append({"format": FORMAT, "version": VERSION} | header)
         return manifest
 
@@ -44,7 +45,8 @@ class Manifest:
         """All finished lines; `Damaged` when one is not as written, an `InspectorError` when the format is too new."""
         entries: list[Entry] = []
         checksum = 0
-        *lines, _unfinished = path.read_bytes().split(b"\n")
+        whole = path.read_bytes()
+        *lines, unfinished = whole.split(b"\n")
         for number, line in enumerate(lines, 1):
             body, _, written = line.rpartition(b"\t")
             checksum = zlib.crc32(body, checksum)
@@ -54,16 +56,21 @@ class Manifest:
         if not entries:
             raise Damaged("its manifest was never begun, because the writer was cut off")
         _check_version(entries[0])
-        return cls(path, entries, checksum)
+        return cls(path, entries, checksum, len(whole) - len(unfinished))
 
     def append(self, entry: Entry) -> None:
-        """Add one line and return when it is on disk."""
+        """Add one line, in place of an unfinished one, and return when it is on disk."""
         body = json.dumps(entry, separators=(",", ":"), allow_nan=False, default=operator.index).encode("ascii")
-        self._checksum = zlib.crc32(body, self._checksum)
-        with self.path.open("ab") as file:
-            file.write(body + b"\t%08x\n" % self._checksum)
+        checksum = zlib.crc32(body, self._checksum)
+        line = body + b"\t%08x\n" % checksum
+        with self.path.open("r+b") as file:
+            file.truncate(self._n_bytes)
+            file.seek(self._n_bytes)
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
+        self._checksum = checksum
+        self._n_bytes += len(line)
         self.entries.append(entry)
 
 

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from inspector.recording.coding import decoded
 from inspector.recording.folder import read_folder, write_folder
 from inspector.recording.header import Header, describe
 from inspector.recording.stretch import GUESS_IDS, GUESS_PROBABILITIES, LOSS, STRETCH, TOP_GUESSES, Array, Key
-from inspector.recording.words import Document, Guesses, InspectorError, Layer, Neuron, Place
+from inspector.recording.words import Document, Guesses, InspectorError, Layer, Neuron, Place, Progress
 
 Floats = npt.NDArray[np.float32]
 
@@ -32,7 +33,10 @@ class Store(Protocol):
     def rows(self, stretch: int, key: Key, first: int, n_rows: int) -> Array:
         """Some rows of one block, shape (n_rows, chars of this stretch), checked, as stored; not to be written to."""
 
-    def verify(self) -> None:
+    def error_bound(self, key: Key) -> float:
+        """How far the values of a block may lie from what was appended."""
+
+    def verify(self, progress: Progress | None = None) -> None:
         """Read everything; an `InspectorError` names the first stretch that is not as it was written."""
 
 
@@ -48,7 +52,7 @@ class Recording:
 
     text : exactly what was read; `n_chars` code points.
     documents, layers : tuples of `Document` and `Layer`.
-    dtype : how values are stored, `float32` or `float16`; they are handed out as float32 always.
+    dtype : how values are stored, `float32`, `float16` or `int8`; they are handed out as float32 always.
     network, network_hash, engine : which network computed them, and by which path of `capture`; None where not known.
     symbols : the network's vocabulary, or None.
     unknown : int64 positions of characters the network does not know; it read the unknown symbol there.
@@ -116,6 +120,17 @@ class Recording:
         (layer, unit), signal = self.check_neuron(neuron, signal)
         return self._row((layer, signal), unit)
 
+    def error_bound(self, signal: str) -> float:
+        """How far a stored value of this signal may lie from what the network computed; 0 for float32.
+
+        It holds for every neuron and character of this recording, in whichever layer. A signal that no layer keeps is
+        an `InspectorError`.
+        """
+        keys = [(index, signal) for index, layer in enumerate(self.layers) if signal in layer.signals]
+        if not keys:
+            self._header.check_signal(0, signal)
+        return max(self._store.error_bound(key) for key in keys)
+
     def window(self, layer: int, signal: str, start: int, stop: int) -> Floats:
         """All neurons of a layer over `text[start:stop]`, float32 (n_units, stop - start).
 
@@ -176,9 +191,12 @@ class Recording:
         count = -(-self.n_chars // STRETCH)
         write_folder(Path(path), self._header, self.n_planned, (self._stretch(number) for number in range(count)))
 
-    def verify(self) -> None:
-        """Read everything once; an `InspectorError` names the first stretch that is not as it was written."""
-        self._store.verify()
+    def verify(self, progress: Progress | None = None) -> None:
+        """Read everything once; an `InspectorError` names the first stretch that is not as it was written.
+
+        progress : called as progress(done, total), in characters, after every stretch.
+        """
+        self._store.verify(progress)
 
     def _stretch(self, number: int) -> dict[Key, Array]:
         blocks = self._layout.blocks.items()
@@ -206,7 +224,7 @@ class Recording:
         for stretch, begin, end in _stretches(start, stop):
             rows = self._store.rows(stretch, key, first, len(values))
             origin = stretch * STRETCH
-            values[:, begin - start : end - start] = rows[:, begin - origin : end - origin]
+            values[:, begin - start : end - start] = decoded(rows, begin - origin, end - origin)
 
 
 def open_recording(path: str | Path, model: Any = None) -> Recording:

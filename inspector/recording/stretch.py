@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from inspector.recording.coding import SCALE_BYTES, STORED_AS, encoded
 from inspector.recording.words import Damaged, Layer
 
 STRETCH = 4096
@@ -32,9 +33,6 @@ LOSS: Key = (-1, "loss")
 GUESS_IDS: Key = (-1, "guess_ids")
 GUESS_PROBABILITIES: Key = (-1, "guess_probabilities")
 
-_STORED_AS = {"float32": "<f4", "float16": "<f2"}
-_CRC_BYTES = 4
-
 
 @dataclass(frozen=True)
 class Block:
@@ -44,12 +42,17 @@ class Block:
     n_rows: int
     dtype: np.dtype[Any]
 
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the values of a row come behind their scale (see `coding`)."""
+        return self.dtype == np.int8
+
     def row(self, n_chars: int) -> np.dtype[Any]:
-        """The bytes of one row: a checksum, then the values."""
-        return np.dtype([("crc", "<u4"), ("values", self.dtype, (n_chars,))])
+        """The bytes of one row: a checksum, then the values as they are stored."""
+        return np.dtype([("crc", "<u4"), ("values", self.dtype, (n_chars + self.is_scaled * SCALE_BYTES,))])
 
     def n_bytes(self, n_chars: int) -> int:
-        return self.n_rows * (_CRC_BYTES + n_chars * self.dtype.itemsize)
+        return self.n_rows * self.row(n_chars).itemsize
 
 
 class Layout:
@@ -61,7 +64,7 @@ class Layout:
 
     def __init__(self, layers: Sequence[Layer], dtype: str, n_symbols: int) -> None:
         shapes: list[tuple[Key, int, str]] = [
-            ((index, signal), layer.n_units, _STORED_AS[dtype])
+            ((index, signal), layer.n_units, STORED_AS[dtype])
             for index, layer in enumerate(layers)
             for signal in layer.signals
         ]
@@ -75,7 +78,14 @@ class Layout:
 
     def empty(self, n_chars: int) -> dict[Key, Array]:
         """Room for one stretch, to be filled."""
-        return {key: np.empty((block.n_rows, n_chars), block.dtype) for key, block in self.blocks.items()}
+        return {
+            key: np.empty((block.n_rows, n_chars), np.float32 if block.is_scaled else block.dtype)
+            for key, block in self.blocks.items()
+        }
+
+    def stored(self, key: Key, values: Array) -> Array:
+        """A block that is filled as it is stored; a FloatingPointError where its dtype cannot hold it."""
+        return encoded(values) if self.blocks[key].is_scaled else values
 
     def offset(self, key: Key, n_chars: int) -> int:
         """Where a block begins in a stretch of `n_chars`."""
@@ -88,7 +98,7 @@ class Layout:
 
 def sealed(block: Block, values: Array, seed: int) -> Array:
     """Rows with their checksums, as they go to disk."""
-    rows = np.empty(len(values), block.row(values.shape[1]))
+    rows = np.empty(len(values), block.row(values.shape[1] - block.is_scaled * SCALE_BYTES))
     rows["values"] = values
     start = _start(block, seed)
     rows["crc"] = [zlib.crc32(row, start + number & 0xFFFFFFFF) for number, row in enumerate(rows["values"])]

@@ -6,6 +6,7 @@ They live beside the recording because all of them are ways to point into one. N
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +19,10 @@ SIGNALS: dict[str, tuple[str, ...]] = {
     "rnn": ("hidden",),
 }
 """Which values a neuron has, by kind of layer, in the order in which they are listed on screen."""
+
+
+Progress = Callable[[int, int], object]
+"""Called as progress(done, total), in characters."""
 
 
 class InspectorError(ValueError):
