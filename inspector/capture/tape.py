@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from inspector.capture.engine import LayerWeights, Signals, flat_weights, recompute, rnn_kind, split_weights
+from inspector.capture.engine import LayerWeights, Signals, flat_weights, rnn_kind, split_weights
+from inspector.capture.fused import engine_for
 from inspector.recording import SIGNALS, InspectorError
 
 Direction = Literal["forward", "reverse"]
@@ -192,7 +193,8 @@ class Call:
                 weights = stored.to(dtype)
                 first = tuple(part[layer * len(directions) + i] for part in state)
                 given = _reorder(inputs, backwards) if i else inputs
-                run, _ = recompute(weights, given, first or weights.zero_state(inputs.shape[1]), self._signals)
+                engine = engine_for([weights], inputs.shape[1])
+                run, _ = engine(weights, given, first or weights.zero_state(inputs.shape[1]), self._signals)
                 runs.append({name: _reorder(values, backwards) for name, values in run.items()} if i else run)
             found.append(runs)
             inputs = torch.cat([run["hidden"] for run in runs], dim=-1)
