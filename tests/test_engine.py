@@ -80,6 +80,21 @@ def test_the_cell_states_are_found_at_any_length(length):
     oracle.assert_close(found["cell"], again["cell"])
 
 
+def test_a_long_run_is_cut_into_workspaces_of_bounded_size(monkeypatch):
+    weights, inputs = layer_of(nn.LSTM(3, 8)), torch.randn(50, 2, 3)
+    assert_is_fused(weights, 2)
+    whole, end = fused(weights, inputs, weights.zero_state(2), SIGNALS["lstm"])
+    lengths = []
+    monkeypatch.setattr(room, "_run", lambda *given, run=room._run: lengths.append(len(given[1])) or run(*given))
+    monkeypatch.setattr(room, "_CELLS_AT_ONCE", 20 * 2 * 8)
+    cut, cut_end = fused(weights, inputs, weights.zero_state(2), SIGNALS["lstm"])
+    assert lengths == [20, 20, 10]
+    for name in SIGNALS["lstm"]:
+        oracle.assert_close(cut[name], whole[name], 1e-6)
+    for ours, theirs in zip(cut_end, end, strict=True):
+        oracle.assert_close(ours, theirs, 1e-6)
+
+
 WRONG_LAYOUTS = {
     "gates permuted": ("_GATES", ("forget_gate", "input_gate", "candidate", "output_gate")),
     "i and g swapped, which leaves i * g as it is": (

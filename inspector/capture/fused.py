@@ -29,6 +29,7 @@ _PAGE = 1024  # floats in the 4096 bytes at which oneDNN starts a part of the wo
 _LSTM = 2  # torch's number for the mode of mkldnn_rnn_layer
 _TOLERANCE = 1e-5  # of |difference| / (1 + |value|)
 _PROVED_LENGTHS = (1, 2, 7)  # steps; where the cell states start depends on the length, so one would prove little
+_CELLS_AT_ONCE = 2**21  # steps x batch x units in one workspace, which takes 61 bytes for each: 128 MB
 _N_LOOKS = 16  # steps of every run at which its own equations are checked
 
 
@@ -42,14 +43,27 @@ def engine_for(layers: Collection[LayerWeights], batch: int) -> Engine:
 
 
 def fused(weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
-    """As `recompute`, for layers for which `engine_for` gave it; all signals come, as views, whatever `signals` says.
+    """As `recompute`, for layers for which `engine_for` gave it; all signals come, whatever `signals` says.
 
     A run whose workspace cannot be read for certain (a value that is not finite is enough) is recomputed.
     """
+    length = max(_CELLS_AT_ONCE // state[1].numel(), 1)
+    if len(inputs) <= length:
+        return _run_or_recompute(weights, inputs, state)
+    kept: Signals = {}
+    for start in range(0, len(inputs), length):  # copied, so that no more than one workspace is alive
+        found, state = _run_or_recompute(weights, inputs[start : start + length], state)
+        for name, values in found.items():
+            whole = kept.setdefault(name, values.new_empty(len(inputs), *values.shape[1:]))
+            whole[start : start + length] = values
+    return kept, state
+
+
+def _run_or_recompute(weights: LayerWeights, inputs: Tensor, state: State) -> tuple[Signals, State]:
     try:
         return _run(weights, inputs, state)
     except _UnknownLayout:
-        return recompute(weights, inputs, state, signals)
+        return recompute(weights, inputs, state, _GATES)
 
 
 def _can_fuse(weights: LayerWeights, batch: int) -> bool:
