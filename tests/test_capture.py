@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from inspector.capture import RecordingCancelled, record, recorder
+from inspector.capture.engine import flat_weights, split_weights
+from inspector.capture.fused import engine_for
 from inspector.model import CharModel, ModelConfig, Vocabulary
 from inspector.recording import SIGNALS, InspectorError, Neuron, open_recording
 
@@ -250,7 +252,8 @@ def test_chosen_signals_are_kept_in_the_usual_order_and_no_others():
 def test_a_recording_knows_its_network_and_engine():
     model = char_model()
     recording = record(model, "abc")
-    assert (recording.network, recording.network_hash, recording.engine) == (model.name, model.hash, "recompute")
+    engine = engine_for(split_weights(model.rnn, flat_weights(model.rnn))[0], batch=1).__name__
+    assert (recording.network, recording.network_hash, recording.engine) == (model.name, model.hash, engine)
 
 
 def test_record_to_a_folder_equals_record_in_memory(tmp_path):

@@ -28,7 +28,7 @@ def text_file(tmp_path, python_folder) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", ["", "train", "pack", "sample", "record", "search", "survey"])
+@pytest.mark.parametrize("command", ["", "train", "pack", "sample", "record", "search", "survey", "verify", "recordings", "export"])
 def test_help_is_there_for_every_command(command):
     answer = subprocess.run(
         [sys.executable, "-m", "inspector", *command.split(), "--help"], cwd=ROOT, capture_output=True, text=True
@@ -41,7 +41,7 @@ def test_train_then_sample_then_survey(capsys, tmp_path, python_folder):
     options = ["--layers", 1, "--units", 8, "--chars", "8k", "--batch", 4, "--stretch", 20]
     code, said, bar = run(capsys, "train", "--corpus", python_folder, "--out", out, *options)
     assert code == 0 and "bits per held-out character" in said and "nats" in bar
-    assert "bits per character on report files" in (out / "README.md").read_text()
+    assert "bits per character on all report files" in (out / "README.md").read_text()
 
     code, said, _ = run(capsys, "sample", "--network", out, "--seed-text", "def ", "--length", 30, "--seed", 1)
     assert code == 0 and said.startswith("def ") and len(said) == len("def ") + 30 + 1

@@ -1,6 +1,7 @@
 """How values are got out of a torch RNN: `record` reads a text with our network, `record_module` and `watch` with any.
 
     engine.py      weights, input and initial state of one layer ──► its signals at every step
+    fused.py       the same out of what torch's own kernel keeps, where that is proved to be right
     recorder.py    a text, stretch by stretch, through the engine into a recording
     tape.py        hooks that keep what every RNN of a module was given
     calls.py       what one call of an nn.LSTM, nn.GRU or nn.RNN was given ──► its signals

@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from inspector.capture.engine import LayerWeights, Signals, recompute
+from inspector.capture.engine import LayerWeights, Signals
+from inspector.capture.fused import engine_for
 from inspector.recording import InspectorError
 
 _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}  # of |difference| / (1 + |answer|), between us and the module
@@ -81,7 +82,8 @@ class RNNCall(Call):
                 weights = stored.to(dtype)
                 first = tuple(part[layer * len(directions) + i] for part in state)
                 given = _reorder(inputs, backwards) if i else inputs
-                run, _ = recompute(weights, given, first or weights.zero_state(inputs.shape[1]), self._signals)
+                engine = engine_for([weights], inputs.shape[1])
+                run, _ = engine(weights, given, first or weights.zero_state(inputs.shape[1]), self._signals)
                 runs.append({name: _reorder(values, backwards) for name, values in run.items()} if i else run)
             found.append(runs)
             inputs = torch.cat([run["hidden"] for run in runs], dim=-1)

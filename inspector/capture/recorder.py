@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inspector.capture.engine import LayerWeights, State, flat_weights, recompute, rnn_kind, split_weights
+from inspector.capture.engine import LayerWeights, State, flat_weights, rnn_kind, split_weights
+from inspector.capture.fused import Engine, engine_for
 from inspector.capture.standstill import from_bytes, to_bytes
 from inspector.recording import SIGNALS, Document, InspectorError, Layer, Recording, RecordingWriter
 
@@ -73,6 +74,7 @@ def record(
     kept = _check_signals(signals, kind)
     whole = "".join(texts)
     widths = [layer.hidden_weight.shape[1] for layer in weights]
+    engine = engine_for(weights, batch=1)
     writer = RecordingWriter(
         None if out is None else Path(out),
         text=whole,
@@ -83,14 +85,14 @@ def record(
         network_hash=model.hash,
         symbols=model.vocabulary.symbols,
         unknown=model.vocabulary.unknown(whole),
-        engine=recompute.__name__,
+        engine=engine.__name__,
         resume=resume,
     )
     report = _Reporter(progress, should_stop, len(whole), writer.n_written)
     stretch = min(max(_NEURON_STEPS // sum(widths), 64), 8192)
     for document, content in zip(documents, texts, strict=True):
         done = writer.n_written - document.start  # more than 0 only where an earlier run was cut off
-        for part in _read(model, weights, content[done:], kept, stretch, writer.state if done > 0 else b""):
+        for part in _read(model, weights, engine, content[done:], kept, stretch, writer.state if done > 0 else b""):
             writer.append(part.values, part.loss, part.guess_ids, part.guess_probabilities, part.state)
             report(len(part.loss))
     return writer.finish()
@@ -107,7 +109,13 @@ class _Part(NamedTuple):
 
 
 def _read(
-    model: CharModel, weights: list[LayerWeights], text: str, signals: tuple[str, ...], stretch: int, state: bytes
+    model: CharModel,
+    weights: list[LayerWeights],
+    engine: Engine,
+    text: str,
+    signals: tuple[str, ...],
+    stretch: int,
+    state: bytes,
 ) -> Iterator[_Part]:
     """Read one document, or the rest of one from `state` (b"" is its start).
 
@@ -124,7 +132,7 @@ def _read(
     for start in range(0, len(ids), stretch):
         with torch.inference_mode(), torch.autocast(device.type, enabled=False):
             part_ids = ids[start : start + stretch]
-            values, hidden = _run_layers(weights, model.embed(part_ids[None]).transpose(0, 1), states, signals)
+            values, hidden = _run_layers(weights, engine, model.embed(part_ids[None]).transpose(0, 1), states, signals)
             logits = torch.nn.functional.linear(hidden, model.head.weight, model.head.bias)
             log_probabilities = logits.float().log_softmax(-1)  # (n, V)
             loss = _loss(log_probabilities, part_ids, expected)
@@ -134,12 +142,12 @@ def _read(
 
 
 def _run_layers(
-    weights: list[LayerWeights], inputs: Tensor, states: list[State], signals: tuple[str, ...]
+    weights: list[LayerWeights], engine: Engine, inputs: Tensor, states: list[State], signals: tuple[str, ...]
 ) -> tuple[list[dict[str, np.ndarray]], Tensor]:
     """All layers over one stretch (n, 1, n_in); `states` moves on. Also returns the last layer's hidden, (n, units)."""
     values = []
     for i, layer in enumerate(weights):
-        found, states[i] = recompute(layer, inputs, states[i], signals)
+        found, states[i] = engine(layer, inputs, states[i], signals)
         inputs = found["hidden"]
         values.append({name: found[name][:, 0].t().float().cpu().numpy() for name in signals})
     return values, inputs[:, 0]

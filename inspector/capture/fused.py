@@ -1,0 +1,198 @@
+"""The signals of an LSTM layer for nothing: out of the workspace that torch's own CPU kernel fills as it runs.
+
+On a CPU torch leaves LSTMs to oneDNN. Its kernel, run as if for training, keeps in a workspace of float32 what a
+backward pass would want to know, among it all gates, activated, and all cell states:
+
+    gates [time][batch][i f g o, and padding]    ...    cell states, from a page's start: [2][1 + time][batch][unit]
+
+The end state's slot stays empty: it goes to the kernel's answer alone, and is put there by `_read`.
+
+No document promises this layout. So it is proved by `engine_for` before it is used, on a random layer of the same
+shape against the plain equations, and looked at again in every run; where it does not hold, `recompute` does the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from inspector.capture.engine import LayerWeights, Signals, State, recompute
+
+Engine = Callable[[LayerWeights, Tensor, State, Collection[str]], tuple[Signals, State]]
+
+_GATES = ("input_gate", "forget_gate", "candidate", "output_gate")  # as they lie in a row
+_LINE = 16  # floats in the 64 bytes to which oneDNN rounds a row up
+_PAGE = 1024  # floats in the 4096 bytes at which oneDNN starts a part of the workspace
+_LSTM = 2  # torch's number for the mode of mkldnn_rnn_layer
+_TOLERANCE = 1e-5  # of |difference| / (1 + |value|)
+_PROVED_LENGTHS = (1, 2, 7)  # steps; where the cell states start depends on the length, so one would prove little
+_CELLS_AT_ONCE = 2**21  # steps x batch x units in one workspace, which takes 61 bytes for each: 128 MB
+_N_LOOKS = 16  # steps of every run at which its own equations are checked
+
+
+class _UnknownLayout(Exception):
+    """The workspace does not hold what it was thought to."""
+
+
+def engine_for(layers: Collection[LayerWeights], batch: int) -> Engine:
+    """The fastest engine that gives the right signals of all these layers; its `__name__` goes into a recording."""
+    return fused if all(_can_fuse(layer, batch) for layer in layers) else recompute
+
+
+def fused(weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
+    """As `recompute`, for layers for which `engine_for` gave it; all signals come, whatever `signals` says.
+
+    A run whose workspace cannot be read for certain (a value that is not finite is enough) is recomputed.
+    """
+    length = max(_CELLS_AT_ONCE // state[1].numel(), 1)
+    if len(inputs) <= length:
+        return _run_or_recompute(weights, inputs, state)
+    kept: Signals = {}
+    for start in range(0, len(inputs), length):  # copied, so that no more than one workspace is alive
+        found, state = _run_or_recompute(weights, inputs[start : start + length], state)
+        for name, values in found.items():
+            whole = kept.setdefault(name, values.new_empty(len(inputs), *values.shape[1:]))
+            whole[start : start + length] = values
+    return kept, state
+
+
+def _run_or_recompute(weights: LayerWeights, inputs: Tensor, state: State) -> tuple[Signals, State]:
+    try:
+        return _run(weights, inputs, state)
+    except _UnknownLayout:
+        return recompute(weights, inputs, state, _GATES)
+
+
+def _can_fuse(weights: LayerWeights, batch: int) -> bool:
+    return (
+        weights.kind == "lstm"
+        and weights.projection is None
+        and all((part.device.type, part.dtype) == ("cpu", torch.float32) for part in weights[1:] if part is not None)
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        # What may choose another kernel, or other numbers, is part of the key.
+        and _is_proved(
+            *weights.input_weight.shape, batch, torch.get_num_threads(), torch.get_float32_matmul_precision()
+        )
+    )
+
+
+@cache
+def _is_proved(n_rows: int, n_in: int, batch: int, *_settings: object) -> bool:
+    """Whether the workspace of a random layer of this shape holds what the plain equations give."""
+    n_units = n_rows // 4
+    random = torch.Generator().manual_seed(n_units)  # of its own: the caller's random stream is not touched
+
+    def normal(*shape: int, width: float = 1.0) -> Tensor:
+        return torch.randn(*shape, generator=random).mul_(width)
+
+    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+        scale = n_units**-0.5
+        kernels = normal(n_rows, n_in, width=n_in**-0.5), normal(n_rows, n_units, width=scale)
+        weights = LayerWeights("lstm", *kernels, normal(n_rows), normal(n_rows))
+        for length in _PROVED_LENGTHS:
+            inputs, state = normal(length, batch, n_in), (normal(batch, n_units), normal(batch, n_units))
+            try:
+                found, end = _run(weights, inputs, state)
+            except (_UnknownLayout, RuntimeError):  # RuntimeError: torch has no such kernel here
+                return False
+            expected = _plain_equations(weights, inputs, state)
+            last = (expected["hidden"][-1], expected["cell"][-1])
+            if not all(map(_is_close, [*found.values(), *end], [*(expected[name] for name in found), *last])):
+                return False
+    return True
+
+
+def _plain_equations(weights: LayerWeights, inputs: Tensor, state: State) -> Signals:
+    """What a layer computes, step by step, in float64."""
+    w, u, b, d = (part.double() for part in weights[1:5])  # type: ignore[union-attr]  # all are tensors here
+    h, c = (part.double() for part in state)
+    seen = []
+    for x in inputs.double():
+        i, f, g, o = (x @ w.t() + b + h @ u.t() + d).chunk(4, dim=-1)
+        i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+        c = f * c + i * g
+        h = o * c.tanh()
+        seen.append((h, c, i, f, g, o))
+    names = ("hidden", "cell", "input_gate", "forget_gate", "candidate", "output_gate")
+    return dict(zip(names, map(torch.stack, zip(*seen, strict=True)), strict=True))
+
+
+def _run(weights: LayerWeights, inputs: Tensor, state: State) -> tuple[Signals, State]:
+    parts = [part.detach() for part in weights[1:5] if isinstance(part, Tensor)]
+    if weights.input_bias is None:
+        parts += [parts[0].new_zeros(len(parts[0]))] * 2
+    first = [part[None].contiguous() for part in state]
+    n_units = parts[1].shape[1]
+    options: tuple[object, ...] = (
+        False,
+        [],
+        _LSTM,
+        n_units,
+        1,
+        True,
+        False,
+        False,
+        True,
+    )  # forwards, one layer, time first, training
+    kernel: Callable[..., tuple[Tensor, Tensor, Tensor, Tensor | None]] = torch.mkldnn_rnn_layer
+    with torch.enable_grad():  # or there is no workspace; nothing here asks for a gradient, so no graph is kept
+        hidden, *end, workspace = kernel(inputs.detach().contiguous(), *parts, *first, *options)
+    last_hidden, last_cell = (part.reshape(-1, n_units) for part in end if part is not None)
+    signals = {"hidden": hidden} | _read(workspace, len(inputs), state[1], last_cell)
+    _look(signals, state[1])
+    return signals, (last_hidden, last_cell)
+
+
+def _read(workspace: Tensor | None, n_steps: int, cell_before: Tensor, last_cell: Tensor) -> Signals:
+    """Cell and gates, (steps, batch, units), as views of the workspace of a run between these two cell states."""
+    if workspace is None or workspace.nbytes % 4 or workspace.storage_offset():
+        raise _UnknownLayout
+    floats = workspace.view(torch.float32)
+    batch, n_units = last_cell.shape
+    row, size = _row_length(4 * n_units), batch * n_units
+    if len(floats) < n_steps * batch * row:
+        raise _UnknownLayout
+    gates = floats.as_strided((n_steps, batch, 4, n_units), (batch * row, row, n_units, 1)).unbind(2)
+    named = dict(zip(_GATES, gates, strict=True))
+    if n_steps == 1:
+        return {"cell": last_cell[None]} | named
+    first_cell = named["forget_gate"][0] * cell_before + named["input_gate"][0] * named["candidate"][0]
+    start = _find(floats, first_cell.flatten(), first=(n_steps + 2) * size, n_behind=(n_steps - 1) * size)
+    cell = floats[start : start + n_steps * size].view(n_steps, batch, n_units)
+    cell[-1] = last_cell  # which the kernel writes to its answer alone; the workspace is ours
+    return {"cell": cell} | named
+
+
+def _row_length(n: int) -> int:
+    """Floats from row to row: whole cache lines, and not a multiple of 256, which would crowd the cache's sets."""
+    rounded: int = -(-n // _LINE) * _LINE
+    return rounded + _LINE if rounded % 256 == 0 else rounded
+
+
+def _find(floats: Tensor, wanted: Tensor, first: int, n_behind: int) -> int:
+    """Which of the places `first`, `first` + a page, ... holds `wanted`, with room for `n_behind` floats behind it."""
+    heads = floats[first : max(len(floats) - len(wanted) - n_behind + 1, 0) : _PAGE]
+    for page in ((heads - wanted[0]).abs() <= _TOLERANCE * (1 + wanted[0].abs())).nonzero().flatten().tolist():
+        place = first + page * _PAGE
+        if _is_close(floats[place : place + len(wanted)], wanted):
+            return int(place)
+    raise _UnknownLayout
+
+
+def _look(signals: Signals, cell_before: Tensor) -> None:
+    """h = o * tanh(c) and c_t = f * c_{t-1} + i * g must hold at the first step, the last, and some between."""
+    n_steps = len(signals["cell"])
+    steps = torch.linspace(0, n_steps - 1, min(n_steps, _N_LOOKS)).long()
+    h, c, i, f, g, o = (signals[name][steps] for name in ("hidden", "cell", *_GATES))
+    before = signals["cell"][(steps - 1).clamp_(min=0)]
+    before[0] = cell_before  # the first of `steps` is 0
+    if not (_is_close(h, o * c.tanh()) and _is_close(c, f * before + i * g)):
+        raise _UnknownLayout
+
+
+def _is_close(found: Tensor, expected: Tensor) -> bool:
+    """False also where either is not finite."""
+    return bool(((found - expected).abs() <= _TOLERANCE * (1 + expected.abs())).all())
