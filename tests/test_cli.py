@@ -28,7 +28,9 @@ def text_file(tmp_path, python_folder) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", ["", "train", "pack", "sample", "record", "search", "survey", "verify", "recordings", "export"])
+@pytest.mark.parametrize(
+    "command", ["", "train", "pack", "sample", "record", "search", "survey", "verify", "recordings", "export"]
+)
 def test_help_is_there_for_every_command(command):
     answer = subprocess.run(
         [sys.executable, "-m", "inspector", *command.split(), "--help"], cwd=ROOT, capture_output=True, text=True
