@@ -6,7 +6,6 @@ import copy
 import math
 
 import numpy as np
-import oracle
 import pytest
 import torch
 from hypothesis import example, given, settings
@@ -18,6 +17,7 @@ from inspector.capture.engine import flat_weights, split_weights
 from inspector.capture.fused import engine_for
 from inspector.model import CharModel, ModelConfig, Vocabulary
 from inspector.recording import SIGNALS, InspectorError, Neuron, open_recording
+from tests import oracle
 
 TEXT = ("def spam(eggs):\n\treturn [x * 2 for x in eggs if x]  # 'quoted'\n" * 20)[:1000]
 N_UNITS = 12

@@ -5,10 +5,8 @@ from __future__ import annotations
 import platform
 
 import numpy as np
-import oracle
 import pytest
 import torch
-from conftest import PYTHON_TEXT, tiny_model
 from torch import nn
 
 from inspector.capture import fused as room
@@ -16,6 +14,8 @@ from inspector.capture import record, watch
 from inspector.capture.engine import flat_weights, recompute, split_weights
 from inspector.capture.fused import engine_for, fused
 from inspector.recording import SIGNALS
+from tests import oracle
+from tests.conftest import PYTHON_TEXT, tiny_model
 
 SIZES = [(3, 4, 1), (7, 13, 3), (5, 16, 2), (98, 64, 1), (64, 64, 5)]  # inputs, units, batch; 4 x 64 is a padded row
 

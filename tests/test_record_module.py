@@ -6,15 +6,15 @@ import re
 from pathlib import Path
 
 import numpy as np
-import oracle
 import pytest
 import torch
-from conftest import tiny_model
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
 from inspector.capture import record, record_module
 from inspector.recording import InspectorError, Neuron, open_recording
+from tests import oracle
+from tests.conftest import tiny_model
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "your-own-model.md").read_text()

@@ -6,7 +6,6 @@ import copy
 from contextlib import nullcontext
 
 import numpy as np
-import oracle
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from inspector.capture import watch
 from inspector.recording import InspectorError
+from tests import oracle
 
 
 @pytest.fixture(autouse=True)
