@@ -1,13 +1,16 @@
-"""What several test files share: a tiny trained-by-nobody network and a folder of Python files with held-out ones."""
+"""What several test files share: a tiny network nobody trained, a folder of Python files, and a browser."""
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from playwright.sync_api import Browser, sync_playwright
 
 from inspector.corpus import split_of
 from inspector.model import CharModel, ModelConfig, Vocabulary, save_checkpoint
+from tests.find_chromium import chromium_path
 
 PYTHON_TEXT = '''"""A module."""
 import os
@@ -55,3 +58,15 @@ def python_folder(tmp_path) -> Path:
             (folder / name).write_text(body * 8)
         if not any(wanted.values()):
             return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests: Playwright opens once in a process."""
+    path = chromium_path()
+    if path is None:
+        pytest.fail("No Chromium found: run `python tests/find_chromium.py --install`.")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield chromium
+        chromium.close()

@@ -217,11 +217,6 @@ def test_javascript_passes_its_own_tests():
 
 # In a real Chromium, without Streamlit: the default export is called as Streamlit calls it.
 
-chromium = shutil.which("chromium") or shutil.which("google-chrome")
-in_browser = [
-    pytest.mark.browser,
-    pytest.mark.skipif(chromium is None, reason="no Chromium is on the PATH"),
-]
 MOUNT = """async ([javascript, css]) => {
   const host = document.body.appendChild(document.createElement("div"));
   host.style.cssText = "display:block;height:600px;--st-background-color:#ffffff;--st-code-font:monospace";
@@ -238,16 +233,6 @@ MOUNT = """async ([javascript, css]) => {
   };
 }"""
 LINES = "".join(f"line {number}\n" for number in range(600))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -287,7 +272,7 @@ def wait_for_report(page, neuron: str) -> dict:
 
 
 class TestInBrowser:
-    pytestmark = in_browser
+    pytestmark = pytest.mark.browser
 
     def test_browser_shows_the_exact_text_in_the_palettes_colours(self, page):
         arguments = golden_arguments()
