@@ -24,7 +24,7 @@ from dashboard import texts
 from dashboard.evidence import FIRST_CONCEPT, Survey, survey_from
 from dashboard.shelf import Shelf
 from inspector.concepts import Concept, concepts_for, get_concept, language_of, regex_concept
-from inspector.recording import SIGNALS, InspectorError, Neuron, Recording, open_recording
+from inspector.recording import SIGNALS, InspectorError, Neuron, Recording, open_recording, recordings_folder
 from inspector.search import rank_neurons
 
 if TYPE_CHECKING:
@@ -248,12 +248,6 @@ def recording_folder(path: str) -> Path:
     """The folder meant by what was written: a path, or a name among the listed recordings."""
     listed = recordings_folder() / path
     return listed if listed.is_dir() else Path(path).expanduser()
-
-
-def recordings_folder() -> Path:
-    """Where saved recordings are listed from; the variable CHARSCOPE_RECORDINGS names another place."""
-    override = os.environ.get("CHARSCOPE_RECORDINGS")
-    return Path(override) if override else texts.data_folder() / "recordings"
 
 
 def saved_recordings() -> list[str]:
