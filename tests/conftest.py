@@ -39,6 +39,15 @@ def tiny_model(
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Networks this small only wait for each other's threads."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+@pytest.fixture
 def tiny_checkpoint(tmp_path) -> Path:
     save_checkpoint(tiny_model(), tmp_path / "tiny")
     return tmp_path / "tiny"

@@ -24,14 +24,7 @@ N_UNITS = 12
 KINDS = ("lstm", "gru", "rnn")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small only wait for each other's threads."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 ORACLE_KIND = {"lstm": "lstm", "gru": "gru", "rnn": "tanh"}
 

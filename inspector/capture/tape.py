@@ -8,6 +8,7 @@ as of the call, whatever an optimiser does later.
 from __future__ import annotations
 
 import difflib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
@@ -93,7 +94,7 @@ class Tape(Mapping[str, "WatchedRNN"]):
         return len(self._by_name)
 
 
-class WatchedRNN:
+class WatchedRNN(ABC):
     """One RNN or cell and every call that it answered.
 
     name : its name in the watched module. kind : "lstm", "gru" or "rnn". n_layers : how many layers it stacks.
@@ -136,9 +137,9 @@ class WatchedRNN:
         except InspectorError as error:
             raise InspectorError(f"{here}, call {call}: {error}") from error
 
+    @abstractmethod
     def _follow(self) -> list[Any]:
         """Hook in; the handles know how to unhook."""
-        raise NotImplementedError
 
     def _weights_changed(self, weights: list[Tensor]) -> bool:
         """Keep copies of weights that are new. By value: an optimiser that writes through `.data` leaves no mark."""
