@@ -21,7 +21,8 @@ INSPECTOR = {
     "survey": ({"recording", "model", "corpus", "capture", "concepts", "search"}, {"numpy", "pandas"}),
     "card": ({"model", "survey", "train"}, set()),
     "__init__": (set(), set()),
-    "__main__": (
+    "__main__": ({"recording", "commands"}, set()),
+    "commands": (
         {"recording", "model", "corpus", "capture", "concepts", "search", "survey", "train", "generate", "card"},
         {"tqdm"},
     ),
