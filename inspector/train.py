@@ -261,7 +261,7 @@ class _Run:
             if self.step in options.snapshots:
                 self._snapshot()
             began = time.perf_counter()
-            nats = self._learn()
+            nats = self.learn()
             took = time.perf_counter() - began
             self.seconds += took
             train_nats = nats if math.isnan(train_nats) else 0.98 * train_nats + 0.02 * nats
@@ -286,7 +286,7 @@ class _Run:
             and self.step - self.best["step"] >= options.patience * options.evaluate_every
         )
 
-    def _learn(self) -> float:
+    def learn(self) -> float:
         """One optimiser step; returns the cross-entropy in nats per character."""
         options = self.options
         symbols, new_epoch = self.streams.batch_of(self.step)
