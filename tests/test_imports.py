@@ -20,6 +20,7 @@ INSPECTOR = {
     "train": ({"recording", "model", "corpus"}, {"torch", "numpy"}),
     "survey": ({"recording", "model", "corpus", "capture", "concepts", "search"}, {"numpy", "pandas"}),
     "baselines": (set(), {"numpy"}),
+    "notes": ({"recording"}, set()),
     "measure": ({"recording", "model", "corpus", "train", "generate", "baselines"}, {"numpy"}),
     "card": ({"model", "survey", "train", "measure"}, set()),
     "__init__": (set(), set()),
