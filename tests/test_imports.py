@@ -42,7 +42,7 @@ INSPECTOR = {
         {"tqdm"},
     ),
 }
-PURE_DASHBOARD = {"palette", "figures"}  # these never import streamlit
+PURE_DASHBOARD = {"palette", "figures", "paper"}  # these never import streamlit
 
 
 def imported_names(source: str) -> set[str]:
