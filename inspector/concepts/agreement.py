@@ -8,7 +8,7 @@ import ast
 import keyword
 import tokenize
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
@@ -33,12 +33,23 @@ class Agreement(NamedTuple):
     n_differing: int
 
 
-def check_agreement(texts: Iterable[str]) -> tuple[list[Agreement], int]:
-    """Compare on every text; also how many texts were left out because Python itself cannot read them."""
+def check_agreement(
+    texts: Sequence[str], progress: Callable[[int, int], None] | None = None
+) -> tuple[list[Agreement], int]:
+    """Compare on every text; also how many texts were left out because Python itself cannot read them.
+
+    >>> rows, n_unread = check_agreement([text])
+
+    progress : told the characters done and those there are.
+    """
+    total = sum(map(len, texts))
     marked = dict.fromkeys(_REFERENCES, 0)
     differing = dict.fromkeys(_REFERENCES, 0)
-    n_chars = n_unread = 0
+    n_chars = n_unread = done = 0
     for text in texts:
+        done += len(text)
+        if progress is not None:
+            progress(done, total)
         try:
             expected = expected_labels(text)
         except (SyntaxError, tokenize.TokenError, ValueError):
@@ -259,6 +270,8 @@ def _escape_length(piece: str, in_bytes: bool) -> int:
         return 3 if piece.startswith("\\\r\n") else 2
     lengths = [2]
     for length in range(3, len(piece) + 1):
+        if piece[length - 1] in "'\"":
+            break
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:

@@ -7,6 +7,7 @@ x = "ab"
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.concepts.characters import code_points
 from inspector.concepts.concept import Concept
 
 _GRADES = "0123456789abcdefghijklmnopqrstuvwxyz+"  # 36 and more are "+"
@@ -14,16 +15,31 @@ _UNKNOWN, _YES, _RESET = "\x1b[2;9m", "\x1b[30;43m", "\x1b[0m"
 _SHADES = [236, 238, 240, 242, 244, 214, 220, 226]  # of the terminal's 256 colours: grey to yellow
 
 
-def marked_text(concept: Concept, text: str, language: str | None = None) -> str:
-    """The text with a line of marks under each of its lines; a last line without a break gets one."""
+def marked_text(
+    concept: Concept, text: str, language: str | None = None, *, lines: tuple[int, int] | None = None
+) -> str:
+    """The text with a line of marks under each of its lines; a last line without a break gets one.
+
+    lines : the first and the last line to show, counted from 1. The whole text is labelled all the same.
+    """
     label, valid = concept.label(text, language), concept.valid(text, language)
-    signs = "".join(np.where(valid, _signs(concept, label), "?"))
-    shown, start = [], 0
-    for line in text.removesuffix("\n").split("\n") if text else []:
-        stop = start + len(line) + 1
-        shown += [f"{line}\n", f"{signs[start:stop]}\n"]
-        start = stop
+    start, stop = _stretch(text, lines)
+    signs = "".join(np.where(valid, _signs(concept, label), "?"))[start:stop]
+    shown, at = [], 0
+    for line in text[start:stop].removesuffix("\n").split("\n") if start < stop else []:
+        behind = at + len(line) + 1
+        shown += [f"{line}\n", f"{signs[at:behind]}\n"]
+        at = behind
     return "".join(shown)
+
+
+def _stretch(text: str, lines: tuple[int, int] | None) -> tuple[int, int]:
+    """Where the chosen lines begin and end, in characters."""
+    if lines is None:
+        return 0, len(text)
+    begins = np.flatnonzero(np.append([True], code_points(text) == ord("\n")))
+    first, last = (begins[line] if line < len(begins) else len(text) for line in (lines[0] - 1, lines[1]))
+    return int(first), int(last)
 
 
 def _signs(concept: Concept, label: NDArray[np.generic]) -> NDArray[np.str_]:
@@ -33,12 +49,16 @@ def _signs(concept: Concept, label: NDArray[np.generic]) -> NDArray[np.str_]:
     return np.array(list(_GRADES))[np.clip(grades, 0, len(_GRADES) - 1)]
 
 
-def coloured_text(concept: Concept, text: str, language: str | None = None) -> str:
+def coloured_text(
+    concept: Concept, text: str, language: str | None = None, *, lines: tuple[int, int] | None = None
+) -> str:
     """The text with its label as background colour, by a terminal's own codes; struck out where nobody can tell.
 
-    Control characters of the text other than tab and newline are shown as their pictures.
+    lines : as for `marked_text`. Control characters of the text other than tab and newline are shown as their pictures.
     """
-    label, valid = concept.label(text, language), concept.valid(text, language)
+    start, stop = _stretch(text, lines)
+    label, valid = concept.label(text, language)[start:stop], concept.valid(text, language)[start:stop]
+    text = text[start:stop]
     top = float(label.max(initial=0)) or 1.0
     shades = np.clip(np.ceil(label / top * len(_SHADES)).astype(np.int64), 0, len(_SHADES))
     before, shown = "", []
