@@ -193,8 +193,13 @@ def test_concepts_for_lists_what_can_be_labelled():
         listed = concepts_for(language)
         assert listed == [one for one in CONCEPTS.values() if not one.languages or language in one.languages]
         assert len(listed) > 25
+    assert concepts_for(None) == concepts_for("text")
     names = {concept.name for concept in concepts_for(None)}
     assert "indentation" in names and "inside_string" not in names
+
+
+def test_label_without_a_language_is_that_of_plain_text():
+    assert CONCEPTS["speaker_line"].label("A:\n").tolist() == [True, True, False]
 
 
 def test_label_needs_a_language_where_it_matters():

@@ -22,8 +22,9 @@ CONCEPTS: MappingProxyType[str, Concept] = MappingProxyType(
 
 
 def concepts_for(language: str | None) -> list[Concept]:
-    """The concepts defined for a language, in the order they are shown; for None those of any text."""
-    return [concept for concept in CONCEPTS.values() if not concept.languages or language in concept.languages]
+    """The concepts defined for a language, in the order they are shown; None stands for plain text."""
+    read_as = language or "text"
+    return [concept for concept in CONCEPTS.values() if not concept.languages or read_as in concept.languages]
 
 
 def get_concept(name: str) -> Concept:

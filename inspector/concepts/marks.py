@@ -57,9 +57,9 @@ def coloured_text(
     lines : as for `marked_text`. Control characters of the text other than tab and newline are shown as their pictures.
     """
     start, stop = _stretch(text, lines)
-    label, valid = concept.label(text, language)[start:stop], concept.valid(text, language)[start:stop]
-    text = text[start:stop]
+    label, valid = concept.label(text, language), concept.valid(text, language)
     top = float(label.max(initial=0)) or 1.0
+    text, label, valid = text[start:stop], label[start:stop], valid[start:stop]
     shades = np.clip(np.ceil(label / top * len(_SHADES)).astype(np.int64), 0, len(_SHADES))
     before, shown = "", []
     for character, shade, known in zip(text, shades.tolist(), valid.tolist(), strict=True):
