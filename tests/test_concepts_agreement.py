@@ -1,6 +1,7 @@
 """Concept labels beside Python's own readers and a C parser."""
 
 import ast
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import tree_sitter
 import tree_sitter_c
 
-from inspector.concepts import CONCEPTS, agreement
+from inspector.concepts import CONCEPTS, agreement, concepts_for
 from inspector.concepts.agreement import check_agreement, expected_labels
 
 LIBRARY = sorted(
@@ -64,6 +65,15 @@ def test_reference_knows_the_hard_cases():
     assert marked["type_annotation"] == "'d'e" and marked["number_literal"] == "1e-51"
     assert marked["operator"] == "=->" and marked["function_name"] == "f"
     assert marked["block_depth"] == " return (g)(h), f'{i()}'\n  case 1: k; l;\n"
+
+
+def test_labelling_with_every_concept_takes_seconds(library):
+    text = "".join(library)[:300_000]
+    started = time.process_time()
+    for concept in concepts_for("python"):
+        concept.label(text, "python")
+        concept.valid(text, "python")
+    assert time.process_time() - started < 5
 
 
 def test_every_character_of_the_library_is_valid(library):

@@ -1,6 +1,7 @@
-"""Words of code: keywords and identifiers, told apart by the language's list of keywords. No parser, so never an error.
+"""Words of any text, and the words, numbers and operators of code. No parser, so never an error.
 
-A word is labelled whole as what it turns out to be, so the label at its first letter needs the letters to come.
+Keywords and identifiers are told apart by the language's list of keywords. A word of code is labelled whole as what it
+turns out to be, so the label at its first letter needs the letters to come.
 """
 
 import keyword
@@ -31,6 +32,20 @@ _DIRECTIVE_NAMES = frozenset(_C_DIRECTIVES.split())
 _KEYWORDS = {"python": frozenset(keyword.kwlist), "c": frozenset(_C_KEYWORDS.split())}
 _STRING_PREFIXES = {"python": {"r", "u", "b", "f", "br", "rb", "fr", "rf"}, "c": {"l", "u", "u8"}}
 
+_DIGITS = "[0-9](?:_?[0-9])*+"
+_NUMBERS = {
+    "python": re.compile(
+        r"(?<!\w)(?:0[xX](?:_?[0-9a-fA-F])++|0[bB](?:_?[01])++|0[oO](?:_?[0-7])++"
+        rf"|(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?[jJ]?)"
+    ),
+    "c": re.compile(r"(?<!\w)(?:0[xX](?:[pP][+-]|[\w.])*+|\.?[0-9](?:[eE][+-]|[\w.])*+)"),
+}
+_EXPONENT_SIGN = re.compile(
+    r"(?<!\w)(?:(?:[0-9][0-9_]*+\.?+[0-9_]*+|\.[0-9][0-9_]*+)[eE]|0[xX][0-9a-fA-F]*+\.?+[0-9a-fA-F]*+[pP])[+-]"
+)
+_OPERATORS = {"python": "+-*/%@&|^~<>=!", "c": "+-*/%&|^~<>=!?"}
+_FIRST_AT = re.compile(rf"^{BLANK}*+@", re.MULTILINE)
+
 
 def is_keyword(text: str, language: str) -> Bools:
     """True on every character of a keyword; in C also on the name of a directive, without its "#"."""
@@ -59,21 +74,6 @@ def _words(text: str, language: str) -> list[tuple[tuple[int, int], bool]]:
         if not is_prefix:
             words.append((span, word in _KEYWORDS[language] or span in directives))
     return words
-
-
-_DIGITS = "[0-9](?:_?[0-9])*+"
-_NUMBERS = {
-    "python": re.compile(
-        r"(?<!\w)(?:0[xX](?:_?[0-9a-fA-F])++|0[bB](?:_?[01])++|0[oO](?:_?[0-7])++"
-        rf"|(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?[jJ]?)"
-    ),
-    "c": re.compile(r"(?<!\w)(?:0[xX](?:[pP][+-]|[\w.])*+|\.?[0-9](?:[eE][+-]|[\w.])*+)"),
-}
-_EXPONENT_SIGN = re.compile(
-    r"(?<!\w)(?:(?:[0-9][0-9_]*+\.?+[0-9_]*+|\.[0-9][0-9_]*+)[eE]|0[xX][0-9a-fA-F]*+\.?+[0-9a-fA-F]*+[pP])[+-]"
-)
-_OPERATORS = {"python": "+-*/%@&|^~<>=!", "c": "+-*/%&|^~<>=!?"}
-_FIRST_AT = re.compile(rf"^{BLANK}*+@", re.MULTILINE)
 
 
 def is_number(text: str, language: str) -> Bools:
