@@ -70,6 +70,8 @@ def test_show_takes_lines_a_language_and_concepts_of_ones_own(capsys, code_file)
         (("--show", "digit", "FILE", "--lines", "3-2"), "--lines 3-2 names no lines: write FIRST-LAST, such as 10-20."),
         (("--show", "digit", "FILE", "--lines", "a"), "--lines a names no lines"),
         (("--show", "nowhere.py:f", "FILE"), "There is no file nowhere.py"),
+        (("--lines", "1-2"), "--lines chooses what --show shows: add --show CONCEPT FILE."),
+        (("--files", "2"), "--files says how much --check compares: add --check."),
         (("--language", "rust"), "There is no language 'rust'"),
     ],
 )

@@ -235,6 +235,12 @@ def test_function_that_fails_later_is_explained(own):
         load_concept(f"{own}:mixed").label("abc")
 
 
+def test_file_may_hold_a_dataclass(tmp_path):
+    kept = "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    b: int\n"
+    (tmp_path / "kept.py").write_text(f"{kept}def f(text): return [A(1).b] * len(text)\n")
+    assert load_concept(f"{tmp_path / 'kept.py'}:f").label("ab").tolist() == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -32,6 +32,10 @@ def add(commands: Any) -> None:
 
 
 def _concepts(options: argparse.Namespace) -> None:
+    if options.lines is not None and options.show is None:
+        raise InspectorError("--lines chooses what --show shows: add --show CONCEPT FILE.")
+    if options.files is not None and not options.check:
+        raise InspectorError("--files says how much --check compares: add --check.")
     if options.show is not None:
         _show(options)
     elif options.check:

@@ -6,6 +6,7 @@ A function's file is run when it is loaded. So only a person at the command line
 import importlib.util
 import inspect
 import json
+import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
@@ -98,10 +99,12 @@ def _label_spans(name: str, pairs: list[tuple[int, int]], n_chars: int | None, t
 
 def _read_spans(path: Path) -> Concept:
     try:
-        said: Any = json.loads(path.read_text(encoding="utf-8"))
+        written = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InspectorError(f"The spans in {path} cannot be read: {_reason(error)}.") from None
-    except (json.JSONDecodeError, RecursionError) as error:
+    try:
+        said: Any = json.loads(written)
+    except (ValueError, RecursionError) as error:
         raise InspectorError(f"{path} is not JSON ({error}): write [[0, 5], [12, 20]].") from None
     said = {"spans": said} if isinstance(said, list) else said
     if not isinstance(said, dict) or not isinstance(said.get("spans"), list):
@@ -162,9 +165,11 @@ def _run_file(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise InspectorError(f"{path} is not a Python file: a concept of your own is written FILE.py:FUNCTION.")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # a dataclass looks for its module there
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
+        del sys.modules[spec.name]
         raise InspectorError(f"{path} cannot be run: {_reason(error)}{_line_in(error, path)}.") from None
     return module
 
