@@ -41,6 +41,19 @@ def test_every_concept_has_a_hand_marked_case_in_every_language_it_claims():
     assert claimed - marked == set()
 
 
+OF_SINGLE_CHARACTERS = ("document_position", "same_as_before", "line_start")
+
+
+@pytest.mark.parametrize(
+    ("title", "name", "language"), [case for case in cases() if case[1] not in OF_SINGLE_CHARACTERS]
+)
+def test_label_is_the_same_with_two_characters_to_a_line_break(title, name, language):
+    text = "".join(line + "\n" for line in SNIPPETS[title].split("\n")[:-1:2])
+    longer = text.replace("\n", "\r\n")
+    kept = np.array([character != "\r" for character in longer])
+    np.testing.assert_array_equal(CONCEPTS[name].label(longer, language)[kept], CONCEPTS[name].label(text, language))
+
+
 def assert_labels(name: str, language: str | None, text: str, expected: list[float]) -> None:
     np.testing.assert_array_equal(CONCEPTS[name].label(text, language), expected)
 
