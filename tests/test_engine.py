@@ -200,12 +200,14 @@ def test_a_shape_is_proved_once(monkeypatch):
     assert len(runs) > once
 
 
-def test_watched_values_come_from_the_fused_engine_where_it_is_proved(monkeypatch):
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_watched_values_come_from_the_kernels_own_run_or_else_the_fused_engine(mode, monkeypatch):
     module = nn.LSTM(3, 4, num_layers=2, bidirectional=True)
     assert_is_fused(layer_of(module), 2)
+    assert engine_for([layer[0] for layer in split_weights(module, flat_weights(module))], 2) is fused
     runs = []
     monkeypatch.setattr(room, "_run", lambda *given, run=room._run: runs.append(1) or run(*given))
-    with watch(module) as tape:
+    with mode(), watch(module) as tape:
         module(torch.randn(6, 2, 3))
-    tape[""].signal("cell")
-    assert len(runs) >= 4  # layers and directions
+        tape[""].signal("cell")
+    assert len(runs) == (0 if mode is torch.enable_grad else 4)  # layers and directions
