@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 
 from inspector.capture import fused as room
 from inspector.capture import record, watch
-from inspector.capture.engine import flat_weights, recompute, split_weights
+from inspector.capture.engine import flat_weights, recompute, split_weights, stepped
 from inspector.capture.fused import engine_for, fused
 from inspector.recording import SIGNALS
 from tests import oracle
@@ -151,11 +152,47 @@ def test_a_torch_without_the_kernel_recomputes(monkeypatch):
     assert engine_for([layer_of(nn.LSTM(3, 4))], 1) is recompute
 
 
-@pytest.mark.parametrize(
-    "module", [nn.GRU(3, 4), nn.RNN(3, 4), nn.LSTM(3, 4, proj_size=2), nn.LSTM(3, 4).double(), nn.LSTM(3, 4).bfloat16()]
-)
+@pytest.mark.parametrize("module", [nn.LSTM(3, 4, proj_size=2), nn.LSTM(3, 4).double(), nn.LSTM(3, 4).bfloat16()])
 def test_what_the_kernel_does_not_run_is_recomputed(module):
     assert engine_for([layer_of(module)], 1) is recompute
+
+
+PLAIN = {"gru": nn.GRU, "tanh": nn.RNN, "relu": partial(nn.RNN, nonlinearity="relu")}
+
+
+@pytest.mark.parametrize("engine", [stepped, recompute])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kind", sorted(PLAIN))
+def test_grus_and_rnns_equal_the_oracle_in_either_engine(kind, bias, engine):
+    torch.manual_seed(1)
+    module = PLAIN[kind](3, 20, bias=bias)
+    weights, inputs, state = layer_of(module), torch.randn(200, 2, 3), torch.randn(2, 20)
+    assert engine_for([weights], 2) is stepped
+    given = inputs.clone(), state.clone(), weights.hidden_weight.clone()
+    with torch.inference_mode():
+        found, (end,) = engine(weights, inputs, (state,), ["hidden", "candidate"])
+    assert all(map(torch.equal, given, (inputs, state, weights.hidden_weight)))
+    assert torch.equal(end, found["hidden"][-1])
+    for b in range(2):
+        reference = oracle.run(kind, module.state_dict(), inputs[:, b], h0=state[b][None])[0][0]
+        assert found.keys() == reference.keys()
+        for name, values in reference.items():
+            oracle.assert_close(found[name][:, b].T, values)
+
+
+@pytest.mark.parametrize("kind", ["gru", "tanh", "lstm"])
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")
+def test_a_gpu_gives_the_same_signals(kind):
+    torch.manual_seed(1)
+    module = {**PLAIN, "lstm": nn.LSTM}[kind](3, 64)
+    inputs = torch.randn(300, 2, 3)
+    weights = split_weights(module, [weight.detach().cuda() for weight in flat_weights(module)])[0][0]
+    engine = engine_for([weights], 2)
+    assert engine is recompute
+    with torch.inference_mode():
+        found, _ = engine(weights, inputs.cuda(), weights.zero_state(2), SIGNALS[module.__class__.__name__.lower()])
+    for name, values in oracle.run(kind, module.state_dict(), inputs[:, 1])[0][0].items():
+        oracle.assert_close(found[name][:, 1].T.cpu(), values, 1e-4)
 
 
 def test_values_that_are_not_finite_are_those_of_recompute():

@@ -19,7 +19,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from inspector.capture.engine import LayerWeights, Signals, State, recompute
+from inspector.capture.engine import LayerWeights, Signals, State, recompute, stepped
 from inspector.recording import SIGNALS
 
 Engine = Callable[[LayerWeights, Tensor, State, Collection[str]], tuple[Signals, State]]
@@ -40,6 +40,8 @@ class UnknownLayout(Exception):
 
 def engine_for(layers: Collection[LayerWeights], batch: int) -> Engine:
     """The fastest engine that gives the right signals of all these layers; its `__name__` goes into a recording."""
+    if all(layer.kind != "lstm" and layer.hidden_weight.device.type == "cpu" for layer in layers):
+        return stepped
     return fused if all(_can_fuse(layer, batch) for layer in layers) else recompute
 
 
