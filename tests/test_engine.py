@@ -18,15 +18,17 @@ from inspector.recording import SIGNALS
 from tests import oracle
 from tests.conftest import PYTHON_TEXT, tiny_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")  # with several, a lone sequence is recomputed
+
 SIZES = [(3, 4, 1), (7, 13, 3), (5, 16, 2), (98, 64, 1), (64, 64, 5)]  # inputs, units, batch; 4 x 64 is a padded row
 
 
 @pytest.fixture(autouse=True)
 def nothing_proved_yet():
     """A proof that a test spoilt must not outlive it."""
-    room._is_proved.cache_clear()
+    room._is_proved_for.cache_clear()
     yield
-    room._is_proved.cache_clear()
+    room._is_proved_for.cache_clear()
 
 
 def layer_of(module):
@@ -61,6 +63,14 @@ def test_fused_equals_the_oracle_and_recompute(n_in, n_units, batch, bias):
             oracle.assert_close(found[name][:, b], again[name][:, b])
     for ours, theirs in zip(end, end_again, strict=True):
         oracle.assert_close(ours, theirs)
+
+
+def test_a_lone_sequence_is_recomputed_where_threads_share_it():
+    weights = layer_of(nn.LSTM(3, 4))
+    assert_is_fused(weights)
+    torch.set_num_threads(2)
+    assert engine_for([weights], 1) is recompute
+    assert_is_fused(weights, batch=2)
 
 
 def test_fused_values_obey_the_equations():
@@ -117,7 +127,7 @@ def test_a_wrong_layout_is_found_out_and_recomputed(name, monkeypatch):
     assert_is_fused(layer_of(model.rnn))
     right = record(model, PYTHON_TEXT)
     assert right.engine == "fused"
-    room._is_proved.cache_clear()
+    room._is_proved_for.cache_clear()
     monkeypatch.setattr(room, *WRONG_LAYOUTS[name])
     recording = record(model, PYTHON_TEXT)
     assert recording.engine == "recompute"

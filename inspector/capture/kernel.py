@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from inspector.capture.calls import Call, by_unit, is_unbatched
 from inspector.capture.engine import LayerWeights, Signals
-from inspector.capture.fused import UnknownLayout, engine_for, fused, signals_in
+from inspector.capture.fused import UnknownLayout, is_proved, signals_in
 
 
 class _Run(NamedTuple):
@@ -93,7 +93,7 @@ def kernel_call(
     if any(run.hidden.dtype != torch.float32 or run.version != run.hidden._version for run in runs):
         return None
     n_steps, batch, _ = runs[0].hidden.shape
-    if engine_for([part for layer in weights for part in layer], batch) is not fused:
+    if not all(is_proved(part, batch) for layer in weights for part in layer):
         return None
     top = [run.hidden.detach() for run in runs[-directions:]]
     if not _is_answer(top, answer.detach(), n_steps):
