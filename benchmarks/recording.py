@@ -25,6 +25,8 @@ from inspector.capture import record, watch
 from inspector.model import CharModel, ModelConfig, Vocabulary
 from inspector.recording import SIGNALS
 
+KINDS = ("lstm", "gru", "rnn")
+
 
 class Way(NamedTuple):
     """Something that reads the text, and the same without keeping anything."""
@@ -115,6 +117,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds after the first, of which the median counts")
     parser.add_argument("--units", type=int, default=512)
     parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--threads", type=int, help="of torch; 1 on a machine that is busy with other work")
     options = parser.parse_args()
     if options.threads:
@@ -125,7 +128,7 @@ def main() -> None:
           f"median of {options.rounds} rounds; shares of the speed of torch's forward\n")  # fmt: skip
     print("| | " + " | ".join(f"batch {batch}" for batch in options.batches) + " |")
     print("|---|" + "---|" * len(options.batches))
-    for name, kind in (("LSTM", "lstm"), ("GRU", "gru"), ("RNN", "rnn")):
+    for kind in options.kinds:
         model = CharModel(ModelConfig(kind, options.layers, options.units), vocabulary).eval()
         speeds, rows = [], {}
         for batch in options.batches:
@@ -135,7 +138,7 @@ def main() -> None:
             speeds.append(f"{speed:,.0f} chars/s")
             for way, share in shares.items():
                 rows.setdefault(way, []).append(f"{share:.2f}x")
-        print(f"| **nn.{name}**, nothing recorded | " + " | ".join(speeds) + " |")
+        print(f"| **nn.{kind.upper()}**, nothing recorded | " + " | ".join(speeds) + " |")
         for way, cells in rows.items():
             print(f"| {way} | " + " | ".join(cells) + " |", flush=True)
 
