@@ -115,7 +115,8 @@ class DroppedMasks(TorchDispatchMode):
 def masks_by_sequence(masks, given_input, form):
     """For each sequence the factors (n_steps, width) on the inputs of layer 1 and up."""
     if form == "packed":
-        padded = [pad_packed_sequence(given_input._replace(data=mask)) for mask in masks]
+        rows = [mask.flatten(0, -2) for mask in masks]  # torch pads a packed batch of equal lengths
+        padded = [pad_packed_sequence(given_input._replace(data=row)) for row in rows]
         return [[mask[:n, b] for mask, _ in padded] for b, n in enumerate(pad_packed_sequence(given_input)[1])]
     return [[mask[:, b] for mask in masks] for b in range(masks[0].shape[1])]
 
