@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inspector.capture.engine import LayerWeights, State, flat_weights, rnn_kind, split_weights
+from inspector.capture.engine import LayerWeights, Signals, State, flat_weights, rnn_kind, split_weights
 from inspector.capture.fused import Engine, engine_for
+from inspector.capture.replay import STATE_SIGNALS, Replayer, snapshots_of, states_before
 from inspector.capture.standstill import from_bytes, to_bytes
-from inspector.recording import SIGNALS, Document, InspectorError, Layer, Recording, RecordingWriter
+from inspector.recording import SIGNALS, Document, InspectorError, Layer, Recording, RecordingWriter, Snapshots
 
 if TYPE_CHECKING:
     from inspector.model import CharModel
@@ -40,6 +41,7 @@ def record(
     progress: Progress | None = None,
     *,
     dtype: Literal["float32", "float16", "int8"] = "float32",
+    store: Literal["values", "snapshots"] = "values",
     out: str | Path | None = None,
     names: Sequence[str] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -57,6 +59,10 @@ def record(
     progress : called as progress(done, total), in characters, at the start, the end and a few times a second.
     dtype : of the stored values. float16 is half the size, with an error of up to 0.05 % of the value; int8 a quarter,
         with one of up to 0.4 % of the neuron's largest value nearby. `recording.error_bound(signal)` states it.
+    store : "snapshots" keeps the network's exact state every few characters in place of all values: any window of any
+        signal is computed from there when it is asked for, the same for every reader and as exact as contract 5 says.
+        A 2x512 LSTM takes 0.6 kB per character so; a trace costs a pass over the text. signals and dtype stay as they
+        are then, and the recording is opened beside its model.
     out : folder for the recording; it is written as the text is read, so memory does not grow with the text.
         None keeps the recording in memory.
     names : of the documents, as many as texts. Where not given a list's are "0", "1", ..., a lone text's is "text".
@@ -72,6 +78,7 @@ def record(
     texts, documents = _check_texts(text, names)
     weights, kind = _check_model(model)
     kept = _check_signals(signals, kind)
+    snapshots = _check_store(store, signals, dtype, weights)
     whole = "".join(texts)
     widths = [layer.hidden_weight.shape[1] for layer in weights]
     engine = engine_for(weights, batch=1)
@@ -87,15 +94,27 @@ def record(
         unknown=model.vocabulary.unknown(whole),
         engine=engine.__name__,
         resume=resume,
+        snapshots=snapshots,
+        replay=Replayer(model) if snapshots else None,
     )
     report = _Reporter(progress, should_stop, len(whole), writer.n_written)
     stretch = min(max(_NEURON_STEPS // sum(widths), 64), 8192)
-    for document, content in zip(documents, texts, strict=True):
-        done = writer.n_written - document.start  # more than 0 only where an earlier run was cut off
-        for part in _read(model, weights, engine, content[done:], kept, stretch, writer.state if done > 0 else b""):
-            writer.append(part.values, part.loss, part.guess_ids, part.guess_probabilities, part.state)
-            report(len(part.loss))
-    return writer.finish()
+    with writer:
+        for document, content in zip(documents, texts, strict=True):
+            done = max(writer.n_written - document.start, 0)  # more than 0 only where an earlier run was cut off
+            keep = _Kept(kept, snapshots, document.start + done)
+            for part in _read(model, weights, engine, content[done:], keep, stretch, writer.state if done else b""):
+                writer.append(*part)
+                report(len(part.loss))
+        return writer.finish()
+
+
+class _Kept(NamedTuple):
+    """What a recording keeps of a document, or of the rest of one that begins at `start`."""
+
+    signals: tuple[str, ...]
+    snapshots: Snapshots | None
+    start: int
 
 
 class _Part(NamedTuple):
@@ -106,6 +125,7 @@ class _Part(NamedTuple):
     guess_ids: np.ndarray  # int64 (n, N_GUESSES)
     guess_probabilities: np.ndarray  # float32 (n, N_GUESSES)
     state: bytes  # from which the next stretch of the document can be read
+    states: np.ndarray | None  # uint8 (n_snapshots, bytes)
 
 
 def _read(
@@ -113,7 +133,7 @@ def _read(
     weights: list[LayerWeights],
     engine: Engine,
     text: str,
-    signals: tuple[str, ...],
+    keep: _Kept,
     stretch: int,
     state: bytes,
 ) -> Iterator[_Part]:
@@ -126,31 +146,42 @@ def _read(
     states = [layer.zero_state(1) for layer in weights]
     expected = None  # log probabilities of the next character, as they stood after the one before it
     if state:
-        found = from_bytes(state, [*chain(*states), model.head.weight.new_zeros(model.head.out_features).float()])
-        expected, before = found.pop(), iter(found)
-        states = [tuple(next(before) for _ in layer) for layer in states]
+        stored = from_bytes(state, [*chain(*states), model.head.weight.new_zeros(model.head.out_features).float()])
+        expected, parts = stored.pop(), iter(stored)
+        states = [tuple(next(parts) for _ in layer) for layer in states]
     for start in range(0, len(ids), stretch):
         with torch.inference_mode(), torch.autocast(device.type, enabled=False):
             part_ids = ids[start : start + stretch]
-            values, hidden = _run_layers(weights, engine, model.embed(part_ids[None]).transpose(0, 1), states, signals)
-            logits = torch.nn.functional.linear(hidden, model.head.weight, model.head.bias)
+            before, wanted = list(states), STATE_SIGNALS[model.config.kind] if keep.snapshots else keep.signals
+            found = _run_layers(weights, engine, model.embed(part_ids[None]).transpose(0, 1), states, wanted)
+            logits = torch.nn.functional.linear(found[-1]["hidden"][:, 0], model.head.weight, model.head.bias)
             log_probabilities = logits.float().log_softmax(-1)  # (n, V)
             loss = _loss(log_probabilities, part_ids, expected)
             expected = log_probabilities[-1]
-            part = _Part(values, loss, *_guesses(log_probabilities), to_bytes([*chain(*states), expected]))
+            kept = _as_kept(found, before, keep, start)
+            part = _Part(kept[0], loss, *_guesses(log_probabilities), to_bytes([*chain(*states), expected]), kept[1])
         yield part
 
 
 def _run_layers(
     weights: list[LayerWeights], engine: Engine, inputs: Tensor, states: list[State], signals: tuple[str, ...]
-) -> tuple[list[dict[str, np.ndarray]], Tensor]:
-    """All layers over one stretch (n, 1, n_in); `states` moves on. Also returns the last layer's hidden, (n, units)."""
-    values = []
+) -> list[Signals]:
+    """All layers over one stretch (n, 1, n_in), signals (n, 1, units) by layer; `states` moves on."""
+    layers = []
     for i, layer in enumerate(weights):
         found, states[i] = engine(layer, inputs, states[i], signals)
         inputs = found["hidden"]
-        values.append({name: found[name][:, 0].t().float().cpu().numpy() for name in signals})
-    return values, inputs[:, 0]
+        layers.append(found)
+    return layers
+
+
+def _as_kept(
+    found: list[Signals], before: list[State], keep: _Kept, start: int
+) -> tuple[list[dict[str, np.ndarray]], np.ndarray | None]:
+    """The values that are kept, by layer and signal, or else none but the states."""
+    if keep.snapshots:
+        return [], states_before(found, before, keep.start + start, keep.snapshots.every)
+    return [{name: signals[name][:, 0].t().float().cpu().numpy() for name in keep.signals} for signals in found], None
 
 
 def _loss(log_probabilities: Tensor, ids: Tensor, expected: Tensor | None) -> np.ndarray:
@@ -215,6 +246,18 @@ def _check_model(model: CharModel) -> tuple[list[LayerWeights], str]:
             "follow any other torch module with watch(module)."
         )
     return [directions[0] for directions in split_weights(rnn, flat_weights(rnn))], rnn_kind(rnn)
+
+
+def _check_store(
+    store: str, signals: Sequence[str] | None, dtype: str, weights: list[LayerWeights]
+) -> Snapshots | None:
+    if store not in ("values", "snapshots"):
+        raise InspectorError(f"store is {store!r}; choose 'values' or 'snapshots'.")
+    if store == "snapshots" and (signals is not None or dtype != "float32"):
+        raise InspectorError(
+            "Snapshots are exact and give every signal: leave signals and dtype out, or choose store='values'."
+        )
+    return snapshots_of(weights) if store == "snapshots" else None
 
 
 def _check_signals(signals: Sequence[str] | None, kind: str) -> tuple[str, ...]:

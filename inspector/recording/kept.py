@@ -13,9 +13,9 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
-from inspector.recording.folder import discard_folder
 from inspector.recording.manifest import is_manifest
 from inspector.recording.reading import Recording, open_recording
+from inspector.recording.sink import discard_folder
 from inspector.recording.words import InspectorError
 
 
