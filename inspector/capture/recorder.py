@@ -61,7 +61,7 @@ def record(
         with one of up to 0.4 % of the neuron's largest value nearby. `recording.error_bound(signal)` states it.
     store : "snapshots" keeps the network's exact state every few characters in place of all values: any window of any
         signal is computed from there when it is asked for, the same for every reader and as exact as contract 5 says.
-        A 2x512 LSTM takes 0.6 kB per character so; a trace costs a pass over the text. signals and dtype stay as they
+        A 2x512 LSTM takes 0.35 kB per character so; a trace costs a pass over the text. signals and dtype stay as they
         are then, and the recording is opened beside its model.
     out : folder for the recording; it is written as the text is read, so memory does not grow with the text.
         None keeps the recording in memory.

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from inspector.model import CharModel
 
 STATE_SIGNALS = {"lstm": ("hidden", "cell"), "gru": ("hidden",), "rnn": ("hidden",)}
-_BYTES_PER_CHAR = 512  # of snapshots, at most
-_EVERY = (16, 2048)  # the shortest and the longest way from one snapshot to the next
+_BYTES_PER_CHAR = 256  # of snapshots, at most
+_EVERY = (32, 2048)  # the shortest and the longest way from one snapshot to the next
 
 
 class Replayer:
@@ -78,7 +78,9 @@ def states_before(found: Sequence[Signals], before: Sequence[tuple[Tensor, ...]]
     found : what the engine gave for each layer, (n, 1, units). before : the states from which it began.
     """
     n = len(found[0]["hidden"])
-    steps = torch.arange(-start % every, n, every)  # of the characters before which a state is kept
+    steps = torch.tensor(
+        range(-start % every, n, every), dtype=torch.long
+    )  # of the characters before which a state is kept
     parts = []
     for signals, state in zip(found, before, strict=True):
         for name, first in zip(("hidden", "cell"), state, strict=False):  # only an LSTM has a cell

@@ -61,7 +61,8 @@ def _recordings(options: argparse.Namespace) -> None:
     for one in kept:
         about = one.problem
         if one.recording is not None:
-            about = f"{one.recording.network or 'no network'}  {one.recording.dtype}  {_extent(one.recording)}"
+            stored = "snapshots" if one.recording.keeps_snapshots else one.recording.dtype
+            about = f"{one.recording.network or 'no network'}  {stored}  {_extent(one.recording)}"
         print(f"{one.name:<32} {one.n_bytes / 1e6:>10,.1f} MB  {about}")
     places = ", ".join(str(folder) for folder in options.folders or [recordings_folder()])
     print(f"{len(kept)} recordings, {sum(one.n_bytes for one in kept) / 1e6:,.1f} MB, in {places}")

@@ -25,10 +25,10 @@ from inspector.recording.store import StretchStore, split
 from inspector.recording.stretch import STATES, STRETCH, Array, Key, Snapshots
 from inspector.recording.words import InspectorError, Progress
 
-_PIECE = 2**19  # neurons x characters computed together: an LSTM's take 32 MB
+_PIECE = 2**20  # neurons x characters computed together: an LSTM's take 64 MB
 _LONGEST_PIECE = 2**15  # characters
-_PIECES_KEPT = 10
-_TRACES_AT_ONCE = 2**26  # bytes of traces that one pass over the text keeps, those of neighbours among them
+_PIECES_KEPT = 6
+_TRACES_AT_ONCE = 2**25  # bytes of traces that one pass over the text keeps, those of neighbours among them
 _PASSES_KEPT = 2
 T = TypeVar("T")
 
