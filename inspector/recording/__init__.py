@@ -20,10 +20,11 @@ and it never normalises, clips or thresholds a value. What its readers may rely 
 13. **The format carries a version.** A newer one than this program knows is a sentence; older ones are read.
 
     words, coding, files -> stretch -> header, store -> manifest, folder, filling -> sink, replaying -> reading ->
-        writing, kept, export                                                   (each knows those before it)
+        writing, kept, export -> importing                                      (each knows those before it)
 """
 
-from inspector.recording.export import export_npy
+from inspector.recording.export import export_recording
+from inspector.recording.importing import import_recording
 from inspector.recording.kept import (
     Kept,
     delete_recording,
@@ -53,9 +54,10 @@ __all__ = [
     "Segment",
     "Snapshots",
     "delete_recording",
-    "export_npy",
+    "export_recording",
     "find_recording",
     "holds_recording",
+    "import_recording",
     "list_recordings",
     "open_recording",
     "recordings_folder",

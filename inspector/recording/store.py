@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
 from inspector.recording.coding import decoded
 from inspector.recording.stretch import STRETCH, Array, Key
 from inspector.recording.words import Progress
+
+_READERS = 4  # threads, so that the disk and the checksums do not wait for one another
 
 
 class Store(Protocol):
@@ -52,12 +55,29 @@ class Stretches(ABC):
 
     def fill(self, values: Array, key: Key, first: int, start: int, progress: Progress | None = None) -> None:
         stop = start + values.shape[1]
-        for stretch, begin, end in split(start, stop, STRETCH):
+
+        def fill_from(part: tuple[int, int, int]) -> int:
+            stretch, begin, end = part
             rows = self.rows(stretch, key, first, len(values))
             origin = stretch * STRETCH
             values[:, begin - start : end - start] = decoded(rows, begin - origin, end - origin)
+            return end - start
+
+        for done in _in_turn(fill_from, list(split(start, stop, STRETCH))):
             if progress is not None:
-                progress(end - start, stop - start)
+                progress(done, stop - start)
+
+
+def _in_turn(work: Callable[[tuple[int, int, int]], int], parts: list[tuple[int, int, int]]) -> Iterator[int]:
+    """What `work` answers for each part, in their order; several are at work at once."""
+    if len(parts) == 1:
+        yield work(parts[0])
+        return
+    readers = ThreadPoolExecutor(_READERS)
+    try:
+        yield from readers.map(work, parts)
+    finally:
+        readers.shutdown(cancel_futures=True)
 
 
 def split(start: int, stop: int, size: int) -> Iterator[tuple[int, int, int]]:
