@@ -1,4 +1,4 @@
-"""A text of ten million characters: recorded, killed midway, resumed, verified, browsed; what it takes of time and memory.
+"""A text of ten million characters: recorded, killed midway, resumed, verified, browsed; time and memory it takes.
 
     python -m benchmarks.long_text                          # this Python's own library, over and over
     python -m benchmarks.long_text --source linux/kernel --store values
@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
@@ -69,32 +70,31 @@ def run(*command: object, kill_at: tuple[Path, int] | None = None) -> Run:
 def browse(folder: Path, network: Path) -> None:
     """What a reader does: traces of some neurons, windows at random places, their loss and guesses."""
     recording = open_recording(folder, model=load_checkpoint(network))
-    n_units, random_places = recording.layers[0].n_units, random.Random(1)
-    for number in range(3):
-        neuron = Neuron(0, number * (n_units - 1) // 2)
+    layer, random_places = recording.layers[0], random.Random(1)
+    for unit in (0, layer.n_units // 2, layer.n_units - 1):
         begun = time.perf_counter()
-        trace = recording.trace(neuron, "cell")
-        print(f"  trace of {neuron}, {len(trace):,} characters: {time.perf_counter() - begun:.2f} s")
+        trace = recording.trace(Neuron(0, unit), "cell")
+        print(f"  trace of 0:{unit}, {len(trace):,} characters: {time.perf_counter() - begun:.2f} s")
     times = []
     for _ in range(50):
         start = random_places.randrange(recording.n_chars - 4_000)
         begun = time.perf_counter()
-        for signal_name in recording.layers[0].signals:
-            window = recording.window(0, signal_name, start, start + 4_000)
+        windows = {name: recording.window(0, name, start, start + 4_000) for name in layer.signals}
         recording.guesses(start, start + 400)
         times.append(time.perf_counter() - begun)
-        whole = recording.trace(Neuron(0, 0), recording.layers[0].signals[-1])[start : start + 4_000] if not _ else None
-        if whole is not None and not (window[0] == whole).all():
-            raise SystemExit("a window and a trace differ")
-    loss = recording.loss
+        if not (windows["cell"][-1] == trace[start : start + 4_000]).all():
+            raise SystemExit(f"window and trace differ at {start}")
     print(f"  windows of 4,000 characters, all neurons and signals: {1e3 * sorted(times)[25]:.0f} ms (median of 50)")
-    print(f"  loss {loss[1:].mean():.3f} nats per character")
+    print(f"  loss {np.nanmean(recording.loss):.3f} nats per character", flush=True)
 
 
 def report(what: str, found: Run, limit: float, n_chars: int | None = None) -> None:
     speed = f", {n_chars / found.seconds:,.0f} characters/s" if n_chars else ""
     state = "under" if found.peak < limit else "OVER"
-    print(f"{what}: {found.seconds:.1f} s{speed}, peak {found.peak / 1e6:,.0f} MB ({state} {limit / 1e6:,.0f} MB)")
+    print(
+        f"{what}: {found.seconds:.1f} s{speed}, peak {found.peak / 1e6:,.0f} MB ({state} {limit / 1e6:,.0f} MB)",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -116,7 +116,7 @@ def main() -> None:
         torch.manual_seed(0)
         model = CharModel(ModelConfig("lstm", 1, options.units), Vocabulary.from_text(text, min_count=100))
         save_checkpoint(model, folder / "net")
-        print(f"{options.chars:,} characters, untrained LSTM 1x{options.units}, --store {options.store}")
+        print(f"{options.chars:,} characters, untrained LSTM 1x{options.units}, --store {options.store}", flush=True)
         command = ("-m", "inspector", "record", "--network", folder / "net", "--text", folder / "text")
         command += ("--out", folder / "kept", "--store", options.store)
         half = options.chars // 2 // 4096
