@@ -33,6 +33,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
     """Do not wait for the disk, and let a text this short have several pieces."""
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
     monkeypatch.setattr(replaying, "_PIECE", 2_048 * 16)
+    monkeypatch.setattr("inspector.capture.replay._SEGMENT", 32 * 16)
 
 
 def kept(folder: Path, kind: str = "lstm", texts: str | list[str] = TEXT) -> Recording:

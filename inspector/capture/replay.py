@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 STATE_SIGNALS = {"lstm": ("hidden", "cell"), "gru": ("hidden",), "rnn": ("hidden",)}
 _BYTES_PER_CHAR = 256  # of snapshots, at most
-_EVERY = (32, 2048)  # the shortest and the longest way from one snapshot to the next
+_SEGMENT = 2**15  # neurons x characters from one snapshot to the next: a 32nd of what is computed together
+_LONGEST = 2048  # characters
 
 
 class Replayer:
@@ -64,10 +65,11 @@ class Replayer:
 
 
 def snapshots_of(weights: Collection[LayerWeights]) -> Snapshots:
-    """How often this network's state is kept: as often as `_BYTES_PER_CHAR` allows, a power of two apart."""
+    """How often this network's state is kept: a power of two apart, so that some 32 passages are read at a time."""
     n_bytes = sum(4 * part.shape[1] for layer in weights for part in layer.zero_state(1))
-    every, longest = _EVERY
-    while every < longest and n_bytes > every * _BYTES_PER_CHAR:
+    n_units = sum(layer.hidden_weight.shape[1] for layer in weights)
+    every = 1
+    while every < _LONGEST and (every * _BYTES_PER_CHAR < n_bytes or 2 * every * n_units <= _SEGMENT):
         every *= 2
     return Snapshots(every, n_bytes)
 
