@@ -13,7 +13,7 @@ shape against the plain equations, and looked at again in every run; where it do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 
 import torch
@@ -166,20 +166,27 @@ def signals_in(workspace: Tensor | None, hidden: Tensor, cell_before: Tensor, la
         raise UnknownLayout
     gates = floats.as_strided((n_steps, batch, 4, n_units), (batch * row, row, n_units, 1)).unbind(2)
     named = dict(zip(_GATES, gates, strict=True))
-    cell = last_cell[None]
-    if n_steps > 1:
-        first_cell = named["forget_gate"][0] * cell_before + named["input_gate"][0] * named["candidate"][0]
-        size, unit_row = batch * n_units, _row_length(n_units)
-        first, n_behind = (n_steps + 2) * size, (n_steps - 1) * size
-        # Gates, hidden states and a third part, each from a page on, lie in front where a layer is large.
-        parts = (n_steps * row, 2 * (n_steps + 1) * unit_row, n_steps * unit_row)
-        likely = first + sum(-(-batch * part // _PAGE) * _PAGE for part in parts)
-        start = _find(floats, first_cell.flatten(), first, n_behind, likely)
+    if n_steps == 1:
+        signals = {"hidden": hidden, "cell": last_cell[None]} | named
+        if _holds(signals, cell_before):
+            return signals
+        raise UnknownLayout
+    first_cell = named["forget_gate"][0] * cell_before + named["input_gate"][0] * named["candidate"][0]
+    size, unit_row = batch * n_units, _row_length(n_units)
+    first, n_behind = (n_steps + 2) * size, (n_steps - 1) * size
+    # Gates, hidden states and a third part, each from a page on, lie in front where a layer is large.
+    parts = (n_steps * row, 2 * (n_steps + 1) * unit_row, n_steps * unit_row)
+    likely = first + sum(-(-batch * part // _PAGE) * _PAGE for part in parts)
+    # More than one place may begin like the cell states: memory keeps what an earlier run left in it.
+    for start in _places(floats, first_cell.flatten(), first, n_behind, likely):
         cell = floats[start : start + n_steps * size].view(n_steps, batch, n_units)
+        behind = cell.numpy()[-1].copy()
         cell.numpy()[-1] = last_cell.numpy()  # through numpy: a graph that holds the workspace need not mind
-    signals = {"hidden": hidden, "cell": cell} | named
-    _look(signals, cell_before)
-    return signals
+        signals = {"hidden": hidden, "cell": cell} | named
+        if _holds(signals, cell_before):
+            return signals
+        cell.numpy()[-1] = behind
+    raise UnknownLayout
 
 
 def _row_length(n: int) -> int:
@@ -188,23 +195,22 @@ def _row_length(n: int) -> int:
     return rounded + _LINE if rounded % 256 == 0 else rounded
 
 
-def _find(floats: Tensor, wanted: Tensor, first: int, n_behind: int, likely: int) -> int:
-    """Which of the places `first`, `first` + a page, ... holds `wanted`, with room for `n_behind` floats behind it.
+def _places(floats: Tensor, wanted: Tensor, first: int, n_behind: int, likely: int) -> Iterator[int]:
+    """Those of the places `first`, `first` + a page, ... that hold `wanted`, with room for `n_behind` floats behind it.
 
-    The `likely` one is looked at first: going through all of a large workspace takes longer than the rest together.
+    The `likely` one comes first: going through all of a large workspace takes longer than the rest together.
     """
     last = len(floats) - len(wanted) - n_behind
     if likely <= last and _is_close(floats[likely : likely + len(wanted)], wanted):
-        return likely
+        yield likely
     heads = floats[first : max(last + 1, 0) : _PAGE]
     for page in ((heads - wanted[0]).abs() <= _TOLERANCE * (1 + wanted[0].abs())).nonzero().flatten().tolist():
         place = first + page * _PAGE
-        if _is_close(floats[place : place + len(wanted)], wanted):
-            return int(place)
-    raise UnknownLayout
+        if place != likely and _is_close(floats[place : place + len(wanted)], wanted):
+            yield int(place)
 
 
-def _look(signals: Signals, cell_before: Tensor) -> None:
+def _holds(signals: Signals, cell_before: Tensor) -> bool:
     """h = o * tanh(c) and c_t = f * c_{t-1} + i * g must hold at the first step, the last, and some between."""
     n_steps, batch, _ = signals["cell"].shape
     steps = torch.linspace(0, n_steps - 1, min(n_steps, _N_LOOKS)).long()
@@ -212,8 +218,7 @@ def _look(signals: Signals, cell_before: Tensor) -> None:
     h, c, i, f, g, o = (signals[name][steps, rows] for name in SIGNALS["lstm"])
     before = signals["cell"][(steps - 1).clamp_(min=0), rows]
     before[0] = cell_before[0]  # the first of `steps` and `rows` is 0
-    if not (_is_close(h, o * c.tanh()) and _is_close(c, f * before + i * g)):
-        raise UnknownLayout
+    return _is_close(h, o * c.tanh()) and _is_close(c, f * before + i * g)
 
 
 def _is_close(found: Tensor, expected: Tensor) -> bool:

@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inspector.capture.engine import LayerWeights, State, flat_weights, rnn_kind, split_weights
+from inspector.capture.engine import LayerWeights, Signals, State, flat_weights, rnn_kind, split_weights
 from inspector.capture.fused import engine_for
+from inspector.capture.replay import STATE_SIGNALS, Replayer, snapshots_of, states_before
 from inspector.capture.standstill import from_bytes, to_bytes
-from inspector.recording import SIGNALS, Document, InspectorError, Layer, Recording, RecordingWriter
+from inspector.recording import SIGNALS, Document, InspectorError, Layer, Recording, RecordingWriter, Snapshots
 
 if TYPE_CHECKING:
     from inspector.model import CharModel
@@ -46,6 +47,7 @@ def record(
     progress: Progress | None = None,
     *,
     dtype: Literal["float32", "float16", "int8"] = "float32",
+    store: Literal["values", "snapshots"] = "values",
     out: str | Path | None = None,
     names: Sequence[str] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -65,6 +67,10 @@ def record(
     progress : called as progress(done, total), in characters, at the start, the end and a few times a second.
     dtype : of the stored values. float16 is half the size, with an error of up to 0.05 % of the value; int8 a quarter,
         with one of up to 0.4 % of the neuron's largest value nearby. `recording.error_bound(signal)` states it.
+    store : "snapshots" keeps the network's exact state every few characters in place of all values: any window of any
+        signal is computed from there when it is asked for, the same for every reader and as exact as contract 5 says.
+        A 2x512 LSTM takes 0.35 kB per character so; a trace costs a pass over the text. signals and dtype stay as they
+        are then, and the recording is opened beside its model.
     out : folder for the recording; it is written as the text is read, so memory does not grow with the text.
         None keeps the recording in memory.
     names : of the documents, as many as texts. Where not given a list's are "0", "1", ..., a lone text's is "text".
@@ -80,6 +86,7 @@ def record(
     texts, documents = _check_texts(text, names)
     weights, kind = _check_model(model)
     kept = _check_signals(signals, kind)
+    snapshots = _check_store(store, signals, dtype, weights)
     whole = "".join(texts)
     widths = [layer.hidden_weight.shape[1] for layer in weights]
     writer = RecordingWriter(
@@ -94,19 +101,32 @@ def record(
         unknown=model.vocabulary.unknown(whole),
         engine=engine_for(weights, batch=1).__name__,
         resume=resume,
+        snapshots=snapshots,
+        replay=Replayer(model) if snapshots else None,
     )
     report = _Reporter(progress, should_stop, len(whole), writer.n_written)
     n_values = sum(width * len(kept) for width in widths)
-    for group in _groups(documents, max(_GROUP_BYTES // (4 * n_values), 1)):
-        start, stop = group[0].start, group[-1].stop
-        if writer.n_written >= stop:
-            continue  # an earlier run, which was cut off, got so far
-        done = writer.n_written - start if len(group) == 1 else 0
-        contents = [whole[document.start + done : document.stop] for document in group]
-        reading = _read(model, weights, contents, kept, writer.state if done else b"")
-        for part in _in_order(reading, [len(content) for content in contents], report):
-            writer.append(part.values, part.loss, part.guess_ids, part.guess_probabilities, part.state)
-    return writer.finish()
+    group_chars = 0 if snapshots else max(_GROUP_BYTES // (4 * n_values), 1)  # states are kept one text at a time
+    with writer:
+        for group in _groups(documents, group_chars):
+            start, stop = group[0].start, group[-1].stop
+            if writer.n_written >= stop:
+                continue  # an earlier run, which was cut off, got so far
+            done = writer.n_written - start if len(group) == 1 else 0
+            contents = [whole[document.start + done : document.stop] for document in group]
+            keep = _Kept(kept, snapshots, start + done)
+            reading = _read(model, weights, contents, keep, writer.state if done else b"")
+            for part in _in_order(reading, [len(content) for content in contents], report):
+                writer.append(*part[1:])
+        return writer.finish()
+
+
+class _Kept(NamedTuple):
+    """What a recording keeps of a group of texts that begins at `start`."""
+
+    signals: tuple[str, ...]
+    snapshots: Snapshots | None
+    start: int
 
 
 def _groups(documents: Sequence[Document], n_chars: int) -> Iterator[list[Document]]:
@@ -131,6 +151,7 @@ class _Part(NamedTuple):
     guess_ids: np.ndarray  # int64 (n, N_GUESSES)
     guess_probabilities: np.ndarray  # float32 (n, N_GUESSES)
     state: bytes | None  # from which the next stretch of the document can be read; None within a group
+    states: np.ndarray | None  # uint8 (n_snapshots, bytes), where these are kept
 
 
 def _in_order(reading: Iterator[_Part], lengths: list[int], report: _Reporter) -> Iterator[_Part]:
@@ -160,11 +181,12 @@ def _joined(parts: list[_Part]) -> _Part:
         np.concatenate([part.guess_ids for part in parts]),
         np.concatenate([part.guess_probabilities for part in parts]),
         None,
+        None,
     )
 
 
 def _read(
-    model: CharModel, weights: list[LayerWeights], texts: list[str], signals: tuple[str, ...], state: bytes
+    model: CharModel, weights: list[LayerWeights], texts: list[str], keep: _Kept, state: bytes
 ) -> Iterator[_Part]:
     """Read texts side by side, or the rest of one from `state` (b"" is its start).
 
@@ -180,8 +202,8 @@ def _read(
     states = [layer.zero_state(batch) for layer in weights]
     expected = model.head.weight.new_zeros(batch, model.head.out_features).float()  # log probabilities, as they stood
     if state:
-        found = iter(from_bytes(state, [*chain(*states), expected]))
-        states, expected = [tuple(next(found) for _ in layer) for layer in states], next(found)
+        stored = iter(from_bytes(state, [*chain(*states), expected]))
+        states, expected = [tuple(next(stored) for _ in layer) for layer in states], next(stored)
     start = 0
     while start < lengths[0]:
         going = sum(length > start for length in lengths)
@@ -190,17 +212,19 @@ def _read(
             states, expected = [tuple(part[:batch] for part in layer) for layer in states], expected[:batch]
         part_ids = ids[:batch, start : start + _stretch(weights, batch)].to(device)
         with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-            values, hidden = _run_layers(weights, model.embed(part_ids).transpose(0, 1), states, signals)
-            logits = torch.nn.functional.linear(hidden, model.head.weight, model.head.bias)
+            before, wanted = list(states), STATE_SIGNALS[model.config.kind] if keep.snapshots else keep.signals
+            found = _run_layers(weights, model.embed(part_ids).transpose(0, 1), states, wanted)
+            logits = torch.nn.functional.linear(found[-1]["hidden"], model.head.weight, model.head.bias)
             log_probabilities = logits.float().log_softmax(-1).transpose(0, 1).contiguous()  # (B, n, V)
             loss = _loss(log_probabilities, part_ids, expected if start or state else None)
             expected = log_probabilities[:, -1]
             guessed, probabilities = _guesses(log_probabilities)
             after = to_bytes([*chain(*states), expected]) if len(texts) == 1 else None
+            values, kept_states = _as_kept(found, before, keep, start)
         for row in range(going):
             n = min(lengths[row] - start, part_ids.shape[1])
-            kept = [{name: found[row, :, :n] for name, found in layer.items()} for layer in values]
-            yield _Part(order[row], kept, loss[row, :n], guessed[row, :n], probabilities[row, :n], after)
+            kept = [{name: array[row, :, :n] for name, array in layer.items()} for layer in values]
+            yield _Part(order[row], kept, loss[row, :n], guessed[row, :n], probabilities[row, :n], after, kept_states)
         start += part_ids.shape[1]
 
 
@@ -212,22 +236,33 @@ def _stretch(weights: list[LayerWeights], batch: int) -> int:
 
 def _run_layers(
     weights: list[LayerWeights], inputs: Tensor, states: list[State], signals: tuple[str, ...]
-) -> tuple[list[dict[str, np.ndarray]], Tensor]:
-    """All layers over one stretch (n, B, n_in); `states` moves on.
-
-    Returns values (B, n_units, n) by layer and signal, and the last layer's hidden (n, B, units).
-    """
-    engine, values = engine_for(weights, inputs.shape[1]), []
+) -> list[Signals]:
+    """All layers over one stretch (n, B, n_in), signals (n, B, units) by layer; `states` moves on."""
+    engine, layers = engine_for(weights, inputs.shape[1]), []
     for i, layer in enumerate(weights):
         found, states[i] = engine(layer, inputs, states[i], signals)
         inputs = found["hidden"]
-        values.append({name: _by_unit(found[name]) for name in signals})
-    return values, inputs
+        layers.append(found)
+    return layers
+
+
+def _as_kept(
+    found: list[Signals], before: list[State], keep: _Kept, start: int
+) -> tuple[list[dict[str, np.ndarray]], np.ndarray | None]:
+    """The values that are kept, (B, units, n) by layer and signal, or else none but the states."""
+    if keep.snapshots:
+        return [], states_before(found, before, keep.start + start, keep.snapshots.every)
+    return [{name: _by_unit(signals[name]) for name in keep.signals} for signals in found], None
 
 
 def _by_unit(values: Tensor) -> np.ndarray:
-    """(n, B, units) as float32 (B, units, n). Of whole rows torch makes columns several times as fast as of a part."""
+    """(n, B, units) as float32 (B, units, n). Of whole rows torch makes columns several times as fast as of a part.
+
+    The columns of a lone text are left to the writer, which makes them behind the reader's back.
+    """
     rows = values.float().contiguous().flatten(1)
+    if values.shape[1] == 1:
+        return rows.t().view(1, *values.shape[2:], len(rows)).cpu().numpy()
     array: np.ndarray = rows.t().contiguous().view(*values.shape[1:], len(rows)).cpu().numpy()
     return array
 
@@ -295,6 +330,18 @@ def _check_model(model: CharModel) -> tuple[list[LayerWeights], str]:
             "follow any other torch module with watch(module)."
         )
     return [directions[0] for directions in split_weights(rnn, flat_weights(rnn))], rnn_kind(rnn)
+
+
+def _check_store(
+    store: str, signals: Sequence[str] | None, dtype: str, weights: list[LayerWeights]
+) -> Snapshots | None:
+    if store not in ("values", "snapshots"):
+        raise InspectorError(f"store is {store!r}; choose 'values' or 'snapshots'.")
+    if store == "snapshots" and (signals is not None or dtype != "float32"):
+        raise InspectorError(
+            "Snapshots are exact and give every signal: leave signals and dtype out, or choose store='values'."
+        )
+    return snapshots_of(weights) if store == "snapshots" else None
 
 
 def _check_signals(signals: Sequence[str] | None, kind: str) -> tuple[str, ...]:
