@@ -65,9 +65,11 @@ def test_windows_and_traces_are_what_the_network_computed(tmp_path: Path, kind: 
                 expected = exact.window(layer, signal, start, stop)
                 assert_close(found.window(layer, signal, start, stop), expected)
             assert_close(found.trace((layer, 5), signal), exact.trace((layer, 5), signal))
-    np.testing.assert_array_equal(found.loss, exact.loss)
+    np.testing.assert_allclose(found.loss, exact.loss, rtol=1e-5)  # texts in a list may have been read side by side
     for one, other in zip(found.guesses(0, len(TEXT)), exact.guesses(0, len(TEXT)), strict=True):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, other, rtol=1e-5) if one.dtype.kind == "f" else np.testing.assert_array_equal(
+            one, other
+        )
     found.verify()
 
 
