@@ -24,6 +24,7 @@ lint: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.recording
 	$(BIN)/python -m benchmarks.search
+	$(BIN)/python -m benchmarks.training
 
 screenshot: $(VENV)/.installed-dev
 	$(BIN)/python tests/find_chromium.py --install

@@ -59,10 +59,16 @@ class Vocabulary:
         self._sorted = code_points[self._order]
 
     @classmethod
-    def from_text(cls, text: str, *, min_count: int = 1) -> Vocabulary:
-        """Every character that occurs at least `min_count` times, in code point order, after the unknown symbol."""
+    def from_text(cls, text: str, *, min_count: int = 1, max_symbols: int | None = None) -> Vocabulary:
+        """Every character that occurs at least `min_count` times, in code point order, after the unknown symbol.
+
+        max_symbols : with the unknown symbol; when there are more, the rarest are left out.
+        """
         points, counts = np.unique(_code_points(text), return_counts=True)
-        return cls([UNKNOWN, *(chr(point) for point in points[counts >= min_count] if chr(point) != UNKNOWN)])
+        wanted = (counts >= min_count) & (points != ord(UNKNOWN))
+        points, counts = points[wanted], counts[wanted]
+        commonest = np.argsort(-counts, kind="stable")[: None if max_symbols is None else max_symbols - 1]
+        return cls([UNKNOWN, *map(chr, np.sort(points[commonest]))])
 
     def __len__(self) -> int:
         return len(self.symbols)

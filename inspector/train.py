@@ -6,17 +6,21 @@
                                        AdamW, clipped, warm-up then cosine
 
 Owns: everything that happens while weights change. Knows nothing about recordings, concepts or neurons.
-A run is a folder: a checkpoint of the latest weights, `trainer.pt` (what a resume needs), `log.csv` (the curve).
+A run is a folder: a checkpoint, `trainer.pt` (what a resume needs), `log.csv` (the curve). While the run goes on the
+checkpoint holds the latest weights; once it is done, those that were best on the choose texts.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
+import errno
 import math
 import platform
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -32,6 +36,8 @@ from inspector.recording import InspectorError
 NATS_PER_BIT = math.log(2)
 _LOG_COLUMNS = ("step", "characters", "train_nats", "choose_nats", "learning_rate", "seconds")
 _EVALUATION_STREAMS, _EVALUATION_STRETCH = 64, 256
+_MAX_SYMBOLS = 1000
+_COPIES = 8  # weights, best weights, two moments of the optimiser, and all of them once more while a file is replaced
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,8 @@ class TrainOptions:
     hidden_penalty : times mean |h| of the top layer; pushes neurons to be silent unless they have something to say.
     cell_penalty : times mean |tanh(c)| of all layers at the end of each stretch (LSTM); the same for the memory.
     restart : share of streams whose state is set to zero before a stretch, so that the network learns to begin.
-    snapshots : steps at which a copy of the weights is kept under `snapshots/`.
+    patience : stop after this many looks at the choose texts without a better one; 0 never stops early.
+    snapshots : steps at which a copy of the weights is kept under `snapshots/`; `log_spaced` makes such steps.
     """
 
     n_chars: int = 60_000_000
@@ -59,12 +66,27 @@ class TrainOptions:
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     seed: int = 0
     evaluate_every: int = 500
+    patience: int = 0
     save_every: int = 500
     snapshots: tuple[int, ...] = ()
 
     @property
     def n_steps(self) -> int:
         return max(1, self.n_chars // (self.batch * self.stretch))
+
+
+def log_spaced(n_snapshots: int, n_steps: int) -> tuple[int, ...]:
+    """Steps for snapshots: 0, then evenly spaced in the logarithm from 1 up to `n_steps`, whole and all different.
+
+    >>> log_spaced(5, 1000)
+    (0, 1, 10, 100, 1000)
+    """
+    steps = {0} | {round(step) for step in np.geomspace(1, max(1, n_steps), max(1, n_snapshots - 1))}
+    for step in range(n_steps + 1):  # the smallest powers round to the same steps: fill up from below
+        if len(steps) >= n_snapshots:
+            break
+        steps.add(step)
+    return tuple(sorted(steps))
 
 
 class Progress(NamedTuple):
@@ -86,13 +108,14 @@ def train(
     resume: bool = False,
     on_step: Callable[[Progress], None] | None = None,
 ) -> CharModel:
-    """Train a network on a corpus and leave it in `folder`; the best way to stop early is Ctrl-C, which saves.
+    """Train a network on a corpus and leave it in `folder`, with the weights that were best on the choose texts.
 
     >>> train(load_corpus("python-stdlib"), ModelConfig("lstm", 2, 512), TrainOptions(), "runs/python")
 
-    resume : go on from `trainer.pt` in the folder; on a CPU the result is the one of an uninterrupted run.
-    Raises InspectorError for a corpus smaller than one batch, a folder in use, or a loss that is no number any more
-    (the folder then holds the last good weights).
+    resume : go on from `trainer.pt` in the folder; on a CPU the result is the one of an uninterrupted run. Ctrl-C saves
+    first. Of more than 1,000 different characters the rarest are read as the unknown symbol.
+    Raises InspectorError for a corpus smaller than one batch, a folder in use, a disk without room, or a loss that is
+    no number any more (the folder then holds the last good weights).
     """
     folder = Path(folder)
     if resume:
@@ -109,6 +132,17 @@ def train(
         run.save()
         raise
     return run.finish()
+
+
+def vocabulary_of(corpus: Corpus) -> tuple[Vocabulary, str]:
+    """The characters a network learns from a corpus, and those of the train texts that are folded into the unknown one.
+
+    Characters rarer than one in a million are folded, so that the unknown symbol is trained too, and of more than
+    1,000 different ones the rarest.
+    """
+    text = "".join(text for _, text in corpus.splits["train"])
+    vocabulary = Vocabulary.from_text(text, min_count=max(1, len(text) // 1_000_000), max_symbols=_MAX_SYMBOLS)
+    return vocabulary, "".join(sorted(set(text) - set(vocabulary.symbols)))
 
 
 def bits(nats: float) -> float:
@@ -185,15 +219,14 @@ class _Run:
         self.streams = _Streams([model.vocabulary.encode(text) for _, text in corpus.splits["train"]], options)
         self.state: State | None = None
         self.step, self.seconds, self.choose_nats = 0, 0.0, math.nan
+        self.best: dict[str, Any] | None = None  # {"step", "choose_nats", "model"} of the best look
 
     @classmethod
     def start(cls, folder: Path, corpus: Corpus, config: ModelConfig, options: TrainOptions) -> _Run:
-        text = "".join(text for _, text in corpus.splits["train"])
-        # Characters rarer than one in a million are read as the unknown symbol, which is thereby trained too.
-        vocabulary = Vocabulary.from_text(text, min_count=max(1, len(text) // 1_000_000))
         torch.manual_seed(options.seed)
-        run = cls(folder, corpus, CharModel(config, vocabulary, name=folder.name), options)
+        run = cls(folder, corpus, CharModel(config, vocabulary_of(corpus)[0], name=folder.name), options)
         run.folder.mkdir(parents=True, exist_ok=True)
+        run.check_room()
         with (folder / "log.csv").open("w", newline="") as file:
             csv.writer(file).writerow(_LOG_COLUMNS)
         return run
@@ -215,6 +248,8 @@ class _Run:
         run = cls(folder, corpus, model, options)
         run.optimiser.load_state_dict(kept["optimiser"])
         run.step, run.seconds, run.choose_nats = kept["step"], kept["seconds"], kept["choose_nats"]
+        run.best = kept.get("best")
+        run.forget_later_looks()
         run.state = _to_device(kept["state"], run.device)
         torch.set_rng_state(kept["random"])
         return run
@@ -222,11 +257,11 @@ class _Run:
     def go(self, on_step: Callable[[Progress], None] | None) -> None:
         n_steps, options = self.options.n_steps, self.options
         train_nats = math.nan
-        while self.step < n_steps:
+        while self.step < n_steps and not self._is_out_of_patience():
             if self.step in options.snapshots:
                 self._snapshot()
             began = time.perf_counter()
-            nats = self._learn()
+            nats = self.learn()
             took = time.perf_counter() - began
             self.seconds += took
             train_nats = nats if math.isnan(train_nats) else 0.98 * train_nats + 0.02 * nats
@@ -239,8 +274,19 @@ class _Run:
                 on_step(
                     Progress(self.step, n_steps, train_nats, self.choose_nats, options.batch * options.stretch / took)
                 )
+        if self.step in options.snapshots:
+            self._snapshot()
 
-    def _learn(self) -> float:
+    def _is_out_of_patience(self) -> bool:
+        """Whether too many looks in a row brought nothing better."""
+        options = self.options
+        return bool(
+            options.patience
+            and self.best
+            and self.step - self.best["step"] >= options.patience * options.evaluate_every
+        )
+
+    def learn(self) -> float:
         """One optimiser step; returns the cross-entropy in nats per character."""
         options = self.options
         symbols, new_epoch = self.streams.batch_of(self.step)
@@ -286,13 +332,39 @@ class _Run:
 
     def _look(self, train_nats: float) -> None:
         self.choose_nats = held_out_nats(self.model, self.corpus.splits["choose"], max_chars=200_000)
+        if self.best is None or self.choose_nats < self.best["choose_nats"]:
+            weights = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+            self.best = {"step": self.step, "choose_nats": self.choose_nats, "model": weights}
         row = (self.step, self.step * self.options.batch * self.options.stretch, f"{train_nats:.5f}")
         with (self.folder / "log.csv").open("a", newline="") as file:
             csv.writer(file).writerow(
                 (*row, f"{self.choose_nats:.5f}", f"{self._learning_rate():.3g}", f"{self.seconds:.1f}")
             )
 
+    def forget_later_looks(self) -> None:
+        """Drop rows of the log that a killed run wrote after its last save: they will be written again."""
+        path = self.folder / "log.csv"
+        with path.open(newline="") as file:
+            head, *rows = csv.reader(file)
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([head, *(row for row in rows if row and int(row[0]) <= self.step)])
+
+    def check_room(self) -> None:
+        """Refuse to start where the run could not be saved."""
+        needed = _COPIES * sum(tensor.numel() * tensor.element_size() for tensor in self.model.parameters())
+        needed += len(self.options.snapshots) * needed // (2 * _COPIES)  # snapshots are in half precision
+        free = shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise InspectorError(
+                f"A run in {self.folder} needs up to {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB. "
+                "Choose an --out on another disk, or fewer --snapshots."
+            )
+
     def save(self) -> None:
+        with _disk_errors(self.folder):
+            self._save()
+
+    def _save(self) -> None:
         save_checkpoint(self.model, self.folder, training=self._facts())
         kept = {
             "model": self.model.state_dict(),
@@ -301,6 +373,7 @@ class _Run:
             "step": self.step,
             "seconds": self.seconds,
             "choose_nats": self.choose_nats,
+            "best": self.best,
             "random": torch.get_rng_state(),
             "options": dataclasses.asdict(self.options),
             "config": dataclasses.asdict(self.model.config),
@@ -329,11 +402,16 @@ class _Run:
         }
 
     def finish(self) -> CharModel:
-        """Measure on the report texts, once, and leave the finished checkpoint."""
+        """Measure the best weights on the report texts, once, and leave the finished checkpoint."""
+        if self.best is not None and not math.isnan(self.best["choose_nats"]):
+            self.model.load_state_dict(self.best["model"])
+            self.choose_nats = self.best["choose_nats"]
         nats = held_out_nats(self.model, self.corpus.splits["report"])
         facts = self._facts() | {"report_nats": None if math.isnan(nats) else round(nats, 4)}
+        facts["best_step"] = self.best["step"] if self.best else self.step
         self.model.training_facts = facts
-        save_checkpoint(self.model, self.folder, training=facts)
+        with _disk_errors(self.folder):
+            save_checkpoint(self.model, self.folder, training=facts)
         return self.model.eval()
 
 
@@ -360,3 +438,18 @@ def _map_state(state: State, change: Callable[[Tensor], Tensor]) -> State:
 
 def _to_device(state: State | None, device: torch.device) -> State | None:
     return None if state is None else _map_state(state, lambda part: part.to(device))
+
+
+@contextlib.contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """A full disk is a sentence; what was saved before stays as it is."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # torch.save wraps what the disk says into a RuntimeError
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        if not full and not isinstance(error, RuntimeError):
+            raise
+        raise InspectorError(
+            f"The run could not be saved in {folder} ({error}). What was saved before is whole: make room on the disk "
+            "and go on with --resume."
+        ) from error

@@ -106,11 +106,11 @@ def test_bad_input_is_one_sentence(capsys, tmp_path, tiny_checkpoint, text_file,
 
 def test_ten_megabytes_are_refused_before_the_work(capsys, monkeypatch, tmp_path, tiny_checkpoint):
     (tmp_path / "large.py").write_text("x = 1\n" * 1_700_000)
-    monkeypatch.setattr("inspector.__main__.SEARCH_BYTES", 1_000_000_000)
+    monkeypatch.setattr("inspector.commands.search.SEARCH_BYTES", 1_000_000_000)
     arguments = ["--network", tiny_checkpoint, "--text", tmp_path / "large.py"]
     code, _, error = run(capsys, "search", *arguments, "--concept", "digit")
     assert code == 1 and "Search a shorter part" in error
-    monkeypatch.setattr("inspector.__main__.shutil.disk_usage", lambda path: argparse.Namespace(free=1_000_000))
+    monkeypatch.setattr("inspector.commands.record.shutil.disk_usage", lambda path: argparse.Namespace(free=1_000_000))
     code, _, error = run(capsys, "record", *arguments, "--out", tmp_path / "out")
     assert code == 1 and "another disk" in error and not (tmp_path / "out").exists()
 

@@ -20,14 +20,30 @@ INSPECTOR = {
     "generate": ({"recording", "model"}, {"torch"}),
     "train": ({"recording", "model", "corpus"}, {"torch", "numpy"}),
     "survey": ({"recording", "model", "corpus", "capture", "concepts", "search"}, {"numpy", "pandas"}),
-    "card": ({"model", "survey", "train"}, set()),
+    "baselines": (set(), {"numpy"}),
+    "notes": ({"recording"}, set()),
+    "measure": ({"recording", "model", "corpus", "train", "generate", "baselines"}, {"numpy"}),
+    "card": ({"model", "survey", "train", "measure"}, set()),
     "__init__": (set(), set()),
-    "__main__": (
-        {"recording", "model", "corpus", "capture", "concepts", "search", "survey", "train", "generate", "card"},
+    "__main__": ({"recording", "commands"}, set()),
+    "commands": (
+        {
+            "recording",
+            "model",
+            "corpus",
+            "capture",
+            "concepts",
+            "search",
+            "survey",
+            "train",
+            "generate",
+            "card",
+            "measure",
+        },
         {"tqdm"},
     ),
 }
-PURE_DASHBOARD = {"palette", "figures"}  # these never import streamlit
+PURE_DASHBOARD = {"palette", "figures", "paper"}  # these never import streamlit
 
 
 def imported_names(source: str) -> set[str]:

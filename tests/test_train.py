@@ -1,7 +1,9 @@
 """corpus.py, train.py, generate.py: what is held out, what is learned, and that a kill costs nothing."""
 
 import dataclasses
+import errno
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from inspector.corpus import Corpus, Text, load_corpus, read_text, split_of
 from inspector.generate import sample
 from inspector.model import ModelConfig, load_checkpoint
 from inspector.recording import InspectorError
-from inspector.train import TrainOptions, _Streams, bits, held_out_nats, train
+from inspector.train import TrainOptions, _Streams, bits, held_out_nats, log_spaced, train, vocabulary_of
 
 CONFIG = ModelConfig("lstm", 1, 24)
 OPTIONS = TrainOptions(
@@ -171,6 +173,80 @@ def test_snapshots_are_kept_at_the_steps_asked_for(tmp_path):
     train(PATTERN, CONFIG, dataclasses.replace(OPTIONS, n_chars=1_600, snapshots=(0, 4)), tmp_path / "run")
     first, later = (load_checkpoint(tmp_path / "run" / "snapshots" / f"step-{step:06d}") for step in (0, 4))
     assert first.training_facts["steps"] == 0 and first.hash != later.hash
+
+
+def test_snapshots_spaced_by_the_logarithm_start_at_zero_and_end_at_the_last_step():
+    assert log_spaced(5, 1_000) == (0, 1, 10, 100, 1_000)
+    assert log_spaced(12, 15) == (*range(10), 11, 15)
+    assert log_spaced(12, 5) == (0, 1, 2, 3, 4, 5)
+    for n_snapshots, n_steps in ((10, 2_000), (3, 7), (30, 10_000)):
+        steps = log_spaced(n_snapshots, n_steps)
+        assert len(steps) == n_snapshots and steps[0] == 0 and steps[-1] == n_steps
+
+
+def test_last_step_can_be_a_snapshot(tmp_path):
+    model = train(PATTERN, CONFIG, dataclasses.replace(OPTIONS, n_chars=1_600, snapshots=(10,)), tmp_path / "run")
+    kept = load_checkpoint(tmp_path / "run" / "snapshots" / "step-000010")
+    assert kept.training_facts["steps"] == 10
+    for key, tensor in model.state_dict().items():
+        assert torch.allclose(kept.state_dict()[key], tensor, atol=2e-3), key
+
+
+# It learns abcd, and the longer it does the worse it expects the choose text.
+OVERFITTING = Corpus(
+    "toy",
+    {"train": (Text("a", "abcd" * 1_000),), "choose": (Text("b", "acbd" * 200),), "report": (Text("c", "abdc" * 99),)},
+)
+
+
+def test_weights_of_the_best_look_are_what_is_left(tmp_path):
+    options = dataclasses.replace(OPTIONS, evaluate_every=5)
+    model = train(OVERFITTING, CONFIG, options, tmp_path / "run")
+    looks = [line.split(",") for line in (tmp_path / "run" / "log.csv").read_text().splitlines()[1:]]
+    best = min(looks, key=lambda row: float(row[3]))
+    assert int(best[0]) < options.n_steps and model.training_facts["best_step"] == int(best[0])
+    assert held_out_nats(model, OVERFITTING.splits["choose"]) == pytest.approx(float(best[3]), abs=2e-5)
+
+
+def test_patience_stops_a_run_that_does_not_get_better(tmp_path):
+    options = dataclasses.replace(OPTIONS, evaluate_every=5, patience=3)
+    model = train(OVERFITTING, CONFIG, options, tmp_path / "run")
+    facts = model.training_facts
+    assert facts["steps"] == facts["best_step"] + 15 < options.n_steps
+    assert train(OVERFITTING, CONFIG, options, tmp_path / "run", resume=True).hash == model.hash
+
+
+def test_resumed_run_writes_each_look_once(tmp_path):
+    def kill(progress):
+        if progress.step == 13:
+            raise RuntimeError
+
+    options = dataclasses.replace(OPTIONS, n_chars=4_800, evaluate_every=2)
+    with pytest.raises(RuntimeError):
+        train(PATTERN, CONFIG, options, tmp_path / "cut", on_step=kill)  # looked at step 12, saved at step 10
+    train(PATTERN, CONFIG, options, tmp_path / "cut", resume=True)
+    steps = [int(line.split(",")[0]) for line in (tmp_path / "cut" / "log.csv").read_text().splitlines()[1:]]
+    assert steps == list(range(2, 31, 2))
+
+
+def test_characters_beyond_a_thousand_are_folded_and_named():
+    many = "".join(chr(0x4E00 + number) * (1 + (number < 999)) for number in range(1_200))
+    vocabulary, folded = vocabulary_of(corpus_of(many, many))
+    assert len(vocabulary) == 1_000 and folded == "".join(chr(0x4E00 + number) for number in range(999, 1_200))
+
+
+def test_full_disk_is_a_sentence_before_and_during_a_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("inspector.train.shutil.disk_usage", lambda folder: SimpleNamespace(free=1_000))
+    with pytest.raises(InspectorError, match="disk has"):
+        train(PATTERN, CONFIG, OPTIONS, tmp_path / "small")
+    monkeypatch.undo()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("inspector.train.torch.save", full)
+    with pytest.raises(InspectorError, match="--resume"):
+        train(PATTERN, CONFIG, OPTIONS, tmp_path / "run")
 
 
 def test_folder_in_use_is_not_overwritten(tmp_path):

@@ -1,0 +1,61 @@
+"""What the commands share: their parsers, numbers, progress bars and the look for room before long work."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from inspector.recording import InspectorError
+
+
+def add_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], None], text: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def whole_number(written: str) -> int:
+    """`200000`, `200_000`, `60M` or `200k`."""
+    factor = {"k": 1_000, "m": 1_000_000}.get(written[-1:].lower(), 1)
+    digits = written[:-1] if factor > 1 else written
+    try:
+        return int(float(digits) * factor) if factor > 1 else int(digits)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{written!r} is not a whole number; write 200000, 200k or 60M") from None
+
+
+def check_room(what: str, needed: int, room: int, advice: str) -> None:
+    """Refuse before hours of work what cannot end well; `needed` and `room` in bytes."""
+    if needed > room:
+        raise InspectorError(f"{what} needs {needed / 1e9:,.1f} GB, there is room for {room / 1e9:,.1f} GB. {advice}")
+
+
+def progress_bar(total: int | None, words: str) -> Any:
+    return tqdm(
+        total=total, desc=words, unit=" chars", unit_scale=True, dynamic_ncols=True, file=sys.stderr, smoothing=0.1
+    )
+
+
+def moving(bar: Any) -> Callable[[int, int], None]:
+    """A progress callback (done, total) that drives a bar."""
+
+    def move(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return move
+
+
+def existing_folder(path: Path) -> Path:
+    """The nearest folder above a path that exists."""
+    path = path.resolve()
+    return path if path.exists() else existing_folder(path.parent)

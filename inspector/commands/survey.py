@@ -1,0 +1,48 @@
+"""`survey`: look for every concept in held-out files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from inspector.commands.command import add_command, progress_bar, whole_number
+
+
+def add(commands: Any) -> None:
+    parser = add_command(
+        commands,
+        "survey",
+        _survey,
+        "Look for every concept in held-out files; write survey/ and the model card of a network.",
+    )
+    option = parser.add_argument
+    option("--network", default="checkpoints/python", type=Path, help="checkpoint folder; survey/ is written into it")
+    option("--corpus", default="python-stdlib", help="the corpus it was trained on, as for train")
+    option("--pattern", default="*", help="which files of a folder")
+    option("--chars", type=whole_number, default=200_000, help="characters to choose on, and as many to report on")
+
+
+def _survey(options: argparse.Namespace) -> None:
+    from inspector.card import write_card
+    from inspector.corpus import load_corpus
+    from inspector.model import load_checkpoint
+    from inspector.survey import survey
+
+    model = load_checkpoint(options.network)
+    corpus = load_corpus(options.corpus, pattern=options.pattern)
+    with progress_bar(None, "survey") as bar:
+
+        def show(words: str, done: int, total: int) -> None:
+            if bar.desc != f"{words}: ":
+                bar.set_description(words)
+                bar.unit = {"ranking": " neurons and signals", "labelling": " concepts"}.get(words, " chars")
+                bar.reset(total)
+            bar.update(done - bar.n)
+
+        tables = survey(model, corpus, options.network / "survey", n_chars=options.chars, on_progress=show)
+    write_card(model, options.network)
+    for name, table in sorted(tables.items()):
+        best = table.iloc[0]
+        print(f"{name:<22} {best.layer}:{best.unit:<4} {best.signal:<7} {best.metric} {best.score:.3f}")
+    print(f"Written: {options.network / 'survey'} and {options.network / 'README.md'}")

@@ -1,0 +1,153 @@
+"""`train` and `pack`: make a network."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inspector.commands.command import add_command, progress_bar, whole_number
+
+if TYPE_CHECKING:
+    from inspector.corpus import Corpus
+    from inspector.train import TrainOptions
+
+
+def add(commands: Any) -> None:
+    _add_train(commands)
+    _add_pack(commands)
+
+
+def _add_train(commands: Any) -> None:
+    parser = add_command(commands, "train", _train, "Train a network on your own text. Ctrl-C saves; --resume goes on.")
+    option = parser.add_argument
+    option(
+        "--corpus",
+        required=True,
+        help="a text file, a folder of text files, or python-stdlib (this Python's own library)",
+    )
+    option("--pattern", default="*", help="which files of a folder, such as '*.py' or 'kernel/**/*.[ch]'")
+    option("--out", required=True, type=Path, help="folder for the run; it becomes a checkpoint. Several: one in each")
+    option("--resume", action="store_true", help="go on with the run in --out (its own options are kept)")
+    option("--kind", choices=("lstm", "gru", "rnn"), default="lstm", help="the recurrent layer")
+    option("--layers", type=int, default=2, help="recurrent layers on top of each other")
+    option(
+        "--units", type=_numbers, default=(512,), help="neurons in each layer; 128,256 trains one network after another"
+    )
+    option("--embedding", type=int, default=None, help="learn vectors of this width; without it characters are one-hot")
+    option("--dropout", type=float, default=0.0, help="share of values dropped between layers")
+    option("--chars", type=whole_number, default=60_000_000, help="characters to see in all, such as 60M")
+    option("--batch", type=int, default=64, help="streams read in parallel")
+    option("--stretch", type=int, default=100, help="characters between two updates (truncated backpropagation)")
+    option("--learning-rate", type=float, default=2e-3, help="at its highest, after the warm-up")
+    option("--weight-decay", type=float, default=0.0, help="AdamW's")
+    option(
+        "--output-dropout", type=float, default=0.0, help="on the hidden state before the output layer: cleaner neurons"
+    )
+    option("--hidden-penalty", type=float, default=0.0, help="times mean |hidden| in the loss: cleaner neurons")
+    option("--cell-penalty", type=float, default=0.0, help="times mean |tanh(cell)| in the loss: cleaner neurons")
+    option(
+        "--precision", choices=("auto", "bf16", "fp32"), default="auto", help="auto: bf16 where the processor has it"
+    )
+    option("--patience", type=int, default=0, help="stop after this many looks at held-out text without a better one")
+    option("--seed", type=_numbers, default=(0,), help="of initial weights and the order of texts; 0,1,2 trains three")
+    option(
+        "--snapshots",
+        type=_numbers,
+        default=(),
+        metavar="STEPS",
+        help="keep copies at these steps, such as 0,10,100,1000; a single number is how many, spaced by the logarithm",
+    )
+
+
+def _numbers(written: str) -> tuple[int, ...]:
+    return tuple(sorted({whole_number(part) for part in written.split(",") if part.strip()}))
+
+
+def _train(options: argparse.Namespace) -> None:
+    from inspector.corpus import load_corpus
+    from inspector.train import vocabulary_of
+
+    corpus = load_corpus(options.corpus, pattern=options.pattern)
+    print(corpus, file=sys.stderr)
+    _, folded = vocabulary_of(corpus)
+    if folded:
+        shown = repr(folded[:40]) + (" and others" if len(folded) > 40 else "")
+        print(f"{len(folded):,} rare characters are read as the unknown symbol: {shown}", file=sys.stderr)
+    runs = list(itertools.product(options.units, options.seed))
+    for units, seed in runs:
+        out = options.out if len(runs) == 1 else options.out / f"units-{units}-seed-{seed}"
+        resume = options.resume and (len(runs) == 1 or out.exists())  # of several, later ones may not have begun
+        _train_one(corpus, options, units, seed, out, resume)
+
+
+def _train_one(corpus: Corpus, options: argparse.Namespace, units: int, seed: int, out: Path, resume: bool) -> None:
+    from inspector.card import write_card
+    from inspector.model import ModelConfig
+    from inspector.train import Progress, bits, train
+
+    config = ModelConfig(options.kind, options.layers, units, options.embedding, options.dropout)
+    settings = _settings(options, seed)
+    with progress_bar(None, out.name) as bar:
+
+        def show(at: Progress) -> None:
+            per_step = settings.batch * settings.stretch
+            bar.total = at.n_steps * per_step
+            losses = f"{at.train_nats:.3f} nats {bits(at.train_nats):.3f} bits"
+            held_out = "" if at.choose_nats != at.choose_nats else f", held out {bits(at.choose_nats):.3f} bits"
+            bar.set_postfix_str(losses + held_out, refresh=False)
+            bar.update(at.step * per_step - bar.n)
+
+        model = train(corpus, config, settings, out, resume=resume, on_step=show)
+    write_card(model, out)
+    nats = model.training_facts["report_nats"]
+    score = (
+        "no text was held out" if nats is None else f"{nats:.3f} nats = {bits(nats):.3f} bits per held-out character"
+    )
+    print(f"{out}: {score}. Look inside: python -m inspector survey --network {out}")
+
+
+def _settings(options: argparse.Namespace, seed: int) -> TrainOptions:
+    from inspector.train import TrainOptions, log_spaced
+
+    names = ("batch", "stretch", "learning_rate", "weight_decay", "output_dropout", "hidden_penalty", "cell_penalty")
+    chosen = {name: getattr(options, name) for name in (*names, "patience", "precision")}
+    settings = TrainOptions(n_chars=options.chars, seed=seed, **chosen)
+    steps = options.snapshots
+    if len(steps) == 1:
+        steps = log_spaced(steps[0], settings.n_steps)
+    return dataclasses.replace(settings, snapshots=steps)
+
+
+def _add_pack(commands: Any) -> None:
+    parser = add_command(
+        commands,
+        "pack",
+        _pack,
+        "Copy a run's network to a folder fit for sharing: half-precision weights, curve, snapshots.",
+    )
+    parser.add_argument("--run", dest="source", required=True, type=Path, help="folder of the run")
+    parser.add_argument("--out", required=True, type=Path, help="folder for the network; its survey must be made anew")
+
+
+def _pack(options: argparse.Namespace) -> None:
+    from inspector.card import write_card
+    from inspector.model import load_checkpoint, save_checkpoint
+
+    save_checkpoint(load_checkpoint(options.source), options.out, dtype="float16")
+    for kept in ("log.csv", "snapshots"):
+        source, target = options.source / kept, options.out / kept
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        elif source.is_file():
+            shutil.copy2(source, target)
+    packed = load_checkpoint(options.out)
+    write_card(packed, options.out)
+    size = (options.out / "model.safetensors").stat().st_size
+    print(
+        f"{options.out}: {packed.config}, {size / 1e6:.1f} MB. Next: python -m inspector survey --network {options.out}"
+    )
