@@ -19,6 +19,7 @@ from inspector.search.kernels import (
     UNIT,
     count_cells,
     find_bins,
+    find_edges,
     mark_ties,
     put_on_scale,
 )
@@ -67,30 +68,11 @@ class Bins:
     def part(self, traces: slice | Array) -> "Bins":
         return Bins(*(getattr(self, field.name)[traces] for field in fields(self)))
 
-    def edges(self, traces: Array, bins: Array) -> Array:
-        """The lowest float32 value that falls into each of these bins or above, by halving the range of floats."""
-        chosen = self.part(traces)
-        lowest, highest = np.full(len(bins), -_ORDERED_MAX), np.full(len(bins), _ORDERED_MAX)
-        for _ in range(33):
-            middle = (lowest + highest) // 2
-            above = chosen.one_each(_floats(middle)) >= bins
-            highest = np.where(above, middle, highest)
-            lowest = np.where(above, lowest, middle + 1)
-        return _floats(highest)
-
-    def one_each(self, values: Array) -> Array:
-        """The bin of one value for each trace: (traces,) -> (traces,), by the very steps of the counting loop."""
-        scaled = np.empty_like(values)
-        for kind in (LINEAR, UNIT, SIGNED):
-            chosen = self.kinds == kind
-            out = np.empty(chosen.sum(), np.float32)
-            put_on_scale(values[chosen], kind, out)
-            scaled[chosen] = out
-        with np.errstate(over="ignore", invalid="ignore"):
-            cells = (scaled - self.low) * self.steps
-        cells = np.clip(np.nan_to_num(cells), 0, N_CELLS - 1).astype(np.int64)
-        found: Array = self.lookup[np.arange(len(values)), cells]
-        return found
+    def edges(self, bins: Array) -> Array:
+        """The lowest float32 that falls into each of bins (traces, k) or above it; the highest of all where none does."""
+        out = np.empty(bins.shape, np.float32)
+        find_edges(self.kinds, self.low, self.steps, self.lookup, bins.astype(np.int64), out)
+        return out
 
 
 def _kind(signal: str) -> int:
@@ -112,12 +94,3 @@ def _layout(mass: Array, n: int) -> tuple[Array, Array]:
     weights = np.bincount(lookup, mass + 1e-12, N_BINS)
     ranks = np.bincount(lookup, (mass + 1e-12) * middle, N_BINS) / np.maximum(weights, 1e-30) - 0.5
     return lookup, ranks.astype(np.float32)
-
-
-_ORDERED_MAX = int(np.finfo(np.float32).max.view(np.int32))
-
-
-def _floats(ordered: Array) -> Array:
-    """The float32 that is this many steps above (or, negative, below) zero."""
-    bits = np.abs(ordered).astype(np.int32)
-    return np.where(ordered < 0, -bits.view(np.float32), bits.view(np.float32)).astype(np.float32)

@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,9 @@ MAX_BLOCKS = 64  # into which the scoring part is cut for the jackknife
 N_CANDIDATES = 5  # of each label, whose bins are kept and checked against shifted labels
 _KEPT_BYTES = 400_000_000
 _GROUP = 64  # traces that one thread takes at a time
+
+_COUNTERS = ("_counts", "_sums", "_sizes", "_moments", "_squares", "_label_moments", "_centre", "_scale", "_candidates",
+             "totals", "summary")  # fmt: skip
 
 Array = NDArray[Any]
 
@@ -73,7 +77,7 @@ class Census:
     """
 
     def __init__(self, rows: Sequence[Row], lanes: Lanes, *, n_blocks: int, n_candidates: int = N_CANDIDATES) -> None:
-        self.rows, self.lanes = tuple(rows), lanes
+        self.rows, self.lanes, self.n_blocks = tuple(rows), lanes, n_blocks
         n, groups, columns = len(rows), len(lanes.groups), lanes.columns.shape[1]
         self._n_candidates = n_candidates
         self._bins: Bins | None = None
@@ -96,6 +100,23 @@ class Census:
         if self._bins is None:
             raise ValueError("nothing was counted yet")
         return self._bins
+
+    @property
+    def has_turned(self) -> bool:
+        return self._choice is not None
+
+    @property
+    def means(self) -> Array:
+        return self._centre + self.summary[:, 0] / max(self.n_chars, 1)
+
+    @property
+    def deviations(self) -> Array:
+        first, second = self.summary[:, 0] / self.n_chars, self.summary[:, 1] / self.n_chars
+        return np.sqrt(np.maximum(second - first**2, 0))
+
+    def histograms(self) -> Array:
+        """How often each bin occurred in all text counted so far, (traces, N_BINS)."""
+        return self.totals + self._counts[EVERYONE.group, :, :, EVERYONE.lane]
 
     def calibrate(self, values: Array) -> None:
         """Lay out the bins from some values (traces, n)."""
@@ -134,6 +155,31 @@ class Census:
         self.n_chars += len(positions)
         if len(self._candidates) and sum(bins.nbytes for _, bins in self._kept) < _KEPT_BYTES:
             self._keep(values, positions)
+
+    def state(self) -> dict[str, Array]:
+        """Everything counted so far, for `restore`."""
+        if self._bins is None:
+            return {}
+        arrays = {name: getattr(self, name) for name in _COUNTERS}
+        arrays |= {f"seen.{i}": seen for i, seen in enumerate(self._seen)}
+        arrays |= {f"bins.{field.name}": getattr(self._bins, field.name) for field in fields(Bins)}
+        arrays |= {f"choice.{name}": chosen for name, chosen in (self._choice or {}).items()}
+        if self._kept:
+            arrays["kept.positions"] = np.concatenate([positions for positions, _ in self._kept])
+            arrays["kept.bins"] = np.concatenate([bins for _, bins in self._kept], axis=1)
+        return arrays | {"n_chars": np.array(self.n_chars)}
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """Go on from what `state` of a census of the same rows and labels gave."""
+        for name in _COUNTERS:
+            setattr(self, name, arrays[name])
+        self._seen = [arrays[f"seen.{i}"] for i in range(len(self._seen))]
+        self._bins = Bins(*(arrays[f"bins.{field.name}"] for field in fields(Bins)))
+        choice = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith("choice.")}
+        self._choice = choice or None
+        if "kept.bins" in arrays:
+            self._kept = [(arrays["kept.positions"], arrays["kept.bins"])]
+        self.n_chars = int(arrays["n_chars"])
 
     def _fold_traces(self, traces: slice, values: Array, labels: list[Array], columns: Array, block: int) -> None:
         bins = self.bins.part(traces)
@@ -231,8 +277,7 @@ class Census:
         """In the neuron's own unit; on the lower side it is the highest value of the bin, not the lowest."""
         bins = choice[:, 2].astype(np.int64)
         upwards = choice[:, 0] > 0
-        everyone = np.arange(len(bins))
-        edges = self.bins.edges(everyone, bins + ~upwards)
+        edges = self.bins.edges((bins + ~upwards)[:, None])[:, 0]
         with np.errstate(over="ignore"):  # below the lowest float
             edges = np.where(upwards, edges, np.nextafter(edges, np.float32(-np.inf)))
         return np.clip(edges, self.summary[:, 2], self.summary[:, 3]).astype(np.float64)

@@ -21,6 +21,7 @@ N_LANES = 64  # counters in a row; lane 0 counts every character
 _STRETCH = 256  # values put into cells at a time, so that they stay in the nearest cache
 _CLOSEST = np.float32(2**-20)  # nearer than this to an end of a bounded signal, values are one
 _NEAR_ZERO = np.float32(2**-10)  # of signed values: below it steps are even, above they grow with the value
+_HIGHEST_BITS = int(np.finfo(np.float32).max.view(np.int32))
 _HALF_BITS, _ZERO_BITS, _TURN_BITS = (
     int(np.float32(value).view(np.int32)) for value in (0.5, _NEAR_ZERO, np.float32(0.5) + _NEAR_ZERO)
 )
@@ -116,6 +117,26 @@ def count_cells(values: Array, kinds: Array, low: Array, steps: Array, out: Arra
             _cells(stretch, kinds[u], low[u], steps[u], scaled, cells)
             for t in range(len(stretch)):
                 out[u, cells[t]] += 1
+
+
+@compiled
+def find_edges(kinds: Array, low: Array, steps: Array, lookup: Array, bins: Array, out: Array) -> None:
+    """out (traces, k) = the lowest float32 whose bin is at least bins (traces, k), by halving the range of floats."""
+    value, scaled, cells = np.empty(1, np.float32), np.empty(1, np.float32), np.empty(1, np.uint16)
+    for u in range(len(bins)):
+        for i in range(bins.shape[1]):
+            below, above = -_HIGHEST_BITS, _HIGHEST_BITS
+            while below < above:
+                middle = (below + above) // 2
+                value[0] = np.int32(abs(middle)).view(np.float32)
+                if middle < 0:
+                    value[0] = -value[0]
+                _cells(value, kinds[u], low[u], steps[u], scaled, cells)
+                if lookup[u, cells[0]] >= bins[u, i]:
+                    above = middle
+                else:
+                    below = middle + 1
+            out[u, i] = np.int32(abs(above)).view(np.float32) * (-1 if above < 0 else 1)
 
 
 @compiled
