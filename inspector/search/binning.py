@@ -69,7 +69,7 @@ class Bins:
         return Bins(*(getattr(self, field.name)[traces] for field in fields(self)))
 
     def edges(self, bins: Array) -> Array:
-        """The lowest float32 that falls into each of bins (traces, k) or above it; the highest of all where none does."""
+        """The lowest float32 that falls into each of bins (traces, k) or above; the highest where none does."""
         out = np.empty(bins.shape, np.float32)
         find_edges(self.kinds, self.low, self.steps, self.lookup, bins.astype(np.int64), out)
         return out

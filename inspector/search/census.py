@@ -116,7 +116,8 @@ class Census:
 
     def histograms(self) -> Array:
         """How often each bin occurred in all text counted so far, (traces, N_BINS)."""
-        return self.totals + self._counts[EVERYONE.group, :, :, EVERYONE.lane]
+        counts: Array = self.totals + self._counts[EVERYONE.group, :, :, EVERYONE.lane]
+        return counts
 
     def calibrate(self, values: Array) -> None:
         """Lay out the bins from some values (traces, n)."""

@@ -110,7 +110,7 @@ def statistics_of(census: Census) -> pd.DataFrame:
     """One row for each neuron and signal: how its values were spread over all text that was counted.
 
     `low_share`, `high_share`: below .1 and above .9, a gate's saturation. `histogram`: counts in equal steps from
-    `lowest` to `highest`, each of the census' bins spread evenly over the steps it reaches into; `median` from the same.
+    `lowest` to `highest`, each of the census' bins spread evenly over the steps it reaches; `median` from the same.
     """
     table = pd.DataFrame(census.rows)
     counts, edges = census.histograms(), bin_edges(census)
@@ -125,7 +125,7 @@ def statistics_of(census: Census) -> pd.DataFrame:
     return table.assign(
         mean=census.means.astype(np.float32), std=census.deviations.astype(np.float32),
         lowest=census.summary[:, 2].astype(np.float32), highest=census.summary[:, 3].astype(np.float32),
-        median=np.float32(medians), low_share=(census.summary[:, 4] / census.n_chars).astype(np.float32),
+        median=np.array(medians, np.float32), low_share=(census.summary[:, 4] / census.n_chars).astype(np.float32),
         high_share=(census.summary[:, 5] / census.n_chars).astype(np.float32), histogram=histograms,
     )  # fmt: skip
 
