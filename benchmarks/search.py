@@ -3,7 +3,7 @@
     python -m benchmarks.search [--network checkpoints/python] [--chars 400000] [--rounds 3]
 
 The search reads the text, counts every neuron and signal for every concept of Python, and makes the tables; labelling
-is part of it, the untrained twin is not. The forward reads as many characters in batches of the same width and keeps nothing.
+is part of it, the untrained twin is not. The forward reads as many characters in batches as wide and keeps nothing.
 Both are measured in turns, in processor time, and the ratio is the median. scikit-learn's `roc_auc_score` is called for
 some traces and scaled up to one call for each neuron, signal and concept, on the choosing and on the scoring part.
 """
@@ -23,6 +23,7 @@ from inspector.corpus import Text, load_corpus
 from inspector.model import CharModel, load_checkpoint
 from inspector.search import split_documents
 from inspector.survey import search_corpus
+from inspector.survey.searching import lanes_for
 
 N_SAMPLED = 16
 
@@ -84,7 +85,7 @@ def main() -> None:
 
     ratios, forwards, searches = [], [], []
     for _ in range(options.rounds):
-        lanes = [min(max(sum(map(len, half)) // 40_000, 1), 32) for half in halves]
+        lanes = [lanes_for(sum(map(len, half))) for half in halves]
         forwards.append(seconds_of(lambda: [forward_alone(model, h, n) for h, n in zip(halves, lanes, strict=True)]))  # noqa: B023
         searches.append(seconds_of(lambda: search_corpus(model, documents, concepts, twin=False)))
         ratios.append(searches[-1] / forwards[-1])
@@ -92,9 +93,8 @@ def main() -> None:
     sklearn = seconds_of_sklearn(model, documents) * n_pairs
     ours = statistics.median(searches)
     print(f"{n_chars:,} characters, {len(documents)} files, {len(concepts)} concepts, {n_pairs:,} pairs")
-    print(
-        f"forward alone {statistics.median(forwards):.1f} s, whole search {ours:.1f} s: {statistics.median(ratios):.2f}x"
-    )
+    print(f"forward alone {statistics.median(forwards):.1f} s, whole search {ours:.1f} s", end="")
+    print(f": {statistics.median(ratios):.2f}x")
     print(f"loop over roc_auc_score {sklearn:,.0f} s: {sklearn / ours:,.0f}x the search")
 
 

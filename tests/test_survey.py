@@ -46,7 +46,9 @@ def test_survey_equals_a_ranking_of_the_same_files(tiny_checkpoint, corpus, mode
     )
     keys, scores = ["layer", "unit", "signal"], ["score", "choose_score", "average_precision", "twin_score"]
     streamed, stored = (table.sort_values(keys, ignore_index=True) for table in (tables["inside_string"], expected))
-    pd.testing.assert_frame_equal(streamed[keys + scores], stored[keys + scores], atol=1e-3, rtol=0)
+    pd.testing.assert_frame_equal(
+        streamed[keys + scores], stored[keys + scores], atol=2e-3, rtol=0
+    )  # the bins of each are laid out by other characters
     found = load_survey(tiny_checkpoint)
     assert (found["n_choose_chars"], found["n_report_chars"]) == (n_choosing, recordings[0].n_chars - n_choosing)
     assert found["report_nats"] == pytest.approx(np.nanmean(recordings[0].loss[n_choosing:]), abs=1e-3)

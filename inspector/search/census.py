@@ -107,12 +107,14 @@ class Census:
 
     @property
     def means(self) -> Array:
-        return self._centre + self.summary[:, 0] / max(self.n_chars, 1)
+        found: Array = self._centre + self.summary[:, 0] / self.n_chars
+        return found
 
     @property
     def deviations(self) -> Array:
         first, second = self.summary[:, 0] / self.n_chars, self.summary[:, 1] / self.n_chars
-        return np.sqrt(np.maximum(second - first**2, 0))
+        found: Array = np.sqrt(np.maximum(second - first**2, 0))
+        return found
 
     def histograms(self) -> Array:
         """How often each bin occurred in all text counted so far, (traces, N_BINS)."""

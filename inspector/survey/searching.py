@@ -41,7 +41,7 @@ from inspector.survey.gathering import Gatherer
 
 FORMAT_VERSION = 1
 MAX_COUNTS = 2_000_000_000  # bytes of counters
-_LANE = 40_000  # characters for which one more document is read side by side, and
+_LANE = 10_000  # characters for which one more document is read side by side, and
 _MAX_LANES = 32  # up to how many: fewer lanes, longer blocks for the jackknife
 _STRETCH = 4096
 _SAMPLED = 512
@@ -229,8 +229,12 @@ class _Job:
         return census, gatherer, float(losses[0] / max(losses[1], 1))
 
     def _reader(self, model: CharModel, texts: Sequence[str]) -> BatchReader:
-        lanes = min(max(sum(map(len, texts)) // _LANE, 1), _MAX_LANES)
-        return BatchReader(model, texts, self._signals, lanes=lanes, size=_STRETCH)
+        return BatchReader(model, texts, self._signals, lanes=lanes_for(sum(map(len, texts))), size=_STRETCH)
+
+
+def lanes_for(n_chars: int) -> int:
+    """How many documents are read side by side, of so many characters."""
+    return min(max(n_chars // _LANE, 1), _MAX_LANES)
 
 
 class _Checkpoint:
