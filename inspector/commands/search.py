@@ -46,14 +46,17 @@ def _search(options: argparse.Namespace) -> None:
     model = load_checkpoint(options.network)
     signals = [signal for signal in SIGNALS[model.config.kind] if options.signals == "all" or signal in options.signals]
     if options.text.is_dir():
-        tables = _search_folder(options, model, concepts, signals)
+        found = _search_folder(options, model, concepts, signals)
     else:
-        tables = _search_file(options, model, concepts, signals)
-    shown = [table.head(options.top).assign(concept=name) for name, table in tables.items()]
-    _print_table(shown, options.format, f"in {options.text.name}, network {model.name}")
+        found = _search_file(options, model, concepts, signals)
+    for name, problem in found.too_little.items():
+        print(f"{name}: {problem}", file=sys.stderr)
+    if options.out is not None:
+        found.save(options.out)
+    _print_table(found.best(options.top), options.format, f"in {options.text.name}, network {model.name}")
 
 
-def _search_folder(options: argparse.Namespace, model: Any, concepts: list[Any], signals: list[str]) -> dict[str, Any]:
+def _search_folder(options: argparse.Namespace, model: Any, concepts: list[Any], signals: list[str]) -> Any:
     from inspector.corpus import load_corpus
     from inspector.survey import search_corpus
 
@@ -67,15 +70,10 @@ def _search_folder(options: argparse.Namespace, model: Any, concepts: list[Any],
                 bar.reset(total)
             bar.update(done - bar.n)
 
-        found = search_corpus(model, documents, concepts, signals=signals, on_progress=show)
-    for name, problem in found.too_little.items():
-        print(f"{name}: {problem}", file=sys.stderr)
-    if options.out is not None:
-        found.save(options.out)
-    return found.tables
+        return search_corpus(model, documents, concepts, signals=signals, on_progress=show)
 
 
-def _search_file(options: argparse.Namespace, model: Any, concepts: list[Any], signals: list[str]) -> dict[str, Any]:
+def _search_file(options: argparse.Namespace, model: Any, concepts: list[Any], signals: list[str]) -> Any:
     from inspector.capture import record
     from inspector.concepts import language_of
     from inspector.corpus import read_text
@@ -87,25 +85,21 @@ def _search_file(options: argparse.Namespace, model: Any, concepts: list[Any], s
     language = options.language or language_of(options.text.name)
     labels = {c.name: (c.label(text, language=language), c.valid(text, language=language)) for c in concepts}
     needed = 2 * len(text) * model.config.n_layers * model.config.n_units * len(signals) * 2  # both networks, float16
-    check_room(f"Searching {options.text}", needed, SEARCH_BYTES, "Search a folder of texts, which keeps no values.")
+    check_room(
+        f"Searching {options.text}",
+        needed,
+        SEARCH_BYTES,
+        "Search a shorter part of the text, or a folder of texts, of which nothing is kept.",
+    )
     recordings = []
     for network, words in ((model, "reading"), (untrained_twin(model), "reading, untrained")):
         with progress_bar(len(text), words) as bar:
             recordings.append(record(network, text, signals, moving(bar), dtype="float16"))
     tables = rank_labels(recordings[0], labels, signals=signals, twin=recordings[1])
-    if options.out is not None:
-        made_by = {"network": model.name, "network_hash": model.hash, "text": options.text.name}
-        Found(tables, {}, made_by).save(options.out)
-    return tables
+    return Found(tables, {}, {"network": model.name, "network_hash": model.hash, "text": options.text.name})
 
 
-def _print_table(tables: list[Any], form: str, title: str) -> None:
-    import pandas as pd
-
-    from inspector.search import verdict
-
-    table = pd.concat(tables, ignore_index=True)
-    table = table.assign(verdict=[verdict(row) for _, row in table.iterrows()])
+def _print_table(table: Any, form: str, title: str) -> None:
     if form == "json":
         print(table.to_json(orient="records", indent=1))
     elif form == "csv":

@@ -36,6 +36,7 @@ from inspector.search import (
     pack,
     split_documents,
     tables_of,
+    verdict,
 )
 from inspector.survey.gathering import Gatherer
 
@@ -65,6 +66,12 @@ class Found:
     census: Census | None = field(default=None, repr=False, compare=False)  # of a fresh search, with what it gathered
     gathered: Gatherer | None = field(default=None, repr=False, compare=False)
     loss: float = float("nan")  # nats per scored character
+
+    def best(self, n: int) -> pd.DataFrame:
+        """The first n rows of every table, with `concept` and `verdict`."""
+        tables = [table.head(n).assign(concept=name) for name, table in self.tables.items()]
+        rows = pd.concat(tables, ignore_index=True)
+        return rows.assign(verdict=[verdict(row) for _, row in rows.iterrows()])
 
     def save(self, path: str | Path) -> None:
         """One Parquet file with every row of every table; `open_found` reads it back."""
