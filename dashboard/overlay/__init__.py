@@ -3,7 +3,8 @@
 Python's side knows how to pack a message (`payload.py`), how to join the JavaScript files, and how to mount them. What
 must be instant (colour, cursor, scroll, hover) lives in the browser; Python hears of it once it has settled.
 
-    payload ──► decoded, laid out, coloured ──► rows · bar · panel ──► {"neuron", "signal", "at"} ──► Python
+    payload ──► decoded, laid out, coloured ──► rows · bar · map · panel ──► {"neuron", "signal", "at", ...} ──► Python
+       serve.py ──► another neuron ──┘
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.overlay.payload import build_payload
+from dashboard.overlay.payload import Look, build_payload
 
-__all__ = ["build_payload", "javascript", "overlay"]
+__all__ = ["Look", "build_payload", "javascript", "overlay"]
 
 _HERE = Path(__file__).parent
 # Each file uses only files above it; the last one holds the default export.
@@ -27,10 +28,14 @@ _PARTS = (
     "colour.js",
     "layout.js",
     "view.js",
+    "source.js",
     "rows.js",
     "bar.js",
+    "map.js",
     "panel.js",
+    "prompt.js",
     "frame.js",
+    "page.js",
     "input.js",
     "overlay.js",
 )
@@ -59,10 +64,13 @@ def overlay(
 
     >>> view = overlay(build_payload(...), key="read", on_change=remember_view)
     >>> view
-    {'neuron': '1:43', 'signal': 'cell', 'at': 1290}
+    {'neuron': '1:43', 'signal': 'cell', 'at': 1290, 'look': {...}, 'ask': None, 'lacks': 0, 'alone': False}
 
     payload : from `build_payload`. A new one with the same text keeps scroll and cursor.
     height : of the whole component, in CSS pixels.
+    look : of the view, names the parts of `Look`. ask : "here" or "elsewhere", a question about the marked stretch.
+    lacks : grows when something could not be fetched; alone : whether `serve.py` cannot be reached, so that every
+        message has to bring everything along.
     on_change : called before the rerun that a new view causes; `st.session_state[key]["view"]` then holds it. Act on
         changes there: the returned value stays what the *browser* last chose, also after Python chose another neuron.
 
