@@ -10,7 +10,7 @@ must be instant (colour, cursor, scroll, hover) lives in the browser; Python hea
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import streamlit as st
 
 from dashboard.overlay.payload import Look, build_payload
 
-__all__ = ["Look", "build_payload", "javascript", "overlay"]
+__all__ = ["Look", "build_payload", "javascript", "join_modules", "overlay"]
 
 _HERE = Path(__file__).parent
 # Each file uses only files above it; the last one holds the default export.
@@ -44,11 +44,17 @@ _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
 def javascript() -> str:
-    """Join the parts into the one module that Streamlit serves: imports between them go, names stay.
+    """The component's one module."""
+    return join_modules([_HERE / name for name in _PARTS])
 
-    The parts are ordinary modules, so that each can be tested alone; Streamlit takes a single source text.
+
+def join_modules(paths: Sequence[Path]) -> str:
+    """Join JavaScript files into the one module that Streamlit serves: imports between them go, names stay.
+
+    The parts are ordinary modules, so that each can be tested alone; Streamlit takes a single source text. Each may use
+    only what stands above it, and the last one holds the default export.
     """
-    sources = [(_HERE / name).read_text(encoding="utf-8") for name in _PARTS]
+    sources = [path.read_text(encoding="utf-8") for path in paths]
     return "\n".join(_EXPORT.sub("", _IMPORT.sub("", source)) for source in sources)
 
 

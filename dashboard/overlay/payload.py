@@ -103,9 +103,11 @@ def build_payload(
             f"{', '.join(' '.join(one) for one in arrays) or 'nothing'}."
         )
     content = utf8(text)
-    sections = _colour_sections()
+    sections = colour_sections()
     if arrays:
-        sections += text_sections(content, text, unknown) + _trace_sections(arrays, text, loss) + _guessed(guesses, text)
+        sections += (
+            text_sections(content, text, unknown) + _trace_sections(arrays, text, loss) + _guessed(guesses, text)
+        )
     scales = {one: colours.scale_for(one[1], trace) for one, trace in arrays.items()}
     if scale is not None:
         scales[chosen] = scale
@@ -260,7 +262,7 @@ def _guessed(guesses: tuple[Sequence[str], ArrayLike, ArrayLike] | None, text: s
     return guess_sections(ids, probabilities)
 
 
-def _colour_sections() -> list[Section]:
+def colour_sections() -> list[Section]:
     """Every table of every palette, so that choosing another one needs no message."""
     return [
         Section(f"{what}/{palette}/{kind}/{theme}", "uint8", table(palette, kind, theme))
