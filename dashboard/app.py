@@ -31,6 +31,7 @@ def main() -> None:
             st.Page("app_pages/find.py", title="Find"),
             st.Page("app_pages/gates.py", title="Gates"),
             st.Page("app_pages/networks.py", title="Networks"),
+            st.Page("app_pages/tour.py", title="Tour"),
         ],
         position="top",
     )

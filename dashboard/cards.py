@@ -56,6 +56,11 @@ def plain(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
+def escaped(text: str) -> str:
+    """A text for HTML, so that it shows as it is."""
+    return html.escape(text)
+
+
 def notes(sentences: Iterable[str]) -> None:
     """Say what the reader should know: one line each."""
     for sentence in sentences:
