@@ -223,8 +223,12 @@ def circuitsvis(browser: Browser, folder: Path, recording: Recording, n_switches
         file.flush()
         page.goto("about:blank")
         page.goto(f"file://{file.name}", wait_until="commit")
-        page.wait_for_function("document.querySelectorAll('select, input').length > 0 && document.querySelectorAll('span').length > 1000")
-        first = page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(performance.now()), 0)))")
+        page.wait_for_function(
+            "document.querySelectorAll('select, input').length > 0 && document.querySelectorAll('span').length > 1000"
+        )
+        first = page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(performance.now()), 0)))"
+        )
         times = []
         for number in range(1, n_switches + 1):
             times.append(page.evaluate(
@@ -249,7 +253,9 @@ def main() -> None:
     parser.add_argument("--circuitsvis-sizes", type=int, nargs="+", default=[10_000])
     options = parser.parse_args()
     print(f"LSTM {N_LAYERS}x{N_UNITS}, untrained, hidden and cell in int8; {options.switches} switches, median / p95\n")
-    print(f"{'characters':>12s}  {'first text':>10s}  {'n: next neuron':>16s}  {'g: any neuron':>16s}  frames while scrolling")
+    print(
+        f"{'characters':>12s}  {'first text':>10s}  {'n: next neuron':>16s}  {'g: any neuron':>16s}  frames while scrolling"
+    )
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
         folder = options.keep or Path(temporary)
         for name, n_chars in [("warm", 2_000), *((f"chars-{size}", size) for size in options.sizes)]:

@@ -78,7 +78,8 @@ def stops(found: Survey, layers: data.Layers) -> list[Stop]:
         told.append(_stop(
             "A neuron that follows indentation",
             "Some things are not yes or no but more or less, like how deep a line is indented. The value of this "
-            f"neuron moves with it: {_about(depth)} A single neuron rarely has all of such a quantity; several share it.",
+            f"neuron moves with it: {_about(depth)} A single neuron rarely has all of such a quantity; several "
+            "share it.",
             depth, READ, "See it over the whole text",
         ))  # fmt: skip
     if (silent := unlisted(found, layers)) is not None:
