@@ -105,7 +105,9 @@ def build_payload(
     content = utf8(text)
     sections = _colour_sections()
     if arrays:
-        sections += text_sections(content, text, unknown) + _trace_sections(arrays, text, loss) + _guessed(guesses, text)
+        sections += (
+            text_sections(content, text, unknown) + _trace_sections(arrays, text, loss) + _guessed(guesses, text)
+        )
     scales = {one: colours.scale_for(one[1], trace) for one, trace in arrays.items()}
     if scale is not None:
         scales[chosen] = scale
