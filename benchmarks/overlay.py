@@ -30,7 +30,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from inspector.capture import record
 from inspector.model import CharModel, ModelConfig, Vocabulary
-from inspector.recording import Recording
+from inspector.recording import Recording, open_recording
 from tests.find_chromium import chromium_path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -154,8 +154,9 @@ def choose(page: Page, name: str) -> float:
     option.wait_for()
     page.evaluate(
         """() => {
-          const overlays = () => [...document.querySelectorAll("*")].map((one) => one.shadowRoot?.querySelector(".overlay"));
-          const shown = () => overlays().find((one) => one?.dataset.key)?.dataset.key;
+          const roots = () => [...document.querySelectorAll("*")].map((one) => one.shadowRoot);
+          const overlay = () => roots().map((one) => one?.querySelector(".overlay")).find((one) => one?.dataset.key);
+          const shown = () => overlay()?.dataset.key;
           const before = shown();
           window.first = new Promise((resolve) => addEventListener("click", (event) => {
             const look = () => {
@@ -260,6 +261,9 @@ def main() -> None:
         with dashboard(folder) as url:
             for size in options.sizes:
                 report(size, measure(browser, url, f"chars-{size}", options.switches))
+        for size in options.circuitsvis_sizes if options.circuitsvis else []:
+            kept = open_recording(folder / f"chars-{size}")
+            report("CircuitsVis", circuitsvis(browser, options.circuitsvis, kept, options.switches))
         browser.close()
 
 

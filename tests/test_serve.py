@@ -1,4 +1,4 @@
-"""What the browser fetches by itself: the same values and colours as the recording's, and nothing that is not offered."""
+"""What the browser fetches by itself: the recording's own values and colours, and nothing that is not offered."""
 
 import asyncio
 import gc

@@ -80,7 +80,7 @@ def _suggested(view: state.View, reading: data.Reading, found: Survey | None) ->
     concept = view.concept or FIRST_CONCEPT
     best = found.concepts.get(concept, ()) if found is not None else ()
     neurons = list(dict.fromkeys(one.neuron for one in best if state.exists(one.neuron, reading.layers)))
-    return {f"best for “{data.concept_title(concept)}”": neurons[:SUGGESTED]} if neurons else {}
+    return {"the concept's best": neurons[:SUGGESTED]} if neurons else {}
 
 
 def _follow() -> None:
