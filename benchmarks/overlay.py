@@ -247,7 +247,8 @@ def main() -> None:
     parser.add_argument("--circuitsvis", type=Path, help="where `pip install --target` put CircuitsVis")
     parser.add_argument("--circuitsvis-sizes", type=int, nargs="+", default=[10_000])
     options = parser.parse_args()
-    print(f"LSTM {N_LAYERS}x{N_UNITS}, untrained, hidden and cell in int8; {options.switches} switches, median / p95\n")
+    network = f"LSTM {N_LAYERS}x{N_UNITS}, untrained, hidden and cell in int8"
+    print(f"{network}; {options.switches} switches, median / p95\n")
     print(
         f"{'characters':>12s}  {'first text':>10s}  {'n: next neuron':>16s}  {'g: any neuron':>16s}  frames while scrolling"
     )

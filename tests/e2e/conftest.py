@@ -16,7 +16,7 @@ from playwright.sync_api import ConsoleMessage, Page
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ARTIFACTS = ROOT / "artifacts"
-WAIT = 12_000  # milliseconds; generous, because a loaded machine is slow and a test must not guess how slow
+WAIT = 60_000  # milliseconds; generous, because a loaded machine is slow and a test must not guess how slow
 
 
 def free_port() -> int:
