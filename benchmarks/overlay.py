@@ -249,9 +249,7 @@ def main() -> None:
     options = parser.parse_args()
     network = f"LSTM {N_LAYERS}x{N_UNITS}, untrained, hidden and cell in int8"
     print(f"{network}; {options.switches} switches, median / p95\n")
-    print(
-        f"{'characters':>12s}  {'first text':>10s}  {'n: next neuron':>16s}  {'g: any neuron':>16s}  frames while scrolling"
-    )
+    report("characters", ["first text", "n: next neuron", "g: any neuron", "frames while scrolling"])
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
         folder = options.keep or Path(temporary)
         for name, n_chars in [("warm", 2_000), *((f"chars-{size}", size) for size in options.sizes)]:
