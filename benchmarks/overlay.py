@@ -158,7 +158,7 @@ def choose(page: Page, name: str) -> float:
           const overlay = () => roots().map((one) => one?.querySelector(".overlay")).find((one) => one?.dataset.key);
           const shown = () => overlay()?.dataset.key;
           const before = shown();
-          window.first = new Promise((resolve) => addEventListener("click", (event) => {
+          window.first = new Promise((resolve) => addEventListener("pointerdown", (event) => {
             const look = () => {
               if (shown() === before) return void requestAnimationFrame(look);
               setTimeout(() => resolve(performance.now() - event.timeStamp), 0);
