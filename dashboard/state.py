@@ -284,7 +284,8 @@ def settle(view: View) -> None:
 def go(**changes: object) -> None:
     """Change parts of the view, in a callback before the page runs again; notes about the old one are dropped."""
     st.session_state[_NOTES] = []
-    settle(replace(current(), **changes))  # type: ignore[arg-type]
+    seen: View = st.session_state.get(_VIEW) or current()  # the address may lag behind what the reader did
+    settle(replace(seen, **changes))  # type: ignore[arg-type]
 
 
 def jump(**changes: object) -> None:

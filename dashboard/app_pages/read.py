@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Thread
 
 import streamlit as st
 
@@ -80,7 +81,7 @@ def _suggested(view: state.View, reading: data.Reading, found: Survey | None) ->
     concept = view.concept or FIRST_CONCEPT
     best = found.concepts.get(concept, ()) if found is not None else ()
     neurons = list(dict.fromkeys(one.neuron for one in best if state.exists(one.neuron, reading.layers)))
-    return {f"best for “{data.concept_title(concept)}”": neurons[:SUGGESTED]} if neurons else {}
+    return {"the concept's best": neurons[:SUGGESTED]} if neurons else {}
 
 
 def _follow() -> None:
@@ -89,13 +90,15 @@ def _follow() -> None:
 
 
 def _read_gates(view: state.View, reading: data.Reading) -> None:
-    """When all is on screen: have the network read a short text once more for its gates."""
-    if reading.network is None or reading.recording.n_chars > GATES_CHARS:
-        return
+    """When all is on screen: have the network read a short text once more for its gates, while the reader reads.
+
+    They are there from the reader's next step on; nobody waits for them.
+    """
     lacking = [signal for signal in reading.layers[view.shown.layer][1] if not reading.is_recorded(signal)]
-    if lacking:
-        reading.trace(view.shown, lacking[0])
-        st.rerun()
+    is_short = reading.network is not None and reading.recording.n_chars <= GATES_CHARS
+    if lacking and is_short and st.session_state.get("gates_of") != reading.key:
+        st.session_state["gates_of"] = reading.key
+        Thread(target=reading.trace, args=(view.shown, lacking[0]), daemon=True).start()
 
 
 page()

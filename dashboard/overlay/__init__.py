@@ -36,6 +36,7 @@ _PARTS = (
     "prompt.js",
     "frame.js",
     "page.js",
+    "reader.js",
     "input.js",
     "overlay.js",
 )
