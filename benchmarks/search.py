@@ -1,67 +1,101 @@
-"""Time of `rank_neurons` against the loop over scikit-learn on the same arrays, in one run.
+"""What a whole search costs beside torch's forward alone on the same text, and beside a loop over scikit-learn.
 
-    python -m benchmarks.search [--units 1024] [--chars 100000] [--labels 1 16] [--sampled 16]
+    python -m benchmarks.search [--network checkpoints/python] [--chars 400000] [--rounds 3]
 
-The loop calls `roc_auc_score` once per trace on the choosing and once on the scoring part, for the AUROC alone, on
-`--sampled` of the traces; its time is scaled up. `rank_labels` gives p-values, F1 and average precision as well.
+The search reads the text, counts every neuron and signal for every concept of Python, and makes the tables; labelling
+is part of it, the untrained twin is not. The forward reads as many characters in batches as wide and keeps nothing.
+Both are measured in turns, in processor time, and the ratio is the median. scikit-learn's `roc_auc_score` is called for
+some traces and scaled up to one call for each neuron, signal and concept, on the choosing and on the scoring part.
 """
 
 import argparse
+import statistics
 import time
+from collections.abc import Sequence
 
 import numpy as np
+import torch
 from sklearn.metrics import roc_auc_score
 
-from inspector.recording import Layer, Recording, RecordingWriter
-from inspector.search import rank_labels, split_text
+from inspector.capture import record
+from inspector.concepts import concepts_for, get_concept
+from inspector.corpus import Text, load_corpus
+from inspector.model import CharModel, load_checkpoint
+from inspector.search import split_documents
+from inspector.survey import search_corpus
+from inspector.survey.searching import lanes_for
+
+N_SAMPLED = 16
 
 
-def synthetic_recording(n_units: int, n_chars: int, rng: np.random.Generator) -> Recording:
-    """Hidden and cell states that remember about 20 characters."""
-    values = rng.standard_normal((2, n_units, n_chars), dtype=np.float32)
-    for t in range(1, n_chars):
-        values[..., t] += 0.95 * values[..., t - 1]
-    writer = RecordingWriter(text="x" * n_chars, layers=[Layer("rnn.0", "lstm", n_units, ("hidden", "cell"))])
-    writer.append([{"hidden": np.tanh(values[0]), "cell": values[1]}])
-    return writer.finish()
+def documents_of(n_chars: int) -> list[Text]:
+    """Held-out files of Python's library, up to n_chars characters."""
+    found, room = [], n_chars
+    for text in load_corpus("python-stdlib").splits["report"]:
+        if 2_000 <= len(text.text) <= room:
+            found.append(text)
+            room -= len(text.text)
+    return found
 
 
-def label_in_runs(n_chars: int, rng: np.random.Generator) -> np.ndarray:
-    lengths = np.column_stack([rng.geometric(1 / 80, n_chars), rng.geometric(1 / 20, n_chars)]).ravel()
-    return np.repeat(np.arange(lengths.size) % 2 == 1, lengths)[:n_chars]
+def forward_alone(model: CharModel, texts: Sequence[str], lanes: int) -> None:
+    """The network reads as many characters, as many side by side as a search does, in even rows."""
+    ids = torch.from_numpy(np.concatenate([model.vocabulary.encode(text) for text in texts]))
+    rows = ids[: len(ids) // lanes * lanes].view(lanes, -1)
+    with torch.inference_mode():
+        state = None
+        for start in range(0, rows.shape[1], 512):
+            _, state = model(rows[:, start : start + 512], state)
 
 
-def seconds_of_the_loop(recording: Recording, label: np.ndarray, n_sampled: int) -> float:
-    """Seconds per trace of `roc_auc_score` on both parts."""
-    choose = split_text(recording)
-    traces = recording.window(0, "cell", 0, recording.n_chars)[:n_sampled]
-    begun = time.perf_counter()
-    for trace in traces:
-        roc_auc_score(label[choose], trace[choose])
-        roc_auc_score(label[~choose], trace[~choose])
-    return (time.perf_counter() - begun) / n_sampled
+def seconds_of(work: object) -> float:
+    begun = time.process_time()
+    work()  # type: ignore[operator]
+    return time.process_time() - begun
+
+
+def seconds_of_sklearn(model: CharModel, documents: Sequence[Text]) -> float:
+    """Processor seconds of one `roc_auc_score` on each part, for one trace and one concept."""
+    recording = record(model, [text for _, text in documents[:8]], ("cell",))
+    label = np.concatenate([get_concept("inside_string").label(text, language="python") for _, text in documents[:8]])
+    traces = recording.window(0, "cell", 0, recording.n_chars)[:N_SAMPLED]
+    half = recording.n_chars // 2
+
+    def loop() -> None:
+        for trace in traces:
+            roc_auc_score(label[:half], trace[:half])
+            roc_auc_score(label[half:], trace[half:])
+
+    return seconds_of(loop) / N_SAMPLED * sum(len(text) for _, text in documents) / recording.n_chars
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--units", type=int, default=1024)
-    parser.add_argument("--chars", type=int, default=100_000)
-    parser.add_argument("--labels", type=int, nargs="+", default=[1, 16])
-    parser.add_argument("--sampled", type=int, default=16)
+    parser.add_argument("--network", default="checkpoints/python")
+    parser.add_argument("--chars", type=int, default=400_000)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
 
-    rng = np.random.default_rng(0)
-    recording = synthetic_recording(options.units, options.chars, rng)
-    n_traces = 2 * options.units
-    print(f"{options.units} units x 2 signals x {options.chars:,} characters")
-    for n_labels in options.labels:
-        labels = {str(i): (label_in_runs(options.chars, rng), None) for i in range(n_labels)}
-        begun = time.perf_counter()
-        rank_labels(recording, labels)
-        ours = time.perf_counter() - begun
-        loop = seconds_of_the_loop(recording, labels["0"][0], min(options.sampled, options.units))
-        loop *= n_traces * n_labels
-        print(f"{n_labels:3d} labels: rank_labels {ours:7.1f} s, sklearn loop {loop:8.1f} s, ratio {loop / ours:5.1f}")
+    model = load_checkpoint(options.network)
+    documents, concepts = documents_of(options.chars), concepts_for("python")
+    chosen = split_documents([(name, len(text)) for name, text in documents])
+    halves = [[d.text for d, is_chosen in zip(documents, chosen, strict=True) if is_chosen == side] for side in (1, 0)]
+    n_chars = sum(len(text) for _, text in documents)
+    search_corpus(model, documents[:6], concepts[:6], twin=False)  # compile
+
+    ratios, forwards, searches = [], [], []
+    for _ in range(options.rounds):
+        lanes = [lanes_for(sum(map(len, half))) for half in halves]
+        forwards.append(seconds_of(lambda: [forward_alone(model, h, n) for h, n in zip(halves, lanes, strict=True)]))  # noqa: B023
+        searches.append(seconds_of(lambda: search_corpus(model, documents, concepts, twin=False)))
+        ratios.append(searches[-1] / forwards[-1])
+    n_pairs = len(concepts) * 2 * model.config.n_units * 6
+    sklearn = seconds_of_sklearn(model, documents) * n_pairs
+    ours = statistics.median(searches)
+    print(f"{n_chars:,} characters, {len(documents)} files, {len(concepts)} concepts, {n_pairs:,} pairs")
+    print(f"forward alone {statistics.median(forwards):.1f} s, whole search {ours:.1f} s", end="")
+    print(f": {statistics.median(ratios):.2f}x")
+    print(f"loop over roc_auc_score {sklearn:,.0f} s: {sklearn / ours:,.0f}x the search")
 
 
 if __name__ == "__main__":

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-THIRD_PARTY = {"torch", "numpy", "pandas", "streamlit", "plotly", "safetensors", "tqdm", "platformdirs", "tree_sitter"}
+THIRD_PARTY = {"torch", "numpy", "pandas", "streamlit", "plotly", "safetensors", "tqdm", "platformdirs", "tree_sitter",
+               "numba", "llvmlite"}  # fmt: skip
 
 # room -> (rooms of this project, libraries of interest) that it may import
 INSPECTOR = {
     "recording": (set(), {"numpy", "platformdirs"}),
     "corpus": ({"recording"}, set()),
     "concepts": ({"recording"}, {"numpy", "tree_sitter"}),
-    "search": ({"recording"}, {"numpy", "pandas"}),
+    "search": ({"recording"}, {"numpy", "pandas", "numba", "llvmlite"}),
     "model": ({"recording"}, {"torch", "numpy", "safetensors"}),
     "capture": ({"recording", "model"}, {"torch", "numpy"}),
     "generate": ({"recording", "model"}, {"torch"}),

@@ -85,7 +85,7 @@ def assert_beginning(found: Recording, whole: Recording) -> None:
 @pytest.mark.slow
 def test_killed_at_random_moments_then_resumed_to_the_same_bytes(nursery: Nursery, tmp_path: Path) -> None:
     nursery("record", tmp_path / "warm")
-    duration = nursery("record", tmp_path / "whole")
+    duration = max(nursery("record", tmp_path / "whole") for _ in range(3))  # a busy machine is not always as slow
     whole, due = open_recording(tmp_path / "whole"), contents(tmp_path / "whole")
     moments = random.Random(5)
     lengths = set()

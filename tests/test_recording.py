@@ -686,8 +686,8 @@ def test_verify_compares_with_the_manifest_too(copy: Path) -> None:
 
 
 def test_newer_format_is_a_sentence(copy: Path) -> None:
-    rewrite(copy, lambda header: header | {"version": 2})
-    sentence = assert_sentence(lambda: open_recording(copy), "version 2", "up to 1", "newer Charscope")
+    rewrite(copy, lambda header: header | {"version": 3})
+    sentence = assert_sentence(lambda: open_recording(copy), "version 3", "up to 2", "newer Charscope")
     assert "Restore" not in sentence
 
 

@@ -3,6 +3,8 @@
     engine.py      weights, input and initial state of one layer ──► its signals at every step
     fused.py       the same out of what torch's own kernel keeps, where that is proved to be right
     recorder.py    a text, stretch by stretch, through the engine into a recording
+    kernel.py      what torch's own kernel leaves behind while a watched LSTM runs with gradients on
+    batches.py     many documents side by side through the engine, for readers that keep nothing
     tape.py        hooks that keep what every RNN of a module was given
     calls.py       what one call of an nn.LSTM, nn.GRU or nn.RNN was given ──► its signals
     cells.py       the same for an nn.LSTMCell, nn.GRUCell or nn.RNNCell called in a loop
@@ -12,9 +14,20 @@ Knows nothing about concepts, and writes no files itself. Neither door leaves a 
 gradients, hooks, train or eval mode, grad mode and the random stream are afterwards what they were before.
 """
 
+from inspector.capture.batches import BatchReader, Stretch
 from inspector.capture.calls import Call
 from inspector.capture.modules import record_module
 from inspector.capture.recorder import RecordingCancelled, record
 from inspector.capture.tape import Tape, WatchedRNN, watch
 
-__all__ = ["Call", "RecordingCancelled", "Tape", "WatchedRNN", "record", "record_module", "watch"]
+__all__ = [
+    "BatchReader",
+    "Call",
+    "RecordingCancelled",
+    "Stretch",
+    "Tape",
+    "WatchedRNN",
+    "record",
+    "record_module",
+    "watch",
+]

@@ -19,9 +19,15 @@ def add(commands: Any) -> None:
     option("--out", type=Path, help="folder for the recording; among your own recordings when left out")
     option("--resume", action="store_true", help="go on with the recording in --out that was cut off")
     option(
-        "--signals", default="hidden,cell", help="comma-separated, or all (an LSTM's six signals: three times the disk)"
+        "--store",
+        choices=("values", "snapshots"),
+        default="values",
+        help="snapshots: exact states in place of values, a tenth of the disk; all signals come from them",
     )
-    option("--dtype", choices=("float16", "float32", "int8"), default="float16", help="how values are stored")
+    option(
+        "--signals", help="comma-separated, or all (an LSTM's six signals: three times the disk); hidden,cell if not"
+    )
+    option("--dtype", choices=("float16", "float32", "int8"), help="how values are stored; float16 if not said")
 
 
 def _record(options: argparse.Namespace) -> None:
@@ -37,17 +43,34 @@ def _record(options: argparse.Namespace) -> None:
         raise InspectorError(
             f"{out} holds a recording already: go on with it by --resume, choose another --out, or delete it first."
         )
-    signals = None if options.signals == "all" else [part.strip() for part in options.signals.split(",")]
-    n_values = model.config.n_layers * model.config.n_units * (len(signals) if signals else 6)
-    needed = len(text) * n_values * {"int8": 1, "float16": 2, "float32": 4}[options.dtype]
+    asked = _asked(options)
     free = shutil.disk_usage(existing_folder(out)).free
-    check_room(f"The recording of {options.text}", needed, free, "Use another disk, a shorter text or fewer --signals.")
+    needed = len(text) * _bytes_per_char(model, asked)
+    check_room(f"The recording of {options.text}", needed, free, "Use another disk, or --store snapshots.")
     with progress_bar(len(text), "recording") as bar:
         names = [options.text.name]
-        recording = record(
-            model, text, signals, moving(bar), dtype=options.dtype, out=out, names=names, resume=options.resume
-        )
+        recording = record(model, text, progress=moving(bar), out=out, names=names, resume=options.resume, **asked)
     layers = ", ".join(
         f"{layer.name} {layer.kind} of {layer.n_units} ({', '.join(layer.signals)})" for layer in recording.layers
     )
-    print(f"{out}: {recording.n_chars:,} characters, {recording.nbytes / 1e6:,.1f} MB, {recording.dtype}; {layers}")
+    stored = "snapshots" if recording.keeps_snapshots else recording.dtype
+    print(f"{out}: {recording.n_chars:,} characters, {recording.nbytes / 1e6:,.1f} MB, {stored}; {layers}")
+
+
+def _asked(options: argparse.Namespace) -> dict[str, Any]:
+    """What of the network is kept, as `record` takes it; it refuses signals and dtype beside snapshots."""
+    if options.store == "snapshots":
+        given = {"signals": options.signals, "dtype": options.dtype}
+        return {"store": "snapshots"} | {name: value for name, value in given.items() if value is not None}
+    named = options.signals or "hidden,cell"
+    signals = None if named == "all" else [part.strip() for part in named.split(",")]
+    return {"signals": signals, "dtype": options.dtype or "float16"}
+
+
+def _bytes_per_char(model: Any, asked: dict[str, Any]) -> int:
+    """Roughly, and for values only: snapshots take some hundred bytes whatever the network."""
+    if "store" in asked:
+        return 512
+    n_signals = len(asked["signals"]) if asked["signals"] else 6
+    n_bytes = {"int8": 1, "float16": 2, "float32": 4}[asked["dtype"]]
+    return int(model.config.n_layers * model.config.n_units * n_signals * n_bytes)

@@ -1,4 +1,4 @@
-"""`verify`, `recordings`, `export`: look after what was recorded."""
+"""`verify`, `recordings`, `export`, `import`: look after what was recorded."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def add(commands: Any) -> None:
     _add_verify(commands)
     _add_recordings(commands)
     _add_export(commands)
+    _add_import(commands)
 
 
 def _add_verify(commands: Any) -> None:
@@ -61,25 +62,54 @@ def _recordings(options: argparse.Namespace) -> None:
     for one in kept:
         about = one.problem
         if one.recording is not None:
-            about = f"{one.recording.network or 'no network'}  {one.recording.dtype}  {_extent(one.recording)}"
+            stored = "snapshots" if one.recording.keeps_snapshots else one.recording.dtype
+            about = f"{one.recording.network or 'no network'}  {stored}  {_extent(one.recording)}"
         print(f"{one.name:<32} {one.n_bytes / 1e6:>10,.1f} MB  {about}")
     places = ", ".join(str(folder) for folder in options.folders or [recordings_folder()])
     print(f"{len(kept)} recordings, {sum(one.n_bytes for one in kept) / 1e6:,.1f} MB, in {places}")
 
 
 def _add_export(commands: Any) -> None:
-    parser = add_command(commands, "export", _export, "Write a recording as plain .npy files, for your own tools.")
-    parser.add_argument("folder", type=Path, help="folder of the recording")
-    parser.add_argument("--out", required=True, type=Path, help="folder for the files; it must be new or empty")
+    parser = add_command(commands, "export", _export, "Write a recording as plain arrays, for your own tools.")
+    option = parser.add_argument
+    option("folder", type=Path, help="folder of the recording")
+    option("--out", required=True, type=Path, help="folder or .npz file for the arrays; it must be new or empty")
+    option("--format", choices=("npy", "npz", "zarr"), default="npy", help="a folder, one file, or a group of zarr 3")
+    option("--network", type=Path, help="checkpoint folder, which a recording of snapshots needs")
 
 
 def _export(options: argparse.Namespace) -> None:
-    from inspector.recording import export_npy, open_recording
+    from inspector.recording import export_recording, open_recording
 
+    model = None
+    if options.network is not None:
+        from inspector.model import load_checkpoint
+
+        model = load_checkpoint(options.network)
     with progress_bar(None, "exporting") as bar:
-        files = export_npy(open_recording(options.folder), options.out, moving(bar))
-    size = sum(path.stat().st_size for path in files) / 1e6
+        recording = open_recording(options.folder, model=model)
+        files = export_recording(recording, options.out, options.format, moving(bar))
+    every = [path for file in files for path in (file.rglob("*") if file.is_dir() else [file])]
+    size = sum(path.stat().st_size for path in every if path.is_file()) / 1e6
     print(f"{options.out}: {', '.join(path.name for path in files)}; {size:,.1f} MB")
+
+
+def _add_import(commands: Any) -> None:
+    parser = add_command(commands, "import", _import, "Make a recording of plain arrays, an export or your own.")
+    option = parser.add_argument
+    option("path", type=Path, help="folder of .npy files, .npz file or zarr group: LAYER-SIGNAL arrays and their text")
+    option("--out", required=True, type=Path, help="folder for the recording")
+    option("--dtype", choices=("float16", "float32", "int8"), default="float32", help="how values are stored")
+
+
+def _import(options: argparse.Namespace) -> None:
+    from inspector.recording import holds_recording, import_recording
+
+    if holds_recording(options.out):
+        raise InspectorError(f"{options.out} holds a recording already: choose another --out, or delete it first.")
+    with progress_bar(None, "importing") as bar:
+        recording = import_recording(options.path, options.out, dtype=options.dtype, progress=moving(bar))
+    print(f"{options.out}: {_extent(recording)}, {recording.nbytes / 1e6:,.1f} MB, {recording.dtype}")
 
 
 def _agreed(question: str) -> bool:

@@ -13,16 +13,18 @@ and it never normalises, clips or thresholds a value. What its readers may rely 
 5. **Values are what the network computed**, handed out as float32 arrays that belong to the caller. Fewer
    bits (`dtype="float16"` or `"int8"`) are the writer's stated choice, in `recording.dtype`; how far values may be off
    is `recording.error_bound(signal)`, and one that cannot be held is an error.
+   Snapshots keep exact states, from which values are computed again: the same ones for every reader, and as close.
 6. **Identity.** A recording knows its network's hash; opened beside another model it is an `InspectorError`.
 7. **The manifest is the only truth about length.** A killed writer leaves a shorter readable recording or none. Every
    row is checked when it is read, so damage is a sentence and never a wrong number.
 13. **The format carries a version.** A newer one than this program knows is a sentence; older ones are read.
 
-    words, coding -> stretch -> header -> manifest, folder -> reading -> writing, kept, export
-                                                                                    (each knows those to its left)
+    words, coding, files -> stretch -> header, store -> manifest, folder, filling -> sink, replaying -> reading ->
+        writing, kept, export -> importing                                      (each knows those before it)
 """
 
-from inspector.recording.export import export_npy
+from inspector.recording.export import export_recording
+from inspector.recording.importing import import_recording
 from inspector.recording.kept import (
     Kept,
     delete_recording,
@@ -32,6 +34,8 @@ from inspector.recording.kept import (
     recordings_folder,
 )
 from inspector.recording.reading import Recording, open_recording
+from inspector.recording.replaying import Replay, Segment
+from inspector.recording.stretch import Snapshots
 from inspector.recording.words import SIGNALS, Document, Guesses, InspectorError, Layer, Neuron, Place
 from inspector.recording.writing import RecordingWriter
 
@@ -46,10 +50,14 @@ __all__ = [
     "Place",
     "Recording",
     "RecordingWriter",
+    "Replay",
+    "Segment",
+    "Snapshots",
     "delete_recording",
-    "export_npy",
+    "export_recording",
     "find_recording",
     "holds_recording",
+    "import_recording",
     "list_recordings",
     "open_recording",
     "recordings_folder",

@@ -1,61 +1,164 @@
-"""A recording as plain .npy files for other people's tools, with its text and what they need to know about both."""
+"""A recording as plain arrays for other people's tools, with its text and what they need to know about both.
+
+    0-hidden.npy, 0-cell.npy, 1-hidden.npy ...    LAYER-SIGNAL: float32 (n_units, n_chars)
+    loss.npy      float32 (n_chars,) nats, nan at each document's start
+    text.txt      utf-8, lone surrogates included
+    about.json    network, documents, layers and positions of unknown characters
+
+The same names are in a folder (npy), in a zip file of that folder (npz), or are arrays of a zarr group, which has
+`text` as bytes and `about` as attributes. `importing` reads all three. Guesses stay behind.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
-from numpy.lib.format import open_memmap
+from numpy.lib.format import header_data_from_array_1_0, write_array_header_1_0
 
 from inspector.recording.reading import Recording
-from inspector.recording.stretch import STRETCH
+from inspector.recording.stretch import STRETCH, Array
 from inspector.recording.words import InspectorError, Progress
 
+Format = Literal["npy", "npz", "zarr"]
+_Put = Callable[[str, int, Array], None]  # array's name, first character, values (n_units, n)
 
-def export_npy(recording: Recording, folder: str | Path, progress: Progress | None = None) -> list[Path]:
-    """Write one `LAYER-SIGNAL.npy` of shape (n_units, n_chars) per layer and signal, and what belongs to them.
 
-    >>> export_npy(open_recording("runs/decoder"), "decoder-npy")
+def export_recording(
+    recording: Recording, path: str | Path, format: Format = "npy", progress: Progress | None = None
+) -> list[Path]:
+    """Write the values, the loss and the text of a recording as plain arrays; the files, or the one, that were written.
+
+    >>> export_recording(open_recording("runs/decoder"), "decoder-npy")
     >>> np.load("decoder-npy/1-cell.npy", mmap_mode="r")[42]      # float32 (n_chars,): neuron 1:42
 
-    Beside them lie `loss.npy` (float32 (n_chars,), nan at each document's start), `text.txt` (utf-8, lone surrogates
-    included) and `about.json`. Memory stays bounded; the values take 4 bytes each. Returns the files. A folder that is
-    not empty, or a full disk, is an `InspectorError`.
+    format : `npy` is a folder, `npz` one file (a zip of that folder), `zarr` a group of zarr 3 (`pip install .[zarr]`).
+    Memory stays bounded; the values take 4 bytes each, an npz twice that while it is written. A place that is taken, or
+    a full disk, is an `InspectorError`; snapshots that were opened without their network are one too.
     """
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InspectorError(f"{folder} holds something already: export to a new or empty folder.")
+    path = Path(path)
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise InspectorError(f"{path} holds something already: export to a new or empty folder.")
+    if format not in _WRITERS:
+        raise InspectorError(f"{format!r} is no format to export to: choose {', '.join(_WRITERS)}.")
     try:
-        return _export(recording, folder, progress)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _WRITERS[format](recording, path, progress)
     except OSError as error:
         raise InspectorError(
-            f"Exporting to {folder} failed: {error.strerror}. Make room there, or choose another folder."
+            f"Exporting to {path} failed: {error.strerror}. Make room there, or choose another place."
         ) from error
 
 
-def _export(recording: Recording, folder: Path, progress: Progress | None) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    blocks = [(index, signal) for index, layer in enumerate(recording.layers) for signal in layer.signals]
-    files = []
-    for number, (index, signal) in enumerate(blocks):
-        files.append(folder / f"{index}-{signal}.npy")
-        shape = (recording.layers[index].n_units, recording.n_chars)
-        array = open_memmap(files[-1], mode="w+", dtype=np.float32, shape=shape)
-        with files[-1].open("r+b") as file:  # a full disk is an error here, and would be a crash below
-            os.posix_fallocate(file.fileno(), 0, files[-1].stat().st_size)
-        for start in range(0, recording.n_chars, STRETCH):
-            stop = min(start + STRETCH, recording.n_chars)
-            array[:, start:stop] = recording.window(index, signal, start, stop)
-            if progress is not None:
-                progress(number * recording.n_chars + stop, len(blocks) * recording.n_chars)
-        array.flush()
-    files += [folder / "loss.npy", folder / "text.txt", folder / "about.json"]
-    np.save(files[-3], recording.loss)
-    files[-2].write_bytes(recording.text.encode("utf-8", "surrogatepass"))
-    files[-1].write_text(json.dumps(_about(recording), indent=1))
-    return files
+def zarr_library() -> Any:
+    """The zarr library, or a sentence where it is not installed."""
+    try:
+        return import_module("zarr")
+    except ImportError as error:
+        raise InspectorError("This needs zarr 3, which is not installed: pip install .[zarr], or use npy.") from error
+
+
+def _write_npy(recording: Recording, folder: Path, progress: Progress | None) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    arrays = {name: folder / f"{name}.npy" for name in _shapes(recording)}
+    offsets = {}
+    for name, shape in _shapes(recording).items():
+        with arrays[name].open("wb") as file:
+            offsets[name] = _begin_npy(file, shape)
+
+    def put(name: str, start: int, values: Array) -> None:
+        """Row by row, as arrays lie by neuron and come by character."""
+        n_chars = recording.n_chars
+        with arrays[name].open("r+b", buffering=0) as file:
+            for row, part in enumerate(values):
+                file.seek(offsets[name] + 4 * (row * n_chars + start))
+                file.write(part.data)
+
+    _go_through(recording, put, progress)
+    rest = [folder / "loss.npy", folder / "text.txt", folder / "about.json"]
+    np.save(rest[0], recording.loss)
+    rest[1].write_bytes(recording.text.encode("utf-8", "surrogatepass"))
+    rest[2].write_text(json.dumps(_about(recording), indent=1))
+    return [*arrays.values(), *rest]
+
+
+def _begin_npy(file: BinaryIO, shape: tuple[int, ...]) -> int:
+    """The header and room for the values (a full disk shows at once); where the values begin."""
+    like = np.broadcast_to(np.float32(0), shape)
+    write_array_header_1_0(file, header_data_from_array_1_0(like) | {"fortran_order": False})
+    offset = file.tell()
+    file.flush()
+    os.posix_fallocate(file.fileno(), 0, offset + max(4 * like.size, 1))
+    file.truncate(offset + 4 * like.size)
+    return offset
+
+
+def _write_npz(recording: Recording, path: Path, progress: Progress | None) -> list[Path]:
+    partial = path.with_name(f"{path.name}.tmp")
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, _gone_unless_done(partial):
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+            for file in _write_npy(recording, Path(folder), progress):
+                archive.write(file, file.name)
+        partial.rename(path)
+    return [path]
+
+
+def _write_zarr(recording: Recording, path: Path, progress: Progress | None) -> list[Path]:
+    group = zarr_library().open_group(path, mode="w", zarr_format=3, attributes={"about": _about(recording)})
+    arrays = {
+        name: group.create_array(name, shape=shape, dtype="float32", chunks=(shape[0], STRETCH), compressors=None)
+        for name, shape in _shapes(recording).items()
+    }
+
+    def put(name: str, start: int, values: Array) -> None:
+        arrays[name][:, start : start + values.shape[1]] = values
+
+    _go_through(recording, put, progress)
+    group.create_array("loss", data=recording.loss)
+    group.create_array("text", data=np.frombuffer(recording.text.encode("utf-8", "surrogatepass"), np.uint8))
+    return [path]
+
+
+_WRITERS: dict[str, Callable[[Recording, Path, Progress | None], list[Path]]] = {
+    "npy": _write_npy,
+    "npz": _write_npz,
+    "zarr": _write_zarr,
+}
+
+
+def _shapes(recording: Recording) -> dict[str, tuple[int, int]]:
+    """By the names of the arrays, `LAYER-SIGNAL`."""
+    return {
+        f"{index}-{signal}": (layer.n_units, recording.n_chars)
+        for index, layer in enumerate(recording.layers)
+        for signal in layer.signals
+    }
+
+
+def _go_through(recording: Recording, put: _Put, progress: Progress | None) -> None:
+    for start in range(0, recording.n_chars, STRETCH):
+        stop = min(start + STRETCH, recording.n_chars)
+        for index, layer in enumerate(recording.layers):
+            for signal in layer.signals:
+                put(f"{index}-{signal}", start, recording.window(index, signal, start, stop))
+        if progress is not None:
+            progress(stop, recording.n_chars)
+
+
+@contextmanager
+def _gone_unless_done(path: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _about(recording: Recording) -> dict[str, object]:
@@ -64,7 +167,7 @@ def _about(recording: Recording) -> dict[str, object]:
         "network_hash": recording.network_hash,
         "n_chars": recording.n_chars,
         "n_planned": recording.n_planned,
-        "stored_as": recording.dtype,
+        "stored_as": "snapshots" if recording.keeps_snapshots else recording.dtype,
         "layers": [[layer.name, layer.kind, layer.n_units, list(layer.signals)] for layer in recording.layers],
         "documents": [[document.name, document.start, document.stop] for document in recording.documents],
         "unknown": recording.unknown.tolist(),

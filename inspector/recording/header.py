@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from inspector.recording.stretch import Layout
+from inspector.recording.stretch import STRETCH, Layout, Snapshots
 from inspector.recording.words import Document, InspectorError, Layer, Neuron, Place, quoted
 
 DTYPES = ("float32", "float16", "int8")
@@ -32,6 +32,7 @@ class Header:
     symbols: tuple[str, ...] | None = None
     unknown: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     engine: str = "recompute"
+    snapshots: Snapshots | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -44,10 +45,12 @@ class Header:
                 raise ValueError(f"a layer needs units and signals, each signal once: {layer}")
         if self.unknown.size and not (self.unknown.min() >= 0 and self.unknown.max() < len(self.text)):
             raise ValueError("positions of unknown characters must lie in the text")
+        if self.snapshots and (self.snapshots.every < 1 or STRETCH % self.snapshots.every or self.dtype != "float32"):
+            raise ValueError(f"snapshots are kept every so many characters as divide {STRETCH}, for float32 alone")
 
     @cached_property
     def layout(self) -> Layout:
-        return Layout(self.layers, self.dtype, len(self.symbols or ()))
+        return Layout(self.layers, self.dtype, len(self.symbols or ()), self.snapshots)
 
     def first(self, n_chars: int) -> Header:
         """The same header for the first `n_chars` characters; documents beyond them are left out."""

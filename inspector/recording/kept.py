@@ -13,9 +13,9 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
-from inspector.recording.folder import discard_folder
 from inspector.recording.manifest import is_manifest
 from inspector.recording.reading import Recording, open_recording
+from inspector.recording.sink import discard_folder
 from inspector.recording.words import InspectorError
 
 
@@ -84,8 +84,15 @@ def holds_recording(folder: Path) -> bool:
     return any(is_manifest(folder / name) for name in ("manifest", "manifest.tmp"))
 
 
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # a writer at work renames its files
+        return 0
+
+
 def _looked_at(folder: Path) -> Kept:
-    n_bytes = sum(path.stat().st_size for path in folder.iterdir())
+    n_bytes = sum(_size(path) for path in folder.iterdir())
     try:
         return Kept(folder, n_bytes, open_recording(folder))
     except InspectorError as error:

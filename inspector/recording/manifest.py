@@ -17,7 +17,7 @@ from typing import Any
 from inspector.recording.words import Damaged, InspectorError
 
 FORMAT = "charscope recording"
-VERSION = 1
+VALUES_VERSION, SNAPSHOTS_VERSION = 1, 2  # a recording has the oldest version whose programs can read it
 _OPENING = f'{{"format":"{FORMAT}"'.encode()
 
 Entry = dict[str, Any]
@@ -33,11 +33,11 @@ class Manifest:
         self._n_bytes = n_bytes  # of finished lines
 
     @classmethod
-    def begin(cls, path: Path, header: Entry) -> Manifest:
+    def begin(cls, path: Path, header: Entry, version: int) -> Manifest:
         """Write the header line and make sure it is on disk."""
         path.write_bytes(b"")
         manifest = cls(path, [], 0, 0)
-        manifest.append({"format": FORMAT, "version": VERSION} | header)
+        manifest.append({"format": FORMAT, "version": version} | header)
         return manifest
 
     @classmethod
@@ -85,8 +85,8 @@ def is_manifest(path: Path) -> bool:
 def _check_version(header: Entry) -> None:
     if header["format"] != FORMAT:
         raise Damaged("its manifest is that of something else")
-    if header["version"] > VERSION:
+    if header["version"] > SNAPSHOTS_VERSION:
         raise InspectorError(
-            f"it has format version {header['version']}, and this program knows versions up to {VERSION}: "
+            f"it has format version {header['version']}, and this program knows versions up to {SNAPSHOTS_VERSION}: "
             "open it with a newer Charscope."
         )

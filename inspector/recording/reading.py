@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from inspector.recording.coding import decoded
-from inspector.recording.folder import read_folder, write_folder
+from inspector.recording.folder import read_folder
 from inspector.recording.header import Header, describe
-from inspector.recording.stretch import GUESS_IDS, GUESS_PROBABILITIES, LOSS, STRETCH, TOP_GUESSES, Array, Key
+from inspector.recording.replaying import Replay, Replayed
+from inspector.recording.sink import write_folder
+from inspector.recording.store import Store, StretchStore
+from inspector.recording.stretch import GUESS_IDS, GUESS_PROBABILITIES, LOSS, STRETCH, TOP_GUESSES, Key
 from inspector.recording.words import Document, Guesses, InspectorError, Layer, Neuron, Place, Progress
 
 Floats = npt.NDArray[np.float32]
-
-
-class Store(Protocol):
-    """Where stretches of values are kept."""
-
-    @property
-    def nbytes(self) -> int:
-        """How much memory or disk the values take."""
-
-    @property
-    def folder(self) -> Path | None:
-        """The folder on disk, or None in memory."""
-
-    def rows(self, stretch: int, key: Key, first: int, n_rows: int) -> Array:
-        """Some rows of one block, shape (n_rows, chars of this stretch), checked, as stored; not to be written to."""
-
-    def error_bound(self, key: Key) -> float:
-        """How far the values of a block may lie from what was appended."""
-
-    def verify(self, progress: Progress | None = None) -> None:
-        """Read everything; an `InspectorError` names the first stretch that is not as it was written."""
 
 
 class Recording:
@@ -53,15 +34,18 @@ class Recording:
     text : exactly what was read; `n_chars` code points.
     documents, layers : tuples of `Document` and `Layer`.
     dtype : how values are stored, `float32`, `float16` or `int8`; they are handed out as float32 always.
+    keeps_snapshots : whether states are stored in place of values, which are computed again when they are asked for.
+        Windows cost a fraction of a second then, a trace a pass over the whole text (which is kept for next time).
     network, network_hash, engine : which network computed them, and by which path of `capture`; None where not known.
     symbols : the network's vocabulary, or None.
     unknown : int64 positions of characters the network does not know; it read the unknown symbol there.
     n_planned : length of the text the writer set out to record. More than `n_chars` where it was cut off.
     """
 
-    def __init__(self, header: Header, store: Store, *, n_planned: int) -> None:
+    def __init__(self, header: Header, store: StretchStore, *, n_planned: int, replay: Replay | None = None) -> None:
         self._header = header
-        self._store = store
+        self._store: Store = Replayed(header, header.snapshots, store, replay) if header.snapshots else store
+        self.keeps_snapshots: bool = header.snapshots is not None
         self._layout = header.layout
         self.n_planned = n_planned
         self.text: str = header.text
@@ -111,20 +95,24 @@ class Recording:
         """
         return self._row(LOSS, 0)
 
-    def trace(self, neuron: Neuron | tuple[int, int] | str, signal: str | None = None) -> Floats:
+    def trace(
+        self, neuron: Neuron | tuple[int, int] | str, signal: str | None = None, progress: Progress | None = None
+    ) -> Floats:
         """One neuron's signal over the whole text, float32 (n_chars,); value `t` is the state after reading `text[t]`.
 
         neuron : `Neuron(1, 42)` or `"1:42"`. signal : `hidden` (or the first one stored) when left out.
+        progress : called as progress(done, total), in characters, while the trace is read or computed. Whatever it
+            raises ends that and is raised here.
         A neuron or signal that is not there is an `InspectorError` naming what is.
         """
         (layer, unit), signal = self.check_neuron(neuron, signal)
-        return self._row((layer, signal), unit)
+        return self._row((layer, signal), unit, progress)
 
     def error_bound(self, signal: str) -> float:
         """How far a stored value of this signal may lie from what the network computed; 0 for float32.
 
-        It holds for every neuron and character of this recording, in whichever layer. A signal that no layer keeps is
-        an `InspectorError`.
+        It holds for every neuron and character of this recording, in whichever layer. It is 0 for snapshots too: what
+        is computed from them is as close as contract 5 says. A signal that no layer keeps is an `InspectorError`.
         """
         keys = [(index, signal) for index, layer in enumerate(self.layers) if signal in layer.signals]
         if not keys:
@@ -157,7 +145,7 @@ class Recording:
         start, stop = self._check_range(start, stop)
         k = min(k, self._layout.n_guesses)
         ids = np.empty((k, stop - start), np.int32)
-        self._fill(ids, GUESS_IDS, 0, start, stop)
+        self._store.fill(ids, GUESS_IDS, 0, start)
         probabilities = self._values(GUESS_PROBABILITIES, 0, k, start, stop)
         symbols = np.array(self.symbols, dtype=object)
         return Guesses(symbols[ids.T], np.ascontiguousarray(probabilities.T))
@@ -181,7 +169,7 @@ class Recording:
         return self._header.place(start)
 
     def save(self, path: str | Path) -> None:
-        """Write everything to a folder that `open_recording` opens anywhere, without the network.
+        """Write everything to a folder that `open_recording` opens anywhere, snapshots beside their network alone.
 
         A recording that lies there is replaced once the new one is whole. Anything else is left alone, and so is
         everything when the disk is full: an `InspectorError` says which.
@@ -189,7 +177,7 @@ class Recording:
         if self.folder is not None and Path(path).exists() and self.folder.samefile(path):
             return
         count = -(-self.n_chars // STRETCH)
-        write_folder(Path(path), self._header, self.n_planned, (self._stretch(number) for number in range(count)))
+        write_folder(Path(path), self._header, self.n_planned, map(self._store.stretch, range(count)))
 
     def verify(self, progress: Progress | None = None) -> None:
         """Read everything once; an `InspectorError` names the first stretch that is not as it was written.
@@ -197,10 +185,6 @@ class Recording:
         progress : called as progress(done, total), in characters, after every stretch.
         """
         self._store.verify(progress)
-
-    def _stretch(self, number: int) -> dict[Key, Array]:
-        blocks = self._layout.blocks.items()
-        return {key: self._store.rows(number, key, 0, block.n_rows) for key, block in blocks}
 
     def _check_range(self, start: int, stop: int) -> tuple[int, int]:
         start, stop = operator.index(start), operator.index(stop)
@@ -211,20 +195,15 @@ class Recording:
             )
         return start, stop
 
-    def _row(self, key: Key, row: int) -> Floats:
-        return self._values(key, row, 1, 0, self.n_chars).reshape(-1)
+    def _row(self, key: Key, row: int, progress: Progress | None = None) -> Floats:
+        return self._values(key, row, 1, 0, self.n_chars, progress).reshape(-1)
 
-    def _values(self, key: Key, first: int, n_rows: int, start: int, stop: int) -> Floats:
+    def _values(
+        self, key: Key, first: int, n_rows: int, start: int, stop: int, progress: Progress | None = None
+    ) -> Floats:
         values = np.empty((n_rows, stop - start), np.float32)
-        self._fill(values, key, first, start, stop)
+        self._store.fill(values, key, first, start, progress)
         return values
-
-    def _fill(self, values: Array, key: Key, first: int, start: int, stop: int) -> None:
-        """Copy rows from `first` on over `text[start:stop]` into `values`, stretch by stretch."""
-        for stretch, begin, end in _stretches(start, stop):
-            rows = self._store.rows(stretch, key, first, len(values))
-            origin = stretch * STRETCH
-            values[:, begin - start : end - start] = decoded(rows, begin - origin, end - origin)
 
 
 def open_recording(path: str | Path, model: Any = None) -> Recording:
@@ -232,6 +211,7 @@ def open_recording(path: str | Path, model: Any = None) -> Recording:
 
     model : the network it should come from (anything with a `hash` and a `name`), or None not to ask.
         Another network's recording is an `InspectorError`, and so is one that does not know its network.
+        From snapshots it computes the values anew; without it only text, loss and guesses can be read.
 
     A recording whose writer was cut off opens at the length its manifest names (`is_complete` is False), or not at all.
     A damaged one is an `InspectorError`: here when a file is missing or has another length, on reading otherwise.
@@ -245,17 +225,10 @@ def open_recording(path: str | Path, model: Any = None) -> Recording:
             f"Recording {path} {made_by}, so it cannot be read beside {_network(model.name, model.hash)}. "
             "Open it without a network, or record the text again with this one."
         )
-    return Recording(header, store, n_planned=n_planned)
+    # A network brings torch along; nobody else needs it, so this room names capture here alone, and by its name alone.
+    replay = import_module("inspector.capture.replay").Replayer(model) if header.snapshots and model else None
+    return Recording(header, store, n_planned=n_planned, replay=replay)
 
 
 def _network(name: str | None, network_hash: str) -> str:
     return f"{name or 'without a name'} ({network_hash[:12]})"
-
-
-def _stretches(start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-    """The stretches that `text[start:stop]` touches, and from where to where it does."""
-    while start < stop:
-        stretch = start // STRETCH
-        end = min(stop, (stretch + 1) * STRETCH)
-        yield stretch, start, end
-        start = end

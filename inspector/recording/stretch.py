@@ -7,6 +7,7 @@ checksum:
     block = row row row ...        row = crc32 (4 bytes) | values of one neuron, character after character
 
 So one neuron is one short read, all neurons of a layer are one long read, and either way each row is checked.
+A recording of snapshots has one block of states `[snapshots, bytes]` in place of those of its layers and signals.
 A checksum starts from a seed made of recording, stretch, block and row: a sound row in the wrong place fails too.
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,31 +29,48 @@ TOP_GUESSES = 10
 
 Array = npt.NDArray[Any]
 Key = tuple[int, str]
-"""Names a block: (layer, signal), or one of the three below, which belong to no layer."""
+"""Names a block: (layer, signal), or one of the four below, which belong to no layer."""
 LOSS: Key = (-1, "loss")
 GUESS_IDS: Key = (-1, "guess_ids")
 GUESS_PROBABILITIES: Key = (-1, "guess_probabilities")
+STATES: Key = (-1, "states")
+
+
+class Snapshots(NamedTuple):
+    """States that are kept in place of values: one before each character whose position is a multiple of `every`."""
+
+    every: int  # divides STRETCH
+    n_bytes: int  # of one state
 
 
 @dataclass(frozen=True)
 class Block:
-    """One `[rows, chars]` block: its place in the order of blocks, and how its values are stored."""
+    """One block: its place in the order of blocks, and how its values are stored.
+
+    size : how many rows of one value per character; with `every`, how many values in a row for so many characters.
+    """
 
     number: int
-    n_rows: int
+    size: int
     dtype: np.dtype[Any]
+    every: int | None = None
 
     @property
     def is_scaled(self) -> bool:
         """Whether the values of a row come behind their scale (see `coding`)."""
         return self.dtype == np.int8
 
-    def row(self, n_chars: int) -> np.dtype[Any]:
+    def shape(self, n_chars: int) -> tuple[int, int]:
+        """Rows and columns over a stretch of `n_chars`."""
+        return (self.size, n_chars) if self.every is None else (-(-n_chars // self.every), self.size)
+
+    def row(self, n_columns: int) -> np.dtype[Any]:
         """The bytes of one row: a checksum, then the values as they are stored."""
-        return np.dtype([("crc", "<u4"), ("values", self.dtype, (n_chars + self.is_scaled * SCALE_BYTES,))])
+        return np.dtype([("crc", "<u4"), ("values", self.dtype, (n_columns + self.is_scaled * SCALE_BYTES,))])
 
     def n_bytes(self, n_chars: int) -> int:
-        return self.n_rows * self.row(n_chars).itemsize
+        n_rows, n_columns = self.shape(n_chars)
+        return n_rows * self.row(n_columns).itemsize
 
 
 class Layout:
@@ -60,12 +78,13 @@ class Layout:
 
     layers, dtype : as in the recording.
     n_symbols : size of the network's vocabulary; 0 leaves out the guesses.
+    snapshots : kept in place of the layers' values, where given.
     """
 
-    def __init__(self, layers: Sequence[Layer], dtype: str, n_symbols: int) -> None:
+    def __init__(self, layers: Sequence[Layer], dtype: str, n_symbols: int, snapshots: Snapshots | None = None) -> None:
         shapes: list[tuple[Key, int, str]] = [
             ((index, signal), layer.n_units, STORED_AS[dtype])
-            for index, layer in enumerate(layers)
+            for index, layer in enumerate(() if snapshots else layers)
             for signal in layer.signals
         ]
         shapes.append((LOSS, 1, "<f4"))
@@ -75,11 +94,13 @@ class Layout:
         self.blocks = {
             key: Block(number, n_rows, np.dtype(stored)) for number, (key, n_rows, stored) in enumerate(shapes)
         }
+        if snapshots:
+            self.blocks[STATES] = Block(len(shapes), snapshots.n_bytes, np.dtype("|u1"), snapshots.every)
 
     def empty(self, n_chars: int) -> dict[Key, Array]:
         """Room for one stretch, to be filled."""
         return {
-            key: np.empty((block.n_rows, n_chars), np.float32 if block.is_scaled else block.dtype)
+            key: np.empty(block.shape(n_chars), np.float32 if block.is_scaled else block.dtype)
             for key, block in self.blocks.items()
         }
 
@@ -105,11 +126,11 @@ def sealed(block: Block, values: Array, seed: int) -> Array:
     return rows
 
 
-def opened(block: Block, raw: bytes, first_row: int, n_chars: int, seed: int) -> Array:
+def opened(block: Block, raw: bytes, first_row: int, n_columns: int, seed: int) -> Array:
     """Consecutive rows as `sealed` made them, read-only; `Damaged` where one is not as written, or cut short."""
-    if len(raw) % block.row(n_chars).itemsize:
+    if len(raw) % block.row(n_columns).itemsize:
         raise Damaged("ends too early")
-    rows = np.frombuffer(raw, block.row(n_chars))
+    rows = np.frombuffer(raw, block.row(n_columns))
     start = _start(block, seed) + first_row
     found = [zlib.crc32(row, start + number & 0xFFFFFFFF) for number, row in enumerate(rows["values"])]
     if found != rows["crc"].tolist():

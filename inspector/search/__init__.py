@@ -3,7 +3,24 @@
 Knows arrays and recordings; knows no concept by name, reads no files and alters none of its input.
 """
 
-from inspector.search.parts import split_text
-from inspector.search.ranking import check_label, rank_labels, rank_neurons, verdict
+from inspector.search.census import MAX_BLOCKS, Census, Row
+from inspector.search.parts import MIN_DOCUMENTS, Parts, checked, split_documents, split_text
+from inspector.search.ranking import best_scores, check_label, pack, rank_labels, rank_neurons, tables_of, verdict
 
-__all__ = ["check_label", "rank_labels", "rank_neurons", "split_text", "verdict"]
+__all__ = [
+    "MAX_BLOCKS",
+    "MIN_DOCUMENTS",
+    "Census",
+    "Parts",
+    "Row",
+    "best_scores",
+    "check_label",
+    "checked",
+    "pack",
+    "rank_labels",
+    "rank_neurons",
+    "split_documents",
+    "split_text",
+    "tables_of",
+    "verdict",
+]

@@ -1,81 +1,99 @@
 """What counts as chance: p-values that respect runs, and false discoveries among many neurons.
 
-Were a label unrelated to a trace, it would fit as well when shifted along the text. A shift keeps the runs of both
-whole, which shuffled characters do not. All circular shifts are looked at together, through the spectra of both.
+Labels and states come in runs, so characters are not independent, but long blocks of them nearly are. For every pair
+of a label and a trace, how much the blocks disagree says how far the whole may be off (a jackknife). The best few are
+looked at again: a label unrelated to them would fit as well when shifted along the text, which keeps its runs whole.
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-_CANDIDATE_Z = 2.0  # from here on the shape of the null matters and is looked at
+
+class Jackknife(NamedTuple):
+    """A statistic and how much each block pulls at it; blocks of characters stand for independent draws."""
+
+    total: Array  # (traces,)
+    pulls: Array  # (blocks, traces), to first order the change of the total were the block left out; their sum is 0
+    n_effective: float  # blocks that matter, where the label is spread unevenly over them
 
 
-class Chance:
-    """How high a trace scores by chance, from all circular shifts of the labels against it.
+def difference_of_means(positive: tuple[Array, Array], valid: tuple[Array, Array]) -> Jackknife:
+    """(mean over positives) - (mean over negatives); with ranks for values that is AUROC - 1/2.
 
-    The covariance at every shift is the inverse transform of the product of two spectra, and by Parseval's theorem its
-    variance needs only their power: one matrix product for all labels. That variance still holds the shifts near 0,
-    where a real detector fits too. For candidates the covariances are therefore worked out, those shifts left out, and
-    the tail is taken from a t distribution as heavy as the others' kurtosis asks for (where label and trace are rare
-    events, one coincidence scores high) and as heavy as so few independent values ask for.
+    Both are (sizes (blocks,), sums (blocks, traces)).
     """
-
-    def __init__(self, labels: Array) -> None:
-        self._n = _smooth_size(labels.shape[1])
-        centred = labels[:, : self._n].astype(np.float32)
-        self._labels = centred - centred.mean(axis=1, keepdims=True)  # (labels, n)
-        self._spectra = np.fft.rfft(self._labels)  # (labels, n // 2 + 1)
-        both_sides = np.full(self._spectra.shape[1], 2.0, dtype=np.float32)  # each stands for its mirror image too
-        both_sides[0] = 0
-        if self._n % 2 == 0:
-            both_sides[-1] = 1
-        self._power = (np.abs(self._spectra) ** 2 * both_sides / np.float32(self._n) ** 2).astype(np.float32)
-        self._near = [_correlation_length(power, self._n) for power in self._power]
-
-    def p_values(self, trace: Array, polarity: Array) -> Array:
-        """p_values (labels,) of a trace of the scoring part, one-sided: the choosing part has fixed the side."""
-        trace = trace[: self._n].astype(np.float32)
-        trace -= trace.mean()
-        spectrum = np.fft.rfft(trace)
-        power = np.abs(spectrum) ** 2
-        variance = dot(self._power, power)
-        observed = dot(self._labels, trace) * polarity
-        z = np.divide(observed, np.sqrt(variance), out=np.zeros_like(observed), where=variance > 0)
-        p_values = np.array([_normal_tail(value) for value in z])
-        for i in np.flatnonzero(z >= _CANDIDATE_Z):
-            shifted = np.fft.irfft(spectrum.conj() * self._spectra[i], n=self._n)
-            null = polarity[i] * shifted[self._near[i] : self._n - self._near[i]]
-            p_values[i] = _tail(observed[i], null, _n_independent(self._power[i] * power))
-        p_values[variance <= 0] = 1.0
-        return p_values
+    (n_positive, positive_sums), (n_valid, valid_sums) = positive, valid
+    sides = (n_positive, positive_sums.astype(np.float64)), (n_valid - n_positive, valid_sums - positive_sums)
+    means = [sums.sum(axis=0) / sizes.sum() for sizes, sums in sides]
+    pulls = [(sums - sizes[:, None] * mean) / sizes.sum() for (sizes, sums), mean in zip(sides, means, strict=True)]
+    return Jackknife(means[0] - means[1], pulls[0] - pulls[1], min(_n_effective(sizes) for sizes, _ in sides))
 
 
-def _n_independent(power: Array) -> float:
-    """How many values, were they independent, would fix a variance as well as this spectrum does (Satterthwaite)."""
-    scaled = power.astype(np.float64) / power.max()
-    return 2 * float(scaled.sum()) ** 2 / float((scaled**2).sum())
+def _n_effective(weights: Array) -> float:
+    """Kish, "Survey Sampling" (1965): as many equal weights say as much."""
+    return float(weights.sum()) ** 2 / float((weights.astype(np.float64) ** 2).sum())
 
 
-def _tail(observed: float, null: Array, n_independent: float) -> float:
-    """Chance of a value as high as observed or higher, where the null has shown these values."""
-    squares = (null - null.mean(dtype=np.float64)) ** 2
-    variance = float(squares.mean())
-    if variance == 0:
+def covariance(sizes: Array, x: Array, y: Array, xy: Array, y2: Array) -> Jackknife:
+    """Mean product of a trace and a label about their means, from sums over blocks: x, xy (blocks, traces)."""
+    n = sizes.sum()
+    mean_x, mean_y = x.sum(axis=0) / n, y.sum() / n
+    shares = (xy - x * mean_y - mean_x * y[:, None] + sizes[:, None] * mean_x * mean_y) / n
+    total = shares.sum(axis=0)
+    return Jackknife(total, shares - sizes[:, None] / n * total, _n_effective(y2))
+
+
+def p_values(found: Jackknife, polarity: Array) -> Array:
+    """One-sided p-values (traces,); the choosing part has fixed the side. A constant trace gets 1.
+
+    The jackknife's variance (Efron and Stein, 1981, "The jackknife estimate of variance") is the sum of the squared
+    pulls; twice the products of neighbours are added where those agree more than they disagree (Newey and West, 1987).
+    The tail is that of a t distribution, with the degrees of freedom that the pulls' kurtosis leaves to a variance
+    (Satterthwaite, 1946), and no more than the label's blocks allow for.
+    """
+    n = len(found.pulls)
+    squares = found.pulls**2
+    variance = squares.sum(axis=0)
+    moves = variance > np.finfo(np.float32).tiny
+    kurtosis = np.divide(n * (squares**2).sum(axis=0), variance**2, out=np.full_like(variance, 3.0), where=moves)
+    freedom = np.clip(2 * n / np.maximum(kurtosis - 1, 1e-3), 1, max(min(n, found.n_effective) - 1, 1))
+    variance = variance * n / max(n - 1, 1) + np.maximum(2 * (found.pulls[1:] * found.pulls[:-1]).sum(axis=0), 0)
+    t = np.divide(found.total * polarity, np.sqrt(variance), out=np.full_like(variance, -math.inf), where=moves)
+    return np.array([_t_tail(value, degrees) for value, degrees in zip(t, freedom, strict=True)])
+
+
+def _t_tail(t: float, freedom: float) -> float:
+    """Wallace, "Bounds on normal approximations to Student's and the chi-square distributions" (1959)."""
+    if t == -math.inf:
         return 1.0
-    excess = max(float((squares**2).mean()) / variance**2 - 3, 1e-3)
-    freedom = min(4 + 6 / excess, max(n_independent, 3.0))  # the first: of the t distribution with this kurtosis
-    t = observed / math.sqrt(variance) * math.sqrt(freedom / (freedom - 2))
-    # Wallace, "Bounds on normal approximations to Student's and the chi-square distributions" (1959)
-    return _normal_tail((8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t * t / freedom)))
+    z = (8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t * t / freedom))
+    return 0.5 * math.erfc(math.copysign(z, t) / math.sqrt(2))
 
 
-def _normal_tail(z: float) -> float:
-    return 0.5 * math.erfc(z / math.sqrt(2))
+def shifted_p(label: Array, traces: Array, polarity: Array) -> float:
+    """How often the best of some traces fits a shifted label as well as the best fits the label itself.
+
+    label : (n,), 0 where it is not valid. traces : (traces, n). Every circular shift is tried, by way of the spectra,
+    but those at which the label still resembles itself; shifts closer than that to each other count as one.
+    """
+    n = _smooth_size(label.size)
+    label = label[:n] - label[:n].mean()
+    spectrum = np.fft.rfft(label)
+    near = _correlation_length(np.abs(spectrum) ** 2, n)
+    best = np.full(n, -math.inf)
+    for trace, side in zip(traces, polarity, strict=True):
+        trace = trace[:n] - trace[:n].mean()
+        length = math.sqrt(float((trace.astype(np.float64) ** 2).sum()))
+        if length > 0:
+            fits = np.fft.irfft(np.fft.rfft(trace).conj() * spectrum, n=n)
+            best = np.maximum(best, side * fits / length)
+    null = best[near : n - near : max(near, 1)]
+    return float((1 + (null >= best[0]).sum()) / (1 + len(null)))
 
 
 def _correlation_length(power: Array, n: int) -> int:
@@ -95,12 +113,6 @@ def _smooth_size(n: int) -> int:
         if rest == 1:
             return size
     raise ValueError("n must be positive")
-
-
-def dot(labels: Array, trace: Array) -> Array:
-    """(labels, n) times (n,), float64. Not by BLAS: its own threads fight with those that share out the traces."""
-    products: Array = np.einsum("ln,n->l", labels, trace)
-    return products.astype(np.float64)
 
 
 def q_values(p_values: Array) -> Array:

@@ -1,6 +1,7 @@
 """Which characters choose neurons and which score them, and whether a label has enough of both to say anything."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,21 +24,30 @@ def split_text(recording: Recording) -> NDArray[np.bool_]:
     of the text long but from 200 to 2,000 characters: a label's runs should fit in, and both parts see all of the text.
     """
     choose = np.zeros(recording.n_chars, dtype=bool)
-    documents = sorted(recording.documents, key=lambda d: _hash(d.name))
+    documents = recording.documents
     longest = max((d.stop - d.start for d in documents), default=0)
     if len(documents) >= MIN_DOCUMENTS and longest <= recording.n_chars * 2 / 3:
-        n_choose = n_score = 0
-        for document in documents:
-            if n_choose <= n_score:
-                choose[document.start : document.stop] = True
-                n_choose += document.stop - document.start
-            else:
-                n_score += document.stop - document.start
+        chosen = split_documents([(document.name, document.stop - document.start) for document in documents])
+        for document, is_chosen in zip(documents, chosen, strict=True):
+            choose[document.start : document.stop] = is_chosen
         return choose
     block = min(max(recording.n_chars // 20, 200), 2_000)
     for start in range(0, recording.n_chars, 2 * block):
         choose[start : start + block] = True
     return choose
+
+
+def split_documents(sizes: Sequence[tuple[str, int]]) -> list[bool]:
+    """Which of some documents, given by (name, characters), are chosen on; the others are for scoring."""
+    chosen = [False] * len(sizes)
+    n_choose = n_score = 0
+    for i in sorted(range(len(sizes)), key=lambda i: _hash(sizes[i][0])):
+        if n_choose <= n_score:
+            chosen[i] = True
+            n_choose += sizes[i][1]
+        else:
+            n_score += sizes[i][1]
+    return chosen
 
 
 def _hash(name: str) -> bytes:

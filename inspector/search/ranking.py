@@ -1,24 +1,21 @@
-"""The search itself: every trace through every exam, one table for each label, and what a row of it means in words.
+"""The search itself: every trace counted once, one table for each label, and what a row of it means in words.
 
 A neuron's polarity and threshold are fixed on the choosing part; what is shown as `score` comes from the scoring part.
 """
 
 import math
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from itertools import repeat
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from inspector.recording import InspectorError, Neuron, Recording
-from inspector.search.chance import q_values
+from inspector.recording import InspectorError, Recording
+from inspector.search.census import MAX_BLOCKS, N_CANDIDATES, Census, Kept, Measures, Row
+from inspector.search.chance import q_values, shifted_p
+from inspector.search.lanes import Lanes
 from inspector.search.parts import Parts, checked, parts_of
-from inspector.search.scores import Exam, Graded, Measures, YesNo
 
 SIGNIFICANT = 0.05  # q-value
 LIMITS = {  # held-out score from which a neuron is called ...
@@ -27,9 +24,13 @@ LIMITS = {  # held-out score from which a neuron is called ...
 }
 BASELINES = {"auroc": 0.5, "correlation": 0.0}  # what a neuron scores that knows nothing
 COLUMNS = ("layer", "unit", "signal", "polarity", "score", "metric", "choose_score", "baseline", "twin_score",
-           "q_value", "threshold", "f1", "average_precision")  # fmt: skip
+           "q_value", "threshold", "f1", "average_precision", "matthews", "spearman", "prevalence", "p_value",
+           "shift_p")  # fmt: skip
 
-_GROUP_BYTES = 256 * 2**20  # traces held at a time
+MIN_BLOCKS = 10  # of the scoring part for the jackknife, however short it is, and
+_BLOCK = 500  # characters from which on it has more of them
+_STRETCH = 4096  # characters folded at a time
+_STRETCH_BYTES = 128 * 2**20
 
 Array = NDArray[Any]
 Label = tuple[Array, Array | None]  # label and where it is valid; None: everywhere
@@ -51,7 +52,7 @@ def rank_neurons(
     valid : bool ndarray (n_chars,); characters where it is False count for nothing.
     twin : a recording of the same text by an untrained network of the same shape.
     choose : bool ndarray (n_chars,), True where neurons are chosen and False where they are scored; None: `split_text`.
-    progress : called with (traces done, traces in all).
+    progress : called with (characters done, characters in all).
 
     Returns
     -------
@@ -62,9 +63,15 @@ def rank_neurons(
     `choose_score` on the choosing part, at least `baseline`;
     `twin_score` the held-out score of the neuron this search would pick in `twin`, the same in every row (nan without
     a twin): what the same search finds where nothing was learned;
-    `q_value` the share of false discoveries to expect among all rows with a q_value this small (Benjamini-Hochberg);
+    `p_value` by a jackknife over blocks of the scoring part, which leaves runs whole, and `q_value`: the share of false
+    discoveries to expect among all rows (of all labels of one search) with a q_value this small (Benjamini-Hochberg);
+    `shift_p` one number for the five best, nan for the rest: how often the best of them fits the shifted label as well;
     `threshold` in the neuron's own unit: it says yes at `polarity * value >= polarity * threshold`; the best F1 of the
-    choosing part; `f1` with that threshold and `average_precision`, both on the scoring part (nan for graded labels).
+    choosing part; `f1` and `matthews` (Matthews' correlation) with that threshold and `average_precision`, all on the
+    scoring part (nan for graded labels); `spearman` on the scoring part (nan for yes/no labels);
+    `prevalence` the share of the scored characters that have the label (nan for graded labels).
+
+    Values are put into 256 bins: AUROC, F1, average precision and correlations are within 1e-3 of those of the values.
 
     A constant neuron scores the baseline with polarity +1 and q_value 1.
 
@@ -90,12 +97,18 @@ def rank_labels(
     if twin is not None and twin.text != recording.text:
         raise InspectorError("The untrained twin has read another text: record the same text with it.")
     parts = parts_of(recording, choose)
-    exams = _exams(recording, labels, parts)
-    tables = _examine(recording, exams, signals, progress)
-    twin_tables = {} if twin is None else _examine(twin, exams, signals, None)
-    for name, table in tables.items():
-        table["twin_score"] = twin_tables[name]["score"].iloc[0] if twin_tables else math.nan
-    return {name: tables[name][list(COLUMNS)] for name in labels}
+    lanes = pack(labels, parts)
+    census = _count(recording, lanes, parts, signals, progress)
+    twin_scores = {}
+    if twin is not None:
+        twin_scores = best_scores(_count(twin, lanes, parts, signals, None, n_candidates=0))
+    return tables_of(census, labels, twin_scores)
+
+
+def best_scores(census: Census) -> dict[str, float]:
+    """For each label the held-out score of the trace that the choosing part picks."""
+    measured = {name: census.measure(name) for name in (*census.lanes.yes_no, *census.lanes.graded)}
+    return {name: float(found.score[np.argmax(found.choose_score)]) for name, found in measured.items()}
 
 
 def check_label(recording: Recording, label: Array, *, valid: Array | None = None, choose: Array | None = None) -> None:
@@ -107,83 +120,114 @@ def verdict(row: Any) -> str:
     """Say in plain words how far a row of `rank_neurons` can be believed.
 
     strong, clear : held-out score from `LIMITS` on (AUROC .97 and .90, correlation .90 and .75); weak : below.
-    Chance comes first: a q_value above `SIGNIFICANT`, or a score not above the baseline, is no discovery. Then the
-    untrained twin: what the same search finds in it was not learned.
+    Chance comes first: a q_value or shift_p above `SIGNIFICANT`, or a score not above the baseline, is no discovery.
+    Then the untrained twin: what the same search finds in it was not learned.
     """
     limits = LIMITS[row["metric"]]
     strength = next((word for word, limit in limits.items() if row["score"] >= limit), "weak")
     if row["score"] <= row["baseline"]:
         return "weak: no better than chance"
-    if row["q_value"] > SIGNIFICANT:
+    if row["q_value"] > SIGNIFICANT or row.get("shift_p", 0) > SIGNIFICANT:
         return f"{strength}, but this text is too short to rule out chance"
     if row["twin_score"] >= row["score"]:
         return f"{strength}, but an untrained network has a neuron as good"
     return strength
 
 
-def _exams(recording: Recording, labels: Mapping[str, Label], parts: Parts) -> list[Exam]:
-    """Check every label, and put those of one kind that are valid at the same characters into one exam."""
-    groups: dict[tuple[str, bytes], list[tuple[str, Array, Array]]] = {}
+def pack(labels: Mapping[str, Label], parts: Parts) -> Lanes:
+    """Check every label and pack them for a `Census`. One unusable label is an error that names it."""
+    usable = {}
     for name, (label, valid) in labels.items():
         try:
-            label, valid = checked(label, valid, parts)
+            usable[name] = checked(label, valid, parts)
         except InspectorError as problem:
             raise InspectorError(f"{name}: {problem}" if name else str(problem)) from None
-        metric = "auroc" if label.dtype == bool else "correlation"
-        groups.setdefault((metric, np.packbits(valid).tobytes()), []).append((name, label, valid))
-    exams: list[Exam] = []
-    for (metric, _), members in groups.items():
-        valid = members[0][2]
-        choose, score = np.flatnonzero(parts.choose & valid), np.flatnonzero(parts.score & valid)
-        stacked = np.stack([label for _, label, _ in members])  # (labels, n_chars)
-        kind = YesNo if metric == "auroc" else Graded
-        exams.append(kind(tuple(name for name, *_ in members), choose, score, stacked))
-    return exams
+    return Lanes.of(usable, parts.score)
 
 
-def _examine(
-    recording: Recording, exams: list[Exam], signals: Sequence[str], progress: Progress | None
-) -> dict[str, pd.DataFrame]:
-    """Put every trace through every exam; -> one table per label, without twin_score."""
-    wanted = _existing(recording, (signals,) if isinstance(signals, str) else signals)
-    n_traces = sum(recording.layers[layer].n_units for layer, _ in wanted)
-    rows: list[tuple[int, int, str]] = []
-    results: list[list[Array]] = []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # sorting and transforms let go of the interpreter's lock
-        for layer, signal in wanted:
-            for units, traces in _groups(recording, layer, signal):
-                measured = pool.map(partial(_measure, exams), units, traces, repeat(layer), repeat(signal))
-                for unit, result in zip(units, measured, strict=True):
-                    rows.append((layer, unit, signal))
-                    results.append(result)
-                    if progress is not None:
-                        progress(len(rows), n_traces)
+def tables_of(census: Census, labels: Mapping[str, Label], twin_scores: Mapping[str, float]) -> dict[str, pd.DataFrame]:
+    """One table for each label that a census has counted, best first, false discoveries reckoned over all of them."""
+    kept = census.kept()
     tables = {}
-    for exam, of_exam in zip(exams, zip(*results, strict=True), strict=True):
-        measures = np.stack(of_exam)  # (traces, labels, measures)
-        for i, name in enumerate(exam.names):
-            tables[name] = _table(rows, exam.metric, measures[:, i])
-    return tables
+    for name, (label, valid) in labels.items():
+        measures = census.measure(name)
+        table = pd.DataFrame(census.rows).assign(**dict(zip(Measures._fields, measures, strict=True)))
+        table["polarity"] = table["polarity"].astype(int)
+        table["metric"] = metric = "auroc" if np.asarray(label).dtype == bool else "correlation"
+        table["baseline"] = BASELINES[metric]
+        table["prevalence"] = census.prevalence(name)
+        table["twin_score"] = twin_scores.get(name, math.nan)
+        table["shift_p"] = _shift_p(kept, table, label, valid)
+        tables[name] = table
+    every = np.concatenate([table["p_value"] for table in tables.values()])
+    q_by_table = np.split(q_values(every), np.cumsum([len(table) for table in tables.values()])[:-1])
+    return {
+        name: table.assign(q_value=q).sort_values("choose_score", ascending=False, kind="stable", ignore_index=True)[
+            list(COLUMNS)
+        ]
+        for (name, table), q in zip(tables.items(), q_by_table, strict=True)
+    }
 
 
-def _measure(exams: list[Exam], unit: int, trace: Array, layer: int, signal: str) -> list[Array]:
-    if not np.isfinite(trace).all():
-        raise InspectorError(
-            f"The {signal} of neuron {Neuron(layer, unit)} is nan or infinite at some characters and cannot be ranked: "
-            "its network or the recording is broken; check both."
-        )
-    return [exam.measure(trace) for exam in exams]
+def _shift_p(kept: Kept, table: pd.DataFrame, label: Array, valid: Array | None) -> Array:
+    """(rows,) of shift_p: one number for the candidates of this label, nan for the rest."""
+    found = np.full(len(table), math.nan)
+    order = table["choose_score"].to_numpy()[kept.traces].argsort()[::-1][:N_CANDIDATES]
+    if not len(order) or not len(kept.positions):
+        return found
+    usable = slice(None) if valid is None else np.asarray(valid)[kept.positions]
+    positions = kept.positions[usable]
+    traces = kept.traces[order]
+    wanted = np.asarray(label)[positions].astype(np.float32)
+    found[traces] = shifted_p(wanted, kept.ranks[order][:, usable], table["polarity"].to_numpy()[traces])
+    return found
 
 
-def _table(rows: list[tuple[int, int, str]], metric: str, measures: Array) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=["layer", "unit", "signal"])
-    values = pd.DataFrame(measures, columns=list(Measures._fields))
-    table = pd.concat([table, values.drop(columns="p_value")], axis=1)
-    table["polarity"] = table["polarity"].astype(int)
-    table["metric"] = metric
-    table["baseline"] = BASELINES[metric]
-    table["q_value"] = q_values(values["p_value"].to_numpy())
-    return table.sort_values("choose_score", ascending=False, kind="stable", ignore_index=True)
+def _count(recording: Recording, lanes: Lanes, parts: Parts, signals: Sequence[str], progress: Progress | None,
+           n_candidates: int = N_CANDIDATES) -> Census:  # fmt: skip
+    """A census of a whole recording: the choosing part, then the scoring part, stretch by stretch."""
+    wanted = _existing(recording, (signals,) if isinstance(signals, str) else signals)
+    rows = [Row(layer, unit, signal) for layer, signal in wanted for unit in range(recording.layers[layer].n_units)]
+    n_blocks = int(np.clip(parts.score.sum() // _BLOCK, MIN_BLOCKS, MAX_BLOCKS))
+    census = Census(rows, lanes, n_blocks=n_blocks, n_candidates=n_candidates)
+    size = max(min(_STRETCH_BYTES // (4 * len(rows)), _STRETCH), 1)
+
+    def values(positions: Array) -> Array:
+        runs = np.split(positions, np.flatnonzero(np.diff(positions) != 1) + 1)
+        whole = np.empty((len(rows), len(positions)), np.float32)
+        row = 0
+        for layer, signal in wanted:
+            n_units, at = recording.layers[layer].n_units, 0
+            for run in runs:
+                window = recording.window(layer, signal, int(run[0]), int(run[-1]) + 1)
+                whole[row : row + n_units, at : at + len(run)] = window
+                at += len(run)
+            row += n_units
+        return whole
+
+    census.calibrate(values(_spread(recording.n_chars, size)))
+    done, total = 0, int(parts.choose.sum() + parts.score.sum())
+    for part, blocks in ((parts.choose, 1), (parts.score, n_blocks)):
+        for block, positions in enumerate(np.array_split(np.flatnonzero(part), blocks)):
+            for start in range(0, len(positions), size):
+                stretch = positions[start : start + size]
+                census.fold(values(stretch), stretch, block=block)
+                done += len(stretch)
+                if progress is not None:
+                    progress(done, total)
+        if part is parts.choose:
+            census.turn()
+    return census
+
+
+def _spread(n_chars: int, n: int) -> Array:
+    """Up to n positions of the text in stretches from all over it, for the bins to be laid out by."""
+    n_stretches = 16
+    length = min(n, n_chars) // n_stretches
+    if length < 16:
+        return np.arange(min(n, n_chars))
+    starts = np.linspace(0, n_chars - length, n_stretches).astype(np.int64)
+    return np.unique((starts[:, None] + np.arange(length)).ravel())
 
 
 def _existing(recording: Recording, signals: Sequence[str]) -> list[tuple[int, str]]:
@@ -192,15 +236,3 @@ def _existing(recording: Recording, signals: Sequence[str]) -> list[tuple[int, s
         existing = ", ".join(dict.fromkeys(s for layer in recording.layers for s in layer.signals))
         raise InspectorError(f"This recording has no signal {' or '.join(signals)}: it has {existing}.")
     return wanted
-
-
-def _groups(recording: Recording, layer: int, signal: str) -> Iterator[tuple[range, Sequence[Array]]]:
-    """Yield (units, traces) in groups of bounded size: a whole layer at once if it fits."""
-    n_units, n_chars = recording.layers[layer].n_units, recording.n_chars
-    size = max(_GROUP_BYTES // (4 * n_chars), os.cpu_count() or 1)
-    if size >= n_units:
-        yield range(n_units), list(recording.window(layer, signal, 0, n_chars))
-        return
-    for start in range(0, n_units, size):
-        units = range(start, min(start + size, n_units))
-        yield units, [recording.trace(Neuron(layer, unit), signal) for unit in units]

@@ -1,0 +1,93 @@
+"""Reading passages again from states that a recording kept, many at once, to get the values that it did not keep.
+
+    snapshots ──► states of a batch ──► layer by layer through the engine ──► all signals
+
+Knows how a state lies in a snapshot: hidden (and cell) of each layer, float32, layer after layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inspector.capture.engine import LayerWeights, Signals, flat_weights, rnn_kind, split_weights
+from inspector.capture.fused import engine_for
+from inspector.recording import SIGNALS, Segment, Snapshots
+
+if TYPE_CHECKING:
+    from inspector.model import CharModel
+
+STATE_SIGNALS = {"lstm": ("hidden", "cell"), "gru": ("hidden",), "rnn": ("hidden",)}
+_BYTES_PER_CHAR = 256  # of snapshots, at most
+_SEGMENT = 2**15  # neurons x characters from one snapshot to the next: a 32nd of what is computed together
+_LONGEST = 2048  # characters
+
+
+class Replayer:
+    """Reads passages with a network as `record` does, from any state. `record`'s engine names hold here as well."""
+
+    def __init__(self, model: CharModel) -> None:
+        self._model = model
+        self._kind = rnn_kind(model.rnn)
+        self._weights = [directions[0] for directions in split_weights(model.rnn, flat_weights(model.rnn))]
+        self._n_floats = snapshots_of(self._weights).n_bytes // 4
+
+    def __call__(self, segments: Sequence[Segment]) -> list[dict[str, np.ndarray]]:
+        """By layer and signal, float32 (steps of the longest, n_segments, n_units); what is behind an end is noise."""
+        device, dtype = self._model.head.weight.device, self._model.head.weight.dtype
+        lengths = np.array([len(segment.text) for segment in segments])
+        ids = np.zeros((len(segments), lengths.max()), np.int64)
+        ids[np.arange(ids.shape[1]) < lengths[:, None]] = self._model.vocabulary.encode(
+            "".join(segment.text for segment in segments)
+        )
+        states = np.zeros((len(segments), self._n_floats), np.float32)
+        for row, segment in enumerate(segments):
+            if segment.state:
+                states[row] = np.frombuffer(segment.state, "<f4")
+        engine = engine_for(self._weights, len(segments))
+        with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+            parts = iter(torch.split(torch.from_numpy(states).to(device, dtype), self._widths(), dim=1))
+            inputs = self._model.embed(torch.from_numpy(ids).to(device).t())
+            values = []
+            for layer in self._weights:
+                state = tuple(next(parts).contiguous() for _ in STATE_SIGNALS[self._kind])
+                found, _ = engine(layer, inputs, state, SIGNALS[self._kind])
+                inputs = found["hidden"]
+                values.append({name: found[name].float().cpu().numpy() for name in SIGNALS[self._kind]})
+        return values
+
+    def _widths(self) -> list[int]:
+        return [layer.hidden_weight.shape[1] for layer in self._weights for _ in STATE_SIGNALS[self._kind]]
+
+
+def snapshots_of(weights: Collection[LayerWeights]) -> Snapshots:
+    """How often this network's state is kept: a power of two apart, so that some 32 passages are read at a time."""
+    n_bytes = sum(4 * part.shape[1] for layer in weights for part in layer.zero_state(1))
+    n_units = sum(layer.hidden_weight.shape[1] for layer in weights)
+    every = 1
+    while every < _LONGEST and (every * _BYTES_PER_CHAR < n_bytes or 2 * every * n_units <= _SEGMENT):
+        every *= 2
+    return Snapshots(every, n_bytes)
+
+
+def states_before(found: Sequence[Signals], before: Sequence[tuple[Tensor, ...]], start: int, every: int) -> np.ndarray:
+    """Snapshots out of a stretch that was read from character `start` on: uint8 (n_snapshots, bytes).
+
+    found : what the engine gave for each layer, (n, 1, units). before : the states from which it began.
+    """
+    n = len(found[0]["hidden"])
+    steps = torch.tensor(
+        range(-start % every, n, every), dtype=torch.long
+    )  # of the characters before which a state is kept
+    parts = []
+    for signals, state in zip(found, before, strict=True):
+        for name, first in zip(("hidden", "cell"), state, strict=False):  # only an LSTM has a cell
+            kept = signals[name][:, 0][(steps - 1).clamp(min=0)]
+            if start % every == 0 and len(steps):
+                kept[0] = first[0]
+            parts.append(kept.float().cpu())
+    return torch.cat(parts, dim=1).contiguous().numpy().view(np.uint8)

@@ -1,0 +1,89 @@
+"""What a recording reads its values from: how a store answers, and how one answers whose values lie in stretches."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+from inspector.recording.coding import decoded
+from inspector.recording.stretch import STRETCH, Array, Key
+from inspector.recording.words import Progress
+
+_READERS = 4  # threads, so that the disk and the checksums do not wait for one another
+
+
+class Store(Protocol):
+    """Where the values of a recording come from. May be asked by several threads at once."""
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory or disk the values take."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder on disk, or None in memory."""
+
+    def fill(self, values: Array, key: Key, first: int, start: int, progress: Progress | None = None) -> None:
+        """Put rows from `first` on, over the characters from `start` on, into all of `values`, checked and decoded."""
+
+    def stretch(self, number: int) -> dict[Key, Array]:
+        """A whole stretch as it is stored; not to be written to."""
+
+    def error_bound(self, key: Key) -> float:
+        """How far the values of a block may lie from what was appended."""
+
+    def verify(self, progress: Progress | None = None) -> None:
+        """Read everything; an `InspectorError` names the first stretch that is not as it was written."""
+
+
+class StretchStore(Store, Protocol):
+    """A store whose values lie in stretches."""
+
+    def rows(self, stretch: int, key: Key, first: int, n_rows: int) -> Array:
+        """Some rows of one block, shape (n_rows, columns of this stretch), checked, as stored; not to be written to."""
+
+
+class Stretches(ABC):
+    """How a `StretchStore`, in memory or on disk, fills what is asked for."""
+
+    @abstractmethod
+    def rows(self, stretch: int, key: Key, first: int, n_rows: int) -> Array:
+        """As of `StretchStore`."""
+
+    def fill(self, values: Array, key: Key, first: int, start: int, progress: Progress | None = None) -> None:
+        stop = start + values.shape[1]
+
+        def fill_from(part: tuple[int, int, int]) -> int:
+            stretch, begin, end = part
+            rows = self.rows(stretch, key, first, len(values))
+            origin = stretch * STRETCH
+            values[:, begin - start : end - start] = decoded(rows, begin - origin, end - origin)
+            return end - start
+
+        for done in _in_turn(fill_from, list(split(start, stop, STRETCH))):
+            if progress is not None:
+                progress(done, stop - start)
+
+
+def _in_turn(work: Callable[[tuple[int, int, int]], int], parts: list[tuple[int, int, int]]) -> Iterator[int]:
+    """What `work` answers for each part, in their order; several are at work at once."""
+    if len(parts) == 1:
+        yield work(parts[0])
+        return
+    readers = ThreadPoolExecutor(_READERS)
+    try:
+        yield from readers.map(work, parts)
+    finally:
+        readers.shutdown(cancel_futures=True)
+
+
+def split(start: int, stop: int, size: int) -> Iterator[tuple[int, int, int]]:
+    """The pieces of `size` characters that `start` to `stop` touch: their number, and from where to where it does."""
+    while start < stop:
+        number = start // size
+        end = min(stop, (number + 1) * size)
+        yield number, start, end
+        start = end

@@ -1,0 +1,13 @@
+"""One pass over a corpus: what the neurons of a network detect, and the evidence that is kept beside the network.
+
+    searching.py   documents ──► batches ──► search's census ──► a table for each concept; resumable, memory constant
+    gathering.py   what else the pass sees: where each neuron is strongest, how its values are spread
+    folder.py      choose files + report files ──► a pass ──► survey/
+
+Owns: which files are read, and the survey folder. The statistics are `search`'s, the labels `concepts`'.
+"""
+
+from inspector.survey.folder import load_survey, survey
+from inspector.survey.searching import Found, open_found, search_corpus
+
+__all__ = ["Found", "load_survey", "open_found", "search_corpus", "survey"]
