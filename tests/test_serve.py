@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -42,7 +43,12 @@ def get(address):
         said.append(message)
 
     scope = {"type": "http", "method": "GET", "path": address, "root_path": "", "query_string": b"", "headers": []}
-    asyncio.run(Starlette(routes=serve.ROUTES)(scope, receive, send))
+
+    async def ask():
+        await Starlette(routes=serve.ROUTES)(scope, receive, send)
+
+    with ThreadPoolExecutor(1) as thread:  # this one may have a running loop: that of a browser of other tests
+        thread.submit(asyncio.run, ask()).result()
     headers = {key.decode(): value.decode() for key, value in said[0]["headers"]}
     return said[0]["status"], headers, b"".join(message.get("body", b"") for message in said)
 
