@@ -1,6 +1,9 @@
 """The dashboard's frame: which pages exist, and the one place where an InspectorError becomes a sentence on screen.
 
-python -m streamlit run dashboard/app.py
+    python -m streamlit run dashboard/app.py
+
+The server imports this file for `app`, which answers the overlay's own questions beside Streamlit; each run of a page
+executes it as a script.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ sys.path[:0] = [root] if (root := str(Path(__file__).parent.parent)) not in sys.
 import streamlit as st  # noqa: E402 - the path comes first
 
 from dashboard import cards, state  # noqa: E402
+from dashboard.overlay.serve import ROUTES  # noqa: E402
 from inspector.recording import InspectorError  # noqa: E402
 
 
@@ -25,7 +29,9 @@ def main() -> None:
         [
             st.Page("app_pages/read.py", title="Read", default=True),
             st.Page("app_pages/find.py", title="Find"),
+            st.Page("app_pages/gates.py", title="Gates"),
             st.Page("app_pages/networks.py", title="Networks"),
+            st.Page("app_pages/tour.py", title="Tour"),
         ],
         position="top",
     )
@@ -38,4 +44,7 @@ def main() -> None:
         cards.notes(state.notes())
 
 
-main()
+if __name__ == "__main__":
+    main()
+else:
+    app = st.App(__file__, routes=ROUTES)

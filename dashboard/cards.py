@@ -10,7 +10,9 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,11 +20,13 @@ import streamlit as st
 
 from dashboard import data, state, texts
 from dashboard.evidence import FIRST_CONCEPT, Finding, Survey, score_words
+from dashboard.overlay import Look
 from dashboard.palette import DEFAULT, Scale, Theme, colour_index, ink, lut
 from inspector.concepts import Concept
 from inspector.recording import InspectorError, Neuron
 from inspector.search import verdict
 
+_ALONE, _ASKED = "overlay_alone", "overlay_asked"
 _CSS = Path(__file__).parent / "app.css"
 _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="118" height="26" viewBox="0 0 118 26"
  font-family="Inter, 'Segoe UI', system-ui, sans-serif" font-size="19" font-weight="700"><rect x="13" y="2" width="14"
@@ -50,6 +54,11 @@ def frame() -> None:
 def plain(text: str) -> str:
     """A text for a label that Streamlit reads as Markdown, so that it shows as it is."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+
+
+def escaped(text: str) -> str:
+    """A text for HTML, so that it shows as it is."""
+    return html.escape(text)
 
 
 def notes(sentences: Iterable[str]) -> None:
@@ -158,10 +167,11 @@ def fit(view: state.View, reading: data.Reading, survey: Survey | None) -> state
     return view
 
 
-def trace(view: state.View, reading: data.Reading) -> np.ndarray:
-    """The chosen trace, with a bar where the network has to read the text again for its gates."""
-    with progress() as tell:
-        return reading.trace(view.shown, str(view.signal), tell)
+def make_signal(view: state.View, reading: data.Reading) -> None:
+    """See to it that the chosen signal is recorded, with a bar where the network has to read the text again."""
+    if not reading.is_recorded(str(view.signal)):
+        with progress() as tell:
+            reading.trace(view.shown, str(view.signal), tell)
 
 
 def tell(view: state.View, reading: data.Reading, survey: Survey | None) -> None:
@@ -207,8 +217,43 @@ def footnote(reading: data.Reading) -> None:
     quiet(" · ".join(said))
 
 
+def look(view: state.View) -> Look:
+    """How the view wants its text shown, for the overlay."""
+    return Look(
+        palette=view.palette or DEFAULT,
+        colour=view.colour or "neuron",
+        expects=bool(view.expects),
+        spaces=bool(view.spaces),
+        wrap=view.wrap is not False,
+        tab=view.tab or Look.tab,
+        pins=tuple(map(str, view.pins or ())),
+        mark=view.mark,
+    )
+
+
 def follow(key: str) -> None:
     """The reader moved inside an overlay: the address follows, and the overlay is not told where it already is."""
     seen = (st.session_state.get(key) or {}).get("view")
-    if seen:
-        state.go(neuron=Neuron.parse(str(seen["neuron"])), signal=str(seen["signal"]), at=seen.get("at"))
+    if not seen:
+        return
+    now: dict[str, Any] = dict(seen.get("look") or {})
+    plain_look = asdict(Look())
+    parts = {name: value if value != plain_look[name] else None for name, value in now.items()}
+    if parts.get("pins"):
+        parts["pins"] = tuple(map(Neuron.parse, parts["pins"]))
+    if parts.get("mark"):
+        parts["mark"] = state.Mark(*parts["mark"])
+    st.session_state[_ALONE] = bool(seen.get("alone"))
+    st.session_state[_ASKED] = seen.get("ask")
+    neuron, signal = Neuron.parse(str(seen["neuron"])), str(seen["signal"])
+    state.go(neuron=neuron, signal=signal, at=seen.get("at"), **{**parts, "pins": parts.get("pins") or None})
+
+
+def stands_alone() -> bool:
+    """Whether this reader's browser cannot fetch anything by itself, so that messages have to bring it all."""
+    return bool(st.session_state.get(_ALONE))
+
+
+def asked() -> str | None:
+    """The question about the marked stretch that the reader has just asked: "here" or "elsewhere"; once only."""
+    return st.session_state.pop(_ASKED, None)

@@ -193,6 +193,11 @@ class Reading:
             return self.recording.trace(neuron, signal)
         return self._gates(progress).trace(neuron, signal)
 
+    def parts(self) -> list[Recording]:
+        """The recordings that hold its signals, as far as they have been made."""
+        gates = recordings().peek(_gates_key(self))
+        return [self.recording] if gates is None else [self.recording, gates]
+
     def step(self, neuron: Neuron, by: int) -> Neuron:
         """The neuron that many further on, layer after layer, round the end to the first."""
         before = sum(n_units for n_units, _ in self.layers[: neuron.layer])

@@ -4,7 +4,8 @@ It knows numbers and colours and nothing else: no text, no network, no Streamlit
 a colour table, and each entry has an ink that stays readable on it:
 
     diverging   low ──► entry 1, 0 ──► entry 128, high ──► entry 255      hidden, candidate, cell
-    sequential  low ──► entry 0,                 high ──► entry 255      gates, probabilities
+    sequential  low ──► entry 0,                 high ──► entry 255      gates
+    probability low ──► entry 0,                 high ──► entry 255      probabilities, surprise (loss)
 
 A scale only decides which colour a value gets. Values themselves are never clipped, squashed or flipped.
 """
@@ -24,11 +25,12 @@ Theme = Literal["light", "dark"]
 KINDS: tuple[Kind, ...] = ("diverging", "sequential", "probability")
 THEMES: tuple[Theme, ...] = ("light", "dark")
 ZERO = 128  # the entry of a diverging table that stands for exactly 0
+_ENOUGH = 1 << 17  # values that settle a percentile
 READABLE = 4.5  # the contrast that WCAG 2 asks of ordinary text (level AA)
 
 _RGB = tuple[int, int, int]
-# The backgrounds of Streamlit's two themes: what stands for zero is not to be seen.
-_PAPER: dict[Theme, _RGB] = {"light": (255, 255, 255), "dark": (23, 22, 20)}
+# The backgrounds of .streamlit/config.toml: what stands for zero is not to be seen.
+_PAPER: dict[Theme, _RGB] = {"light": (255, 255, 255), "dark": (14, 17, 23)}
 # Tried in this order. Black comes last: where neither soft ink nor white reaches 4.5, it does.
 _INKS: dict[Theme, tuple[_RGB, ...]] = {
     "light": ((12, 14, 19), (255, 255, 255), (0, 0, 0)),
@@ -37,7 +39,7 @@ _INKS: dict[Theme, tuple[_RGB, ...]] = {
 
 
 class Scale(NamedTuple):
-    """Which values the two ends of a colour table stand for. `kind` is "diverging" or "sequential"."""
+    """Which values the two ends of a colour table stand for."""
 
     kind: Kind
     low: float
@@ -80,13 +82,14 @@ PALETTES: dict[str, Palette] = {
         Palette(
             "mono",
             "one ramp from low to high, for print",
-            low={"light": (255, 255, 255), "dark": (23, 22, 20)},
+            low={"light": (255, 255, 255), "dark": (14, 17, 23)},
             high={"light": (38, 42, 48), "dark": (232, 236, 242)},
             single_hue=True,
         ),
     )
 }
 DEFAULT = "teal-orange"
+SURPRISE = Scale("probability", 0.0, 6.0)  # nats: the same for every text, so that two can be compared
 
 
 def scale_for(signal: str, trace: ArrayLike) -> Scale:
@@ -98,13 +101,15 @@ def scale_for(signal: str, trace: ArrayLike) -> Scale:
     signal : one of the signal names of `inspector.recording`.
     trace : float ndarray of shape (n_chars,). Only looked at for the cell state, which has no bounds of its own: its
         ends are the 99th percentile of |c|, so that a few wild characters do not pale all others. nan is passed over;
-        a trace that is all zero, all nan or empty gets -1..1.
+        a trace that is all zero, all nan or empty gets -1..1. In a long text every so manieth character is looked at,
+        at least 131,072 of them.
     """
     if signal.endswith("_gate"):
         return Scale("sequential", 0.0, 1.0)
     if signal != "cell":
         return Scale("diverging", -1.0, 1.0)
-    size = np.abs(np.asarray(trace, dtype=np.float64))
+    whole = np.asarray(trace)
+    size = np.abs(whole[:: max(1, whole.size // _ENOUGH)].astype(np.float64))
     size = size[np.isfinite(size)]
     reach = float(np.quantile(size, 0.99)) if size.size else 0.0
     if reach == 0.0 and size.size:  # silent for 99 characters in 100: its few loud ones are the ends
@@ -119,12 +124,11 @@ def colour_index(values: ArrayLike, scale: Scale) -> NDArray[np.int16]:
     The browser computes the same in overlay/colour.js; a golden file holds the two together.
     """
     values = np.asarray(values, dtype=np.float64)
+    missing = np.isnan(values)
     if scale.kind == "diverging":
-        reach = max(abs(scale.low), abs(scale.high))
-        place = ZERO + 127.0 * np.clip(values / reach, -1.0, 1.0)
+        place = ZERO + 127.0 * np.clip(values / max(abs(scale.low), abs(scale.high)), -1.0, 1.0)
     else:
         place = 255.0 * np.clip((values - scale.low) / (scale.high - scale.low), 0.0, 1.0)
-    missing = np.isnan(place)
     return np.where(missing, -1, np.floor(np.where(missing, 0.0, place) + 0.5)).astype(np.int16)
 
 

@@ -39,6 +39,10 @@ class Shelf:
                     self._kept.popitem(last=False)
             return made
 
+    def peek(self, key: Hashable) -> Any:
+        """What is kept under the key; None where nothing is."""
+        return self._kept.get(key)
+
     def __contains__(self, key: Hashable) -> bool:
         return key in self._kept
 

@@ -1,6 +1,6 @@
 """What the reader is looking at, as an address a person could type.
 
-    ?network=python&text=sample:address_book.py&neuron=1:42&signal=cell&concept=inside_string&at=250
+    ?network=python&text=sample:address_book.py&neuron=1:42&signal=cell&concept=inside_string&at=250&pins=1:7,0:3
 
 Owns the names of the address's parts and the one rule that an address never fails: what cannot be understood falls back
 and leaves a note. Knows nothing about which networks, texts or neurons exist; the pages ask `fit` with what they found.
@@ -10,17 +10,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import streamlit as st
 
+from dashboard.palette import PALETTES
 from inspector.recording import SIGNALS, InspectorError, Neuron
 
 TEXT_KINDS = ("sample:", "stdlib:", "mine:", "recording:")
 FIRST_TEXT = "sample:address_book.py"
 ALL_SIGNALS = tuple(dict.fromkeys(signal for signals in SIGNALS.values() for signal in signals))
 
+QUESTIONS = ("here", "elsewhere")
+COLOURINGS = ("neuron", "surprise")
+MOST_PINS = 12
+WIDEST_TAB = 16
+
 _LONGEST_VALUE = 1_000
 _VIEW, _NOTES, _MOVES = "view", "view_notes", "view_moves"
+
+
+class Mark(NamedTuple):
+    """A stretch of the text: code points `start` to before `stop`, written ``start-stop``."""
+
+    start: int
+    stop: int
+
+    def __str__(self) -> str:
+        return f"{self.start}-{self.stop}"
 
 
 @dataclass(frozen=True)
@@ -29,6 +46,11 @@ class View:
 
     concept : a concept's name, or ``regex:PATTERN``.
     at : a position in the text, counted in code points.
+    mark, ask : a stretch of the text, and what is asked about it: which neurons are on exactly "here", or where
+        "elsewhere" the neuron is as it is there.
+    palette, colour, expects, spaces, wrap, tab, pins : how the text is shown: the name of the colours, what they show
+        ("surprise" instead of the neuron), what the network expects under each line, marks for white space, long lines
+        broken or not, columns between tab stops, and the neurons kept in sight.
     """
 
     network: str | None = None
@@ -37,6 +59,15 @@ class View:
     signal: str | None = None
     concept: str | None = None
     at: int | None = None
+    mark: Mark | None = None
+    ask: str | None = None
+    palette: str | None = None
+    colour: str | None = None
+    expects: bool | None = None
+    spaces: bool | None = None
+    wrap: bool | None = None
+    tab: int | None = None
+    pins: tuple[Neuron, ...] | None = None
 
     @classmethod
     def from_query(cls, query: Mapping[str, object]) -> tuple[View, list[str]]:
@@ -65,7 +96,15 @@ class View:
     def to_query(self) -> dict[str, str]:
         """The address of this view; parts that are None are absent."""
         parts = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: str(value) for name, value in parts if value is not None}
+        return {name: _written(value) for name, value in parts if value is not None}
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple) and not isinstance(value, (Neuron, Mark)):
+        return ",".join(map(str, value))
+    return str(value)
 
 
 def _last(value: object) -> str:
@@ -116,6 +155,43 @@ def _position(value: str) -> int:
     return int(value)
 
 
+def _mark(value: str) -> Mark:
+    ends = value.split("-")
+    if len(ends) == 2 and all(end.isascii() and end.isdigit() and len(end) <= 12 for end in ends):
+        mark = Mark(int(ends[0]), int(ends[1]))
+        if mark.start < mark.stop:
+            return mark
+    raise ValueError(f"{_short(value)} marks nothing: a mark is written start-stop, for instance 120-180.")
+
+
+def _pins(value: str) -> tuple[Neuron, ...]:
+    found = tuple(dict.fromkeys(_neuron(part) for part in value.split(",")))
+    if len(found) > MOST_PINS:
+        raise ValueError(f"{_short(value)} pins {len(found)} neurons, and {MOST_PINS} at most are kept in sight.")
+    return found
+
+
+def _tab(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= WIDEST_TAB):
+        raise ValueError(f"{_short(value)} is no tab width: it must be a whole number from 1 to {WIDEST_TAB}.")
+    return int(value)
+
+
+def _one_of(what: str, names: Sequence[str]):
+    def read(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"{_short(value)} is no {what}: choose {', '.join(names)}.")
+        return value
+
+    return read
+
+
+def _yes_or_no(value: str) -> bool:
+    if value not in ("yes", "no"):
+        raise ValueError(f"{_short(value)} is neither yes nor no.")
+    return value == "yes"
+
+
 _READERS = {
     "network": _name("network"),
     "text": _text,
@@ -123,13 +199,22 @@ _READERS = {
     "signal": _signal,
     "concept": _name("concept"),
     "at": _position,
+    "mark": _mark,
+    "ask": _one_of("question", QUESTIONS),
+    "palette": _one_of("palette", tuple(PALETTES)),
+    "colour": _one_of("colouring", COLOURINGS),
+    "expects": _yes_or_no,
+    "spaces": _yes_or_no,
+    "wrap": _yes_or_no,
+    "tab": _tab,
+    "pins": _pins,
 }
 
 
 def fit(
     view: View, layers: Sequence[tuple[int, Sequence[str]]], n_chars: int, *, default: tuple[Neuron, str]
 ) -> tuple[View, list[str]]:
-    """Make the view one that exists: its neuron, signal and position among what was recorded.
+    """Make the view one that exists: its neuron, signal, position, pins and mark among what was recorded.
 
     layers : (number of units, names of signals) of each layer.
     default : what is shown where the view names no neuron, or one that does not exist.
@@ -151,7 +236,14 @@ def fit(
     if at is not None and at >= n_chars:
         notes.append(f"Position {at:,} is behind the end of the text, which has {n_chars:,} characters.")
         at = None
-    return replace(view, neuron=neuron, signal=signal, at=at), notes
+    pins = tuple(pin for pin in view.pins or () if exists(pin, layers))
+    if lost := [str(pin) for pin in view.pins or () if pin not in pins]:
+        notes.append(f"Pinned neurons that do not exist were left out, {', '.join(lost)}: {_describe(layers)}.")
+    mark = view.mark
+    if mark is not None and mark.stop > n_chars:
+        notes.append(f"The mark {mark} reaches behind the end of the text, which has {n_chars:,} characters.")
+        mark = None
+    return replace(view, neuron=neuron, signal=signal, at=at, pins=pins or None, mark=mark), notes
 
 
 def exists(neuron: Neuron, layers: Sequence[tuple[int, Sequence[str]]]) -> bool:
@@ -175,6 +267,8 @@ def current() -> View:
         return seen
     view, sentences = View.from_query(query)
     st.session_state[_NOTES] = sentences
+    if seen is not None:  # the reader went back, or typed another address: the overlay follows
+        st.session_state[_MOVES] = moves() + 1
     settle(view)
     return view
 
@@ -190,7 +284,8 @@ def settle(view: View) -> None:
 def go(**changes: object) -> None:
     """Change parts of the view, in a callback before the page runs again; notes about the old one are dropped."""
     st.session_state[_NOTES] = []
-    settle(replace(current(), **changes))  # type: ignore[arg-type]
+    seen: View = st.session_state.get(_VIEW) or current()  # the address may lag behind what the reader did
+    settle(replace(seen, **changes))  # type: ignore[arg-type]
 
 
 def jump(**changes: object) -> None:

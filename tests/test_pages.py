@@ -13,11 +13,13 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import texts
 from inspector.capture import record
+from inspector.concepts import CONCEPTS
 from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
 from inspector.recording import Neuron
 
 APP = str(Path(__file__).parent.parent / "dashboard" / "app.py")
 FIND, NETWORKS = "app_pages/find.py", "app_pages/networks.py"
+GATES, TOUR = "app_pages/gates.py", "app_pages/tour.py"
 
 
 @pytest.fixture(scope="module")
@@ -398,3 +400,57 @@ def test_switching_the_page_keeps_the_view():
 
         assert address(app)["neuron"] == "0:2"
         assert address(app)["network"] == "small"
+
+
+# -------------------------------------------------------------------------------------------------- Gates and Tour
+
+
+def picture(app):
+    """The header of what the picture of the cell was sent."""
+    message = app.get("bidi_component")[0].proto.bytes
+    (length,) = struct.unpack("<I", message[:4])
+    return json.loads(message[4 : 4 + length])
+
+
+def test_gates_starts_where_the_neuron_moves_most_as_the_concept_begins(checkpoints):
+    app = open_app(GATES)
+
+    assert "1:3" in said(app)
+    header = picture(app)
+    text = texts.load_text("sample:address_book.py").content
+    trace = record(load_checkpoint(checkpoints / "python"), text, ["cell"], dtype="float16").trace(Neuron(1, 3), "cell")
+    label = CONCEPTS["inside_string"].label(text, language="python")
+    begins = [at for at in range(1, len(text)) if label[at] and not label[at - 1]]
+    assert header["at"] == max(begins, key=lambda at: abs(trace[at] - trace[at - 1]))
+    assert header["kind"] == "lstm" and header["concept"] == "inside a string" and len(header["signals"]) == 6
+
+
+def test_gates_knows_every_kind_of_network_and_keeps_its_place():
+    app = open_app(GATES, network="small", neuron="0:2", at="7")
+
+    header = picture(app)
+    assert (header["kind"], header["at"]) == ("gru", 7)
+    app.session_state["cell"] = {"at": 11}
+    app.run()
+    assert "at" in address(app) and not app.exception
+
+
+def test_gates_of_a_recording_without_them_is_a_sentence(checkpoints, tmp_path):
+    model = load_checkpoint(checkpoints / "python")
+    record(model, "x = 1\n" * 9, ["hidden", "cell"], out=tmp_path / "kept")
+    assert "--signals all" in said(open_app(GATES, text=f"recording:{tmp_path / 'kept'}"))
+
+
+def test_tour_leads_from_what_was_found_to_the_views():
+    app = open_app(TOUR)
+
+    words = said(app)
+    assert "1. A neuron that knows it is inside a string" in words and "AUROC 0.97" in words
+    assert "2. What its gates do" in words and "3. A neuron nobody can explain" in words and "1:0" in words
+    assert [link.proto.page for link in app.get("page_link")] == ["read", "gates", "read"] or len(
+        app.get("page_link")
+    ) == 3
+
+
+def test_tour_without_a_survey_says_what_is_missing():
+    assert "needs a network with a survey" in said(open_app(TOUR, network="small"))

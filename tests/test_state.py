@@ -5,11 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard import state
+from dashboard.palette import PALETTES
 from dashboard.state import View
 from inspector.recording import Neuron
 
 LAYERS = [(8, ("hidden", "cell")), (4, ("hidden",))]
 NAMES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=40)
+
+NEURONS = st.builds(Neuron, st.integers(0, 99), st.integers(0, 9999))
 
 views = st.builds(
     View,
@@ -19,6 +22,16 @@ views = st.builds(
     signal=st.none() | st.sampled_from(state.ALL_SIGNALS),
     concept=st.none() | NAMES,
     at=st.none() | st.integers(0, 10**9),
+    mark=st.none()
+    | st.builds(lambda start, n: state.Mark(start, start + n), st.integers(0, 10**9), st.integers(1, 99)),
+    ask=st.none() | st.sampled_from(state.QUESTIONS),
+    palette=st.none() | st.sampled_from(list(PALETTES)),
+    colour=st.none() | st.sampled_from(state.COLOURINGS),
+    expects=st.none() | st.booleans(),
+    spaces=st.none() | st.booleans(),
+    wrap=st.none() | st.booleans(),
+    tab=st.none() | st.integers(1, state.WIDEST_TAB),
+    pins=st.none() | st.lists(NEURONS, min_size=1, max_size=state.MOST_PINS, unique=True).map(tuple),
 )
 
 
@@ -41,7 +54,9 @@ def test_from_query_takes_any_nonsense(query):
 @pytest.mark.parametrize(
     ("key", "value"),
     [("neuron", "abc"), ("neuron", "1:-2"), ("signal", "loudness"), ("at", "-1"), ("at", "²"), ("text", "/etc/passwd"),
-     ("network", "a\x00b"), ("colour", "red"), ("concept", "x" * 1001)],
+     ("network", "a\x00b"), ("colour", "red"), ("concept", "x" * 1001), ("mark", "5-5"),
+     ("mark", "9"), ("palette", "rainbow"), ("expects", "perhaps"), ("tab", "0"), ("tab", "17"), ("pins", "1:2,x"),
+     ("ask", "why"), ("pins", ",".join(f"0:{unit}" for unit in range(13)))],
 )  # fmt: skip
 def test_from_query_leaves_a_note_about_each_part_it_drops(key, value):
     view, notes = View.from_query({key: value, "network": "python"} | {key: value})
@@ -73,3 +88,12 @@ def test_fit_exchanges_a_signal_the_layer_lacks():
 
     assert view.signal == "hidden"
     assert "no signal cell" in notes[0]
+
+
+def test_fit_leaves_out_pins_and_a_mark_that_do_not_exist_and_says_so():
+    view = View(neuron=Neuron(0, 7), signal="cell", pins=(Neuron(0, 1), Neuron(5, 0)), mark=state.Mark(4, 11))
+
+    view, notes = state.fit(view, LAYERS, 10, default=(Neuron(0, 0), "hidden"))
+
+    assert (view.pins, view.mark) == ((Neuron(0, 1),), None)
+    assert "5:0" in notes[0] and "4-11" in notes[1]

@@ -1,22 +1,30 @@
-"""Read: a text coloured by one neuron, what is known about the neuron, and its trace under the text."""
+"""Read: a text coloured by one neuron, and what is known about the neuron."""
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
+from threading import Thread
+
 import streamlit as st
 
-from dashboard import cards, data, figures, pickers, state
+from dashboard import cards, data, pickers, state
+from dashboard.evidence import FIRST_CONCEPT, Survey
 from dashboard.overlay import build_payload, overlay
-from dashboard.palette import scale_for
+from dashboard.overlay.serve import offer
 from inspector.recording import Neuron
 
-NEIGHBOURS = 2  # neurons on either side that are sent along, so that stepping to them is instant
-PREFETCH_CHARS = 60_000  # ... in texts up to this length
+FIND = "app_pages/find.py"
+WHOLE_CHARS = 32_768  # texts up to this length are sent along; of longer ones the browser fetches what it shows
+GATES_CHARS = 10_000  # in texts up to this length the gates are read beforehand, so that pointing shows every signal
+SUGGESTED = 5
 
 
 def page() -> None:
     """Draw the page."""
     view = state.current()
+    if (question := cards.asked()) is not None:
+        st.switch_page(FIND, query_params=replace(view, ask=question).to_query())
+    view = replace(view, ask=None)
     bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with bar:
         view = pickers.pick_network(view)
@@ -30,31 +38,50 @@ def page() -> None:
     with neuron_slot:
         pickers.pick_neuron(view, reading.layers)
     with words:
-        trace = cards.trace(view, reading)
+        cards.make_signal(view, reading)
         cards.tell(view, reading, found)
     with place:
-        _text(view, reading, trace)
-        _plot(view, reading, trace)
+        overlay(_payload(view, reading, found), key="overlay", height=700, on_change=_follow)
     cards.footnote(reading)
+    _read_gates(view, reading)
 
 
-def _text(view: state.View, reading: data.Reading, trace: np.ndarray) -> None:
+def _payload(view: state.View, reading: data.Reading, found: Survey | None) -> bytes:
     recording = reading.recording
-    payload = build_payload(
+    is_whole = recording.n_chars <= WHOLE_CHARS or cards.stands_alone()
+    neurons = dict.fromkeys([view.shown, *(view.pins or ())]) if is_whole else ()
+    return build_payload(
         text=reading.text,
-        traces=_traces(view, reading, trace),
+        traces={_choice(neuron, view, reading): reading.trace(*_choice(neuron, view, reading)) for neuron in neurons},
         neuron=view.neuron,
-        signal=view.signal,
-        scale=scale_for(view.signal, trace),
+        signal=str(view.signal),
         layers=reading.layers,
-        loss=recording.loss,
-        guesses=reading.guesses(),
+        loss=recording.loss if is_whole else None,
+        guesses=reading.guesses() if is_whole else None,
         unknown=recording.unknown,
         documents=recording.documents,
         at=view.at,
         jump=state.moves(),
+        look=cards.look(view),
+        suggested=_suggested(view, reading, found),
+        source=offer(*reading.parts()),
+        ready=[name for name in reading.layers[view.shown.layer][1] if reading.is_recorded(name)],
+        symbols=recording.symbols or () if recording.has_guesses else (),
     )
-    overlay(payload, key="overlay", height=580, on_change=_follow)
+
+
+def _choice(neuron: Neuron, view: state.View, reading: data.Reading) -> tuple[Neuron, str]:
+    """A neuron with the view's signal, or with the first one that its layer has."""
+    signals = reading.layers[neuron.layer][1]
+    return neuron, str(view.signal) if view.signal in signals else signals[0]
+
+
+def _suggested(view: state.View, reading: data.Reading, found: Survey | None) -> dict[str, list[Neuron]]:
+    """The best neurons for the concept that is asked about, worth looking at side by side."""
+    concept = view.concept or FIRST_CONCEPT
+    best = found.concepts.get(concept, ()) if found is not None else ()
+    neurons = list(dict.fromkeys(one.neuron for one in best if state.exists(one.neuron, reading.layers)))
+    return {"the concept's best": neurons[:SUGGESTED]} if neurons else {}
 
 
 def _follow() -> None:
@@ -62,24 +89,16 @@ def _follow() -> None:
     cards.follow("overlay")
 
 
-def _traces(view: state.View, reading: data.Reading, trace: np.ndarray) -> dict[tuple[Neuron, str], np.ndarray]:
-    """The chosen trace, and those one key press away that are at hand."""
-    found = {(view.neuron, view.signal): trace}
-    if trace.size > PREFETCH_CHARS:
-        return found
-    near = [(view.neuron, signal) for signal in reading.layers[view.neuron.layer][1]]
-    for step in range(1, NEIGHBOURS + 1):
-        near += [(reading.step(view.neuron, step), view.signal), (reading.step(view.neuron, -step), view.signal)]
-    for neuron, signal in near:
-        if reading.is_recorded(signal):
-            found.setdefault((neuron, signal), reading.trace(neuron, signal))
-    return found
+def _read_gates(view: state.View, reading: data.Reading) -> None:
+    """When all is on screen: have the network read a short text once more for its gates, while the reader reads.
 
-
-def _plot(view: state.View, reading: data.Reading, trace: np.ndarray) -> None:
-    scale = scale_for(view.signal, trace)
-    figure = figures.trace_figure(trace, scale, text=reading.text, theme=cards.theme(), at=view.at)
-    st.plotly_chart(figure, key="trace", config={"displayModeBar": False})
+    They are there from the reader's next step on; nobody waits for them.
+    """
+    lacking = [signal for signal in reading.layers[view.shown.layer][1] if not reading.is_recorded(signal)]
+    is_short = reading.network is not None and reading.recording.n_chars <= GATES_CHARS
+    if lacking and is_short and st.session_state.get("gates_of") != reading.key:
+        st.session_state["gates_of"] = reading.key
+        Thread(target=reading.trace, args=(view.shown, lacking[0]), daemon=True).start()
 
 
 page()

@@ -3,21 +3,22 @@
 Python's side knows how to pack a message (`payload.py`), how to join the JavaScript files, and how to mount them. What
 must be instant (colour, cursor, scroll, hover) lives in the browser; Python hears of it once it has settled.
 
-    payload ──► decoded, laid out, coloured ──► rows · bar · panel ──► {"neuron", "signal", "at"} ──► Python
+    payload ──► decoded, laid out, coloured ──► rows · bar · map · panel ──► {"neuron", "signal", "at", ...} ──► Python
+       serve.py ──► another neuron ──┘
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from dashboard.overlay.payload import build_payload
+from dashboard.overlay.payload import Look, build_payload
 
-__all__ = ["build_payload", "javascript", "overlay"]
+__all__ = ["Look", "build_payload", "javascript", "join_modules", "overlay"]
 
 _HERE = Path(__file__).parent
 # Each file uses only files above it; the last one holds the default export.
@@ -27,10 +28,15 @@ _PARTS = (
     "colour.js",
     "layout.js",
     "view.js",
+    "source.js",
     "rows.js",
     "bar.js",
+    "map.js",
     "panel.js",
+    "prompt.js",
     "frame.js",
+    "page.js",
+    "reader.js",
     "input.js",
     "overlay.js",
 )
@@ -39,11 +45,17 @@ _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
 def javascript() -> str:
-    """Join the parts into the one module that Streamlit serves: imports between them go, names stay.
+    """The component's one module."""
+    return join_modules([_HERE / name for name in _PARTS])
 
-    The parts are ordinary modules, so that each can be tested alone; Streamlit takes a single source text.
+
+def join_modules(paths: Sequence[Path]) -> str:
+    """Join JavaScript files into the one module that Streamlit serves: imports between them go, names stay.
+
+    The parts are ordinary modules, so that each can be tested alone; Streamlit takes a single source text. Each may use
+    only what stands above it, and the last one holds the default export.
     """
-    sources = [(_HERE / name).read_text(encoding="utf-8") for name in _PARTS]
+    sources = [path.read_text(encoding="utf-8") for path in paths]
     return "\n".join(_EXPORT.sub("", _IMPORT.sub("", source)) for source in sources)
 
 
@@ -59,10 +71,13 @@ def overlay(
 
     >>> view = overlay(build_payload(...), key="read", on_change=remember_view)
     >>> view
-    {'neuron': '1:43', 'signal': 'cell', 'at': 1290}
+    {'neuron': '1:43', 'signal': 'cell', 'at': 1290, 'look': {...}, 'ask': None, 'lacks': 0, 'alone': False}
 
     payload : from `build_payload`. A new one with the same text keeps scroll and cursor.
     height : of the whole component, in CSS pixels.
+    look : of the view, names the parts of `Look`. ask : "here" or "elsewhere", a question about the marked stretch.
+    lacks : grows when something could not be fetched; alone : whether `serve.py` cannot be reached, so that every
+        message has to bring everything along.
     on_change : called before the rerun that a new view causes; `st.session_state[key]["view"]` then holds it. Act on
         changes there: the returned value stays what the *browser* last chose, also after Python chose another neuron.
 

@@ -1,13 +1,12 @@
 // @ts-check
 // The strip above the text: which neuron, which signal, what the colours mean, what else can be shown.
 
-import { rampGradient } from "./colour.js";
-import { KEYS } from "./view.js";
-import { showEnd, signalLetter, signalTitle } from "./words.js";
+import { colourIndex, rampGradient } from "./colour.js";
+import { KEYS, TABS } from "./view.js";
+import { showCount, showEnd, signalLetter, signalTitle } from "./words.js";
 
-/** @typedef {import("./payload.js").Payload} Payload */
-/** @typedef {import("./payload.js").Scale} Scale */
-/** @typedef {import("./view.js").Choice} Choice */
+/** @typedef {import("./rows.js").Sight} Sight */
+/** @typedef {import("./view.js").Action} Action */
 
 /**
  * @param {string} tag
@@ -21,8 +20,18 @@ export function element(tag, className, text) {
   return made;
 }
 
+/** @param {string} text @param {string} title @param {() => void} press */
+export function button(text, title, press) {
+  const made = element("button", "button", text);
+  made.setAttribute("type", "button");
+  made.title = title;
+  made.setAttribute("aria-label", title);
+  made.addEventListener("click", press);
+  return made;
+}
+
 export class Bar {
-  /** @param {(action: import("./view.js").Action) => void} act */
+  /** @param {(action: Action) => void} act */
   constructor(act) {
     this.act = act;
     this.root = element("div", "bar");
@@ -33,11 +42,15 @@ export class Bar {
     this.signals.setAttribute("role", "group");
     this.signals.setAttribute("aria-label", "signal");
     this.expects = this.button("expects", "what the network expects next, under each line (e)", { type: "expects" });
-    this.marks = this.button("marks", "show spaces, tabs and newlines (w)", { type: "marks" });
-    this.help = this.button("?", "keys (?)", { type: "help" });
+    this.surprise = this.button("surprise", "colour by how surprising each character was (s)", { type: "surprise" });
+    this.pin = this.button("pin", "keep this neuron in sight under every line (b)", { type: "pin" });
+    this.menu = new Menu(act);
     this.legend = element("div", "legend");
     this.low = element("span", "end");
     this.ramp = element("span", "ramp");
+    this.lowest = element("i", "reach");
+    this.highest = element("i", "reach");
+    this.ramp.append(this.lowest, this.highest);
     this.high = element("span", "end");
     this.what = element("span", "what");
     this.legend.append(this.low, this.ramp, this.high, this.what);
@@ -45,37 +58,51 @@ export class Bar {
     steps.append(
       this.button("‹", "previous neuron (p)", { type: "neuron", step: -1 }),
       this.button("›", "next neuron (n)", { type: "neuron", step: 1 }),
+      this.button("…", "go to a neuron (g)", { type: "go" }),
     );
-    this.root.append(this.neuron, steps, this.signals, this.expects, this.marks, this.waiting, this.legend, this.help);
+    const find = this.button("search", "search in the text (/)", { type: "search" });
+    const help = this.button("?", "keys (?)", { type: "help" });
+    this.root.append(this.neuron, steps, this.signals, this.surprise, this.expects, this.pin, find, this.menu.root,
+      this.waiting, this.legend, help);
   }
 
-  /** @param {string} text @param {string} title @param {import("./view.js").Action} action */
+  /** @param {string} text @param {string} title @param {Action} action */
   button(text, title, action) {
-    const made = element("button", "button", text);
-    made.setAttribute("type", "button");
-    made.title = title;
-    made.setAttribute("aria-label", title);
-    made.addEventListener("click", () => this.act(action));
-    return made;
+    return button(text, title, () => this.act(action));
   }
 
-  /**
-   * @param {{payload: Payload, wanted: Choice, shown: Choice, scale: Scale, theme: "light" | "dark",
-   *          expects: boolean, marks: boolean}} state
-   */
-  show({ payload, wanted, shown, scale, theme, expects, marks }) {
+  /** @param {Sight} sight */
+  show(sight) {
+    const { payload, wanted, shown, colouring, look } = sight;
     const isWaiting = wanted.neuron !== shown.neuron || wanted.signal !== shown.signal;
+    const isSurprise = colouring !== sight.trace;
     this.neuron.textContent = wanted.neuron;
     this.root.classList.toggle("loading", isWaiting);
     this.waiting.textContent = isWaiting ? `still showing ${shown.neuron} ${signalTitle(shown.signal)}` : "";
     this.showSignals(payload.header.layers[Number(wanted.neuron.split(":")[0])].signals, wanted.signal);
+    this.expects.hidden = !sight.source.hasGuesses();
+    press(this.expects, look.expects);
+    press(this.surprise, look.colour === "surprise");
+    press(this.pin, look.pins.includes(wanted.neuron));
+    this.menu.show(sight);
+    const { scale } = colouring;
     this.low.textContent = showEnd(scale.low, scale.kind === "diverging");
     this.high.textContent = showEnd(scale.high, scale.kind === "diverging");
-    this.ramp.style.backgroundImage = rampGradient(payload, scale.kind, theme);
-    this.what.textContent = signalTitle(shown.signal);
-    this.expects.hidden = payload.header.guesses === 0;
-    this.expects.setAttribute("aria-pressed", String(expects));
-    this.marks.setAttribute("aria-pressed", String(marks));
+    this.ramp.style.backgroundImage = rampGradient(sight, scale.kind);
+    this.what.textContent = isSurprise ? "nats of surprise" : signalTitle(shown.signal);
+    this.showReach(colouring);
+  }
+
+  /** How much of the scale this neuron uses. @param {import("./colour.js").Trace} trace */
+  showReach({ scale, reach }) {
+    const [first, last] = scale.kind === "diverging" ? [1, 255] : [0, 255];
+    this.lowest.hidden = this.highest.hidden = reach === null;
+    this.legend.title = "";
+    if (reach === null) return;
+    [this.lowest, this.highest].forEach((tick, end) => {
+      tick.style.left = `${(100 * (colourIndex(reach[end], scale) - first)) / (last - first)}%`;
+    });
+    this.legend.title = `its own values reach from ${showEnd(reach[0], true)} to ${showEnd(reach[1], true)}`;
   }
 
   /** @param {string[]} signals @param {string} current */
@@ -88,9 +115,80 @@ export class Bar {
         return made;
       }));
     }
-    for (const one of this.signals.children) {
-      one.setAttribute("aria-pressed", String(/** @type {HTMLElement} */ (one).dataset.signal === current));
+    for (const one of this.signals.children) press(one, /** @type {HTMLElement} */ (one).dataset.signal === current);
+  }
+}
+
+/** @param {Element} one @param {boolean} isPressed */
+export function press(one, isPressed) {
+  one.setAttribute("aria-pressed", String(isPressed));
+}
+
+/** What is chosen once: colours, white space, long lines, tabs. */
+class Menu {
+  /** @param {(action: Action) => void} act */
+  constructor(act) {
+    this.act = act;
+    this.root = document.createElement("details");
+    this.root.className = "menu";
+    const head = element("summary", "button", "view");
+    head.title = "colours, white space, long lines, tabs";
+    this.palettes = element("div", "choices");
+    this.spaces = button("white space", "marks for spaces, tabs and newlines (w)", () => act({ type: "spaces" }));
+    this.wrap = button("break long lines", "break long lines, or scroll sideways (l)", () => act({ type: "wrap" }));
+    this.tabs = element("div", "choices");
+    for (const width of TABS) {
+      const made = button(String(width), `tabs of ${width} columns (t)`, () => act({ type: "tab", place: width }));
+      made.dataset.tab = String(width);
+      this.tabs.append(made);
     }
+    const card = element("div", "card");
+    card.append(element("h3", "", "Colours"), this.palettes, element("h3", "", "Text"), this.spaces, this.wrap,
+      element("h3", "", "Tab width"), this.tabs);
+    this.root.append(head, card);
+  }
+
+  /** @param {Sight} sight */
+  show(sight) {
+    const { palettes } = sight.payload.header;
+    if (this.palettes.childElementCount === 0) {
+      for (const [name, title] of Object.entries(palettes)) {
+        const made = button("", `${title} (c)`, () => this.act({ type: "palette", name }));
+        made.dataset.palette = name;
+        made.append(element("span", "swatch"), document.createTextNode(title));
+        this.palettes.append(made);
+      }
+    }
+    for (const one of /** @type {HTMLCollectionOf<HTMLElement>} */ (this.palettes.children)) {
+      const palette = one.dataset.palette ?? "";
+      press(one, palette === sight.look.palette);
+      /** @type {HTMLElement} */ (one.firstElementChild).style.backgroundImage = rampGradient({ ...sight, palette }, "diverging");
+    }
+    press(this.spaces, sight.look.spaces);
+    press(this.wrap, sight.look.wrap);
+    for (const one of this.tabs.children) press(one, /** @type {HTMLElement} */ (one).dataset.tab === String(sight.look.tab));
+  }
+}
+
+/** What can be asked about a marked stretch; stands below the text while there is one. */
+export class MarkBar {
+  /** @param {(action: Action) => void} act */
+  constructor(act) {
+    this.root = element("div", "mark-bar");
+    this.said = element("span", "said");
+    this.here = button("which neurons are on exactly here?", "rank all neurons by this stretch (Enter)", () => act({ type: "ask", name: "here" }));
+    this.elsewhere = button("", "places where this neuron is as it is here (o)", () => act({ type: "ask", name: "elsewhere" }));
+    this.root.append(this.said, this.here, this.elsewhere, button("×", "unmark (Esc)", () => act({ type: "escape" })));
+    this.root.hidden = true;
+  }
+
+  /** @param {Sight} sight @param {boolean} isMarking */
+  show({ marked, shown }, isMarking) {
+    const count = marked === null ? 0 : marked[1] - marked[0] + 1;
+    this.root.hidden = count < 2 && !isMarking;
+    this.said.textContent = count < 2 ? "marking: move with the arrows, m ends it" : `${showCount(count)} characters marked`;
+    this.here.hidden = this.elsewhere.hidden = count < 2;
+    this.elsewhere.textContent = `where else is ${shown.neuron} like this?`;
   }
 }
 

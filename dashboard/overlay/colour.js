@@ -1,12 +1,15 @@
 // @ts-check
 // Value to colour. The tables come from palette.py; this file only finds the entry, by the same rule as
-// palette.colour_index, and turns the tables into style rules: `.d37` is entry 37 of the diverging table.
+// palette.colour_index, and turns the tables into style rules: `.d37` is entry 37 of the diverging table, `.s37` and
+// `.p37` of the ones for gates and for probabilities.
 
 /** @typedef {import("./payload.js").Payload} Payload */
 /** @typedef {import("./payload.js").Scale} Scale */
 
 const ZERO = 128;
-const KINDS = { d: "diverging", s: "sequential", p: "probability" };
+const KINDS = ["diverging", "sequential", "probability"];
+
+/** @typedef {{payload: Payload, theme: "light" | "dark", palette: string}} Tables which colours are in use */
 
 /**
  * The entry for a value: 0..255, or -1 for nan.
@@ -23,14 +26,57 @@ export function colourIndex(value, scale) {
 }
 
 /**
- * The class that colours a character.
- * @param {number} value
+ * A value for each entry of the table, the other way round from colourIndex: where only colours are known.
  * @param {Scale} scale
  */
-export function colourClass(value, scale) {
-  const index = colourIndex(value, scale);
-  if (index < 0) return "none";
-  return (scale.kind === "diverging" ? "d" : "s") + index;
+export function levelsOf({ kind, low, high }) {
+  const reach = Math.max(Math.abs(low), Math.abs(high));
+  return Float32Array.from({ length: 256 }, (_, index) =>
+    kind === "diverging" ? (reach * (index - ZERO)) / 127 : low + ((high - low) * index) / 255);
+}
+
+/** One signal over a text: its values, or, where it was fetched, only the colour of each character. */
+export class Trace {
+  /** @param {Float32Array | Uint8Array} data @param {Scale} scale @param {[number, number] | null} [reach] its own lowest and highest value */
+  constructor(data, scale, reach) {
+    this.scale = scale;
+    this.length = data.length;
+    this.bytes = data.byteLength;
+    this.values = data instanceof Float32Array ? data : null;
+    this.entries = data instanceof Float32Array ? null : data;
+    this.none = scale.kind === "diverging" ? 0 : -1;
+    this.levels = levelsOf(scale);
+    this.reach = reach === undefined ? reachOf(this) : reach;
+  }
+
+  /** The entry of the colour table: 0..255, or -1 for nan. @param {number} at */
+  entry(at) {
+    if (this.entries === null) return colourIndex(/** @type {Float32Array} */ (this.values)[at], this.scale);
+    return this.entries[at] === this.none ? -1 : this.entries[at];
+  }
+
+  /** The value, or the one its colour stands for: enough for a picture. @param {number} at */
+  level(at) {
+    if (this.entries === null) return /** @type {Float32Array} */ (this.values)[at];
+    return this.entries[at] === this.none ? NaN : this.levels[this.entries[at]];
+  }
+
+  /** The class that colours a character. @param {number} at */
+  className(at) {
+    const entry = this.entry(at);
+    return entry < 0 ? "none" : this.scale.kind[0] + entry;
+  }
+}
+
+/** @param {Trace} trace @returns {[number, number] | null} null where every value is nan */
+function reachOf(trace) {
+  let low = Infinity, high = -Infinity;
+  for (let at = 0; at < trace.length; at += 1) {
+    const value = trace.level(at);
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return low > high ? null : [low, high];
 }
 
 /** @param {number} probability */
@@ -39,27 +85,34 @@ export function probabilityClass(probability) {
 }
 
 /**
- * @param {Payload} payload
- * @param {"diverging" | "sequential" | "probability"} kind
- * @param {"light" | "dark"} theme
- * @param {number} index
+ * @param {Tables} tables
+ * @param {Scale["kind"]} kind
+ * @returns {ArrayLike<number>} red, green, blue of 256 entries
  */
-export function rgb(payload, kind, theme, index) {
-  return entry(payload.sections[`lut/${kind}/${theme}`], index);
+export function tableOf({ payload, theme, palette }, kind) {
+  return payload.sections[`lut/${palette}/${kind}/${theme}`];
 }
 
 /**
- * The style rules of all tables for one theme.
- * @param {Payload} payload
- * @param {"light" | "dark"} theme
+ * @param {Tables} tables
+ * @param {Scale["kind"]} kind
+ * @param {number} index
  */
-export function colourRules(payload, theme) {
+export function rgb(tables, kind, index) {
+  return entry(tableOf(tables, kind), index);
+}
+
+/**
+ * The style rules of all tables in use.
+ * @param {Tables} tables
+ */
+export function colourRules(tables) {
   const rules = [];
-  for (const [letter, kind] of Object.entries(KINDS)) {
-    const table = payload.sections[`lut/${kind}/${theme}`];
-    const inks = payload.sections[`ink/${kind}/${theme}`];
+  for (const kind of KINDS) {
+    const table = tableOf(tables, /** @type {Scale["kind"]} */ (kind));
+    const inks = tables.payload.sections[`ink/${tables.palette}/${kind}/${tables.theme}`];
     for (let index = 0; index < 256; index += 1) {
-      rules.push(`.${letter}${index}{background-color:${entry(table, index)};color:${entry(inks, index)}}`);
+      rules.push(`.${kind[0]}${index}{background-color:${entry(table, index)};color:${entry(inks, index)}}`);
     }
   }
   return rules.join("\n");
@@ -67,13 +120,12 @@ export function colourRules(payload, theme) {
 
 /**
  * The legend's ramp, from the scale's low to its high.
- * @param {Payload} payload
- * @param {"diverging" | "sequential"} kind
- * @param {"light" | "dark"} theme
+ * @param {Tables} tables
+ * @param {Scale["kind"]} kind
  */
-export function rampGradient(payload, kind, theme) {
+export function rampGradient(tables, kind) {
   const stops = [];
-  for (let index = kind === "diverging" ? 1 : 0; index < 256; index += 1) stops.push(rgb(payload, kind, theme, index));
+  for (let index = kind === "diverging" ? 1 : 0; index < 256; index += 1) stops.push(rgb(tables, kind, index));
   return `linear-gradient(90deg, ${stops.join(", ")})`;
 }
 

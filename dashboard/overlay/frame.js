@@ -1,35 +1,50 @@
 // @ts-check
-// The elements of the component and how they stand to each other. Built once, filled by bar, rows and panel.
+// The elements of the component and how they stand to each other. Built once, filled by the parts.
 
-import { Bar, element, helpCard } from "./bar.js";
+import { Bar, MarkBar, element, helpCard } from "./bar.js";
+import { Overview } from "./map.js";
 import { Panel } from "./panel.js";
+import { Prompt } from "./prompt.js";
 
 /** @typedef {ReturnType<typeof buildFrame>} Frame */
 
-/** @param {(action: import("./view.js").Action) => void} act */
-export function buildFrame(act) {
+/**
+ * @param {object} reader
+ * @param {(action: import("./view.js").Action) => void} reader.act
+ * @param {(at: number) => void} reader.jump
+ * @param {(at: number | null) => void} reader.pointAt
+ */
+export function buildFrame({ act, jump, pointAt }) {
+  const scroller = element("div", "scroller");
   const frame = {
     root: element("div", "overlay"),
     colours: document.createElement("style"),
     bar: new Bar(act),
-    panel: new Panel(),
-    scroller: element("div", "scroller"),
+    prompt: new Prompt(() => scroller.focus()),
+    panel: new Panel(act),
+    overview: new Overview(jump, pointAt),
+    markBar: new MarkBar(act),
+    scroller,
     sheet: element("div", "sheet"),
     /** A hundred zeros: their width is that of a hundred columns. */
     ruler: element("span", "ruler", "0".repeat(100)),
+    loading: element("p", "loading-text"),
     spoken: element("div", "spoken"),
     help: helpCard(),
     failure: element("p", "failure"),
   };
-  frame.scroller.tabIndex = 0;
-  frame.scroller.setAttribute("role", "group");
+  scroller.tabIndex = 0;
+  scroller.setAttribute("role", "group");
   frame.ruler.setAttribute("aria-hidden", "true");
   frame.spoken.setAttribute("aria-live", "polite");
+  frame.loading.setAttribute("role", "status");
   frame.failure.setAttribute("role", "alert");
-  frame.failure.hidden = true;
-  const page = element("div", "page");
-  frame.scroller.append(frame.sheet, frame.ruler);
-  page.append(frame.scroller, frame.panel.root);
-  frame.root.append(frame.bar.root, frame.failure, page, frame.help, frame.spoken);
+  frame.failure.hidden = frame.loading.hidden = true;
+  const page = element("div", "page"), column = element("div", "column"), beside = element("div", "beside");
+  scroller.append(frame.sheet, frame.ruler);
+  beside.append(scroller, frame.overview.root);
+  column.append(beside, frame.markBar.root, frame.overview.plot);
+  page.append(column, frame.panel.root);
+  frame.root.append(frame.bar.root, frame.prompt.root, frame.failure, frame.loading, page, frame.help, frame.spoken);
   return frame;
 }

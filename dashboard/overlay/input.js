@@ -45,7 +45,8 @@ export function listen({ root, scroller }, reader) {
 /** @param {KeyboardEvent} event @param {Reader} reader */
 function onKey(event, reader) {
   event.stopPropagation(); // outside, r would rerun the app and c open a dialog
-  const onButton = event.composedPath()[0] instanceof HTMLButtonElement;
+  const focused = event.composedPath()[0];
+  const onButton = focused instanceof HTMLElement && focused.matches("button, summary");
   if (onButton && (event.key === "Enter" || event.key === " ")) return;
   const action = actionFor(event);
   if (action === null) return;

@@ -35,6 +35,7 @@ const STRETCH = 4096;
  * @property {Int32Array} places   (n_rows + 1) position of each row's first code point
  * @property {Int32Array} lines    (n_rows) line number within its document, from 1
  * @property {Int32Array} lineStarts  (n_rows) position where that line begins
+ * @property {number} widest       columns of the widest row
  */
 
 /**
@@ -109,12 +110,13 @@ export function layoutRows(chars, cells, { columns, tab, breaks }) {
   /** @type {number[]} */ const lineStarts = [];
   const count = cells.widths.length;
   const documents = new Set(breaks);
-  let line = 1, lineStart = 0, rowStart = 0, column = 0, afterSpace = -1;
+  let line = 1, lineStart = 0, rowStart = 0, column = 0, afterSpace = -1, widest = 0;
   /** @param {number} from @param {number} to */
   const close = (from, to) => {
     rows.push(from);
     lines.push(line);
     lineStarts.push(lineStart);
+    widest = Math.max(widest, column);
     rowStart = to;
     column = 0;
     afterSpace = -1;
@@ -146,7 +148,7 @@ export function layoutRows(chars, cells, { columns, tab, breaks }) {
   const places = Int32Array.from(rows, (cell) => cells.starts[cell]);
   return {
     chars, cells, tab, places, rows: Int32Array.from(rows),
-    lines: Int32Array.from(lines), lineStarts: Int32Array.from(lineStarts),
+    lines: Int32Array.from(lines), lineStarts: Int32Array.from(lineStarts), widest,
   };
 }
 
@@ -190,6 +192,42 @@ export function cellOf(layout, at) {
 export function lineAndColumn(layout, at) {
   const row = rowOf(layout, at);
   return layout.lines.length === 0 ? [1, 1] : [layout.lines[row], at - layout.lineStarts[row] + 1];
+}
+
+/**
+ * Where the next match of a search lies, round again at the end of the text; lower case finds capitals too.
+ * @param {string} text
+ * @param {string} wanted
+ * @param {number} from UTF-16 units, as is the answer
+ * @param {1 | -1} step
+ * @returns {number} -1 where there is none
+ */
+export function findNext(text, wanted, from, step) {
+  if (wanted === "") return -1;
+  const isPlain = wanted === wanted.toLowerCase() && text.toLowerCase().length === text.length;
+  const where = isPlain ? text.toLowerCase() : text;
+  if (step > 0) {
+    const found = where.indexOf(wanted, from);
+    return found >= 0 ? found : where.indexOf(wanted);
+  }
+  const found = from < 0 ? -1 : where.lastIndexOf(wanted, from);
+  return found >= 0 ? found : where.lastIndexOf(wanted);
+}
+
+/** Counts code points. @param {string} text @param {number} units @returns {number} in the first `units` UTF-16 units */
+export function codePointsIn(text, units) {
+  let count = 0;
+  for (let at = 0; at < units; at += 1) if ((text.charCodeAt(at) & 0xfc00) !== 0xdc00) count += 1;
+  return count;
+}
+
+/** @param {string} text @param {number} points @returns {number} UTF-16 units of the first code points */
+export function unitsIn(text, points) {
+  let at = 0;
+  for (let count = 0; count < points && at < text.length; count += 1) {
+    at += (text.charCodeAt(at) & 0xfc00) === 0xd800 ? 2 : 1;
+  }
+  return at;
 }
 
 /** @param {Layout} layout @param {number} at the screen column where its cell begins */

@@ -1,23 +1,24 @@
 // @ts-check
-// The column beside the text: what the neuron is, and what happens at the character that is pointed at.
-// Everything comes from the payload, so pointing never waits for Python.
+// The column beside the text: what the neuron is, what happens at the character that is pointed at, and which neurons
+// are kept in sight. Pointing never waits for Python: what is not there yet shows a dash.
 
-import { element } from "./bar.js";
+import { button, element, press } from "./bar.js";
 import { colourIndex, rgb } from "./colour.js";
 import { lineAndColumn } from "./layout.js";
-import { guessesAt, traceOf } from "./payload.js";
+import { paintLine } from "./map.js";
 import { markOf, nameOf, showCount, showValue, signalTitle } from "./words.js";
 
-/** @typedef {import("./payload.js").Payload} Payload */
 /** @typedef {import("./payload.js").Scale} Scale */
-/** @typedef {import("./view.js").Choice} Choice */
-/** @typedef {{payload: Payload, layout: import("./layout.js").Layout, shown: Choice, theme: "light" | "dark", unknown: Set<number>}} Sight */
+/** @typedef {import("./rows.js").Sight} Sight */
+/** @typedef {import("./view.js").Action} Action */
 
 const MOST_GUESSES = 5;
 const NATS_PER_BIT = Math.LN2;
 
 export class Panel {
-  constructor() {
+  /** @param {(action: Action) => void} act */
+  constructor(act) {
+    this.act = act;
     this.root = element("div", "panel");
     this.title = element("p", "title");
     this.char = element("span", "char");
@@ -26,24 +27,51 @@ export class Panel {
     this.values = element("div", "values");
     this.guesses = element("div", "values");
     this.guessHead = element("h3", "", "Expects next");
-    const here = element("div", "here");
+    this.pins = element("div", "pins");
+    this.suggested = element("div", "suggested");
+    const here = element("div", "here"), about = element("div", "about");
     const who = element("div", "part who"), what = element("div", "part"), next = element("div", "part");
-    const about = element("div", "about");
+    const kept = element("div", "part kept");
     about.append(this.place, this.name);
     here.append(this.char, about);
-    who.append(element("h3", "", "This neuron"), this.title);
+    who.append(this.title);
     this.where = element("h3", "", "At the cursor");
     what.append(this.where, here, this.values);
     next.append(this.guessHead, this.guesses);
-    this.root.append(who, what, next);
+    kept.append(element("h3", "", "In sight under every line"), this.pins, this.suggested);
+    this.root.append(who, what, next, kept);
   }
 
   /** @param {Sight} sight */
-  showNeuron({ payload: { header }, shown }) {
-    const [layer, unit] = shown.neuron.split(":");
+  showNeuron(sight) {
+    const { payload: { header }, shown } = sight;
     const sentence = shown.neuron === header.neuron ? header.title : null;
-    this.title.textContent = sentence ?? `Unit ${unit} of layer ${layer}`;
-    this.title.classList.toggle("plain", sentence === null);
+    this.title.textContent = sentence ?? "";
+    this.showPins(sight);
+  }
+
+  /** One row for each pinned neuron with its trace over the whole text, then what could be pinned. @param {Sight} sight */
+  showPins(sight) {
+    const { pins, shown, look, payload: { header } } = sight;
+    this.pins.replaceChildren(...pins.map(({ neuron, trace }) => {
+      const row = element("div", "pin"), line = document.createElement("canvas");
+      line.width = 140;
+      line.height = 1;
+      if (trace !== undefined) paintLine(line, sight, trace);
+      const name = button(neuron, `show ${neuron}`, () => this.act({ type: "neuron", name: neuron }));
+      press(name, neuron === shown.neuron);
+      row.append(name, line, button("×", `take ${neuron} off`, () => this.act({ type: "pin", name: neuron })));
+      return row;
+    }));
+    const offers = Object.entries(header.suggested).map(([why, some]) =>
+      button(why, `pin ${some.join(", ")}`, () => this.act({ type: "pin-all", name: some.join() })));
+    if (!look.pins.includes(shown.neuron)) {
+      offers.unshift(button(`this one, ${shown.neuron}`, "keep it in sight (b)", () => this.act({ type: "pin" })));
+    }
+    if (header.source !== null) {
+      offers.push(button("most like this one", "pin the neurons whose values go with it", () => this.act({ type: "pin-similar" })));
+    }
+    this.suggested.replaceChildren(element("span", "", pins.length === 0 ? "Pin " : "Also "), ...offers);
   }
 
   /**
@@ -52,7 +80,7 @@ export class Panel {
    * @param {boolean} isPointer whether the mouse is there, or the cursor
    */
   showPlace(sight, at, isPointer) {
-    const { payload, layout, unknown } = sight;
+    const { layout, unknown } = sight;
     if (layout.chars.length === 0) {
       this.place.textContent = "The text is empty.";
       return;
@@ -65,35 +93,34 @@ export class Panel {
     this.place.textContent = `line ${showCount(line)}, column ${showCount(column)}`;
     this.name.textContent = `${name}position ${showCount(at)}${unknown.has(at) ? " · not in the vocabulary" : ""}`;
     this.values.replaceChildren(...this.valueRows(sight, at));
-    const guesses = guessesAt(payload, at).slice(0, MOST_GUESSES);
-    this.guessHead.hidden = guesses.length === 0;
+    const guesses = sight.source.guesses(at)?.slice(0, MOST_GUESSES);
+    this.guessHead.hidden = guesses !== undefined && guesses.length === 0;
+    if (guesses === undefined) return; // under way: the ones before stay for a moment
     this.guesses.replaceChildren(...guesses.map(({ char: next, probability }) => {
-      const colour = rgb(payload, "probability", sight.theme, 200);
+      const colour = rgb(sight, "probability", 200);
       return bar(markOf(next), nameOf(next), probability.toFixed(3), 0, probability, colour, "guess");
     }));
   }
 
-  /** One bar for each signal of this neuron that is at hand, then the loss. @param {Sight} sight @param {number} at */
-  valueRows({ payload, shown, theme }, at) {
-    const rows = [];
-    for (const signal of payload.header.layers[Number(shown.neuron.split(":")[0])].signals) {
-      const trace = traceOf(payload, shown.neuron, signal);
-      if (trace === undefined) continue;
-      const scale = payload.header.scales[`${shown.neuron}/${signal}`];
-      const value = trace[at];
-      const index = colourIndex(value, scale);
-      const [from, to] = barEnds(value, scale);
-      const colour = index < 0 ? "transparent" : rgb(payload, scale.kind, theme, strong(index, scale));
-      const row = bar(signalTitle(signal), signalTitle(signal), showValue(value), from, to, colour, "value");
+  /** One bar for each signal of this neuron, then the loss. @param {Sight} sight @param {number} at */
+  valueRows(sight, at) {
+    const { payload: { header }, source, shown } = sight;
+    const { signals } = header.layers[Number(shown.neuron.split(":")[0])];
+    const rows = signals.map((signal) => {
+      const choice = { neuron: shown.neuron, signal };
+      const value = source.value(choice, at), trace = source.trace(choice);
+      const row = value === undefined || trace === undefined ? bar(signalTitle(signal), "not read yet", "…", 0, 0, "", "value")
+        : valueBar(sight, signalTitle(signal), value, trace.scale);
       row.dataset.signal = signal;
       row.classList.toggle("shown", signal === shown.signal);
-      rows.push(row);
-    }
-    const loss = /** @type {Float32Array | undefined} */ (payload.sections.loss);
+      return row;
+    });
+    const loss = source.loss()?.values?.[at];
     if (loss !== undefined) {
-      const bits = loss[at] / NATS_PER_BIT;
+      const bits = loss / NATS_PER_BIT;
       const said = Number.isNaN(bits) ? "nothing was predicted here" : `${bits.toFixed(2)} bits: how surprising this character was`;
-      rows.push(bar("loss, nats", said, showValue(loss[at]), 0, Math.min(loss[at] / 6, 1), rgb(payload, "sequential", theme, 200), "loss"));
+      const share = Math.min(loss / header.surprise.high, 1);
+      rows.push(bar("loss, nats", said, showValue(loss), 0, share, rgb(sight, "probability", 200), "loss"));
     }
     return rows;
   }
@@ -114,13 +141,21 @@ export class Panel {
 export function barEnds(value, scale) {
   if (Number.isNaN(value)) return [0, 0];
   const share = Math.min(Math.max((value - scale.low) / (scale.high - scale.low), 0), 1);
-  if (scale.kind === "sequential") return [0, share];
+  if (scale.kind !== "diverging") return [0, share];
   return share < 0.5 ? [share, 0.5] : [0.5, share];
+}
+
+/** @param {Sight} sight @param {string} title @param {number} value @param {Scale} scale */
+function valueBar(sight, title, value, scale) {
+  const index = colourIndex(value, scale);
+  const [from, to] = barEnds(value, scale);
+  const colour = index < 0 ? "transparent" : rgb(sight, scale.kind, strong(index, scale));
+  return bar(title, title, showValue(value), from, to, colour, "value");
 }
 
 /** A bar must be seen even where its value is pale. @param {number} index @param {Scale} scale */
 function strong(index, scale) {
-  if (scale.kind === "sequential") return 210;
+  if (scale.kind !== "diverging") return 210;
   return index < 128 ? Math.min(index, 24) : Math.max(index, 232);
 }
 

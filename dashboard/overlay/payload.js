@@ -1,34 +1,43 @@
 // @ts-check
-// The one message from Python, taken apart. payload.py writes it:
+// A message from Python, taken apart: the one that mounts the component, and every answer of serve.py. payload.py
+// writes them:
 //
 //     uint32 length of the header │ JSON header │ sections, each at a multiple of 8 bytes behind the header
 //
 // Bytes only: in a JSON message nan would be invalid and numpy numbers would arrive as their names.
 
-export const PAYLOAD_VERSION = 1;
+export const PAYLOAD_VERSION = 2;
 
-/** @typedef {{kind: "diverging" | "sequential", low: number, high: number}} Scale */
+/** @typedef {{kind: "diverging" | "sequential" | "probability", low: number, high: number}} Scale */
 /** @typedef {{name: string, start: number, stop: number}} TextDocument */
 /**
  * @typedef {object} Header
  * @property {number} version
  * @property {string} neuron              "1:42"
  * @property {string} signal              "cell"
+ * @property {string} key                 the same for the same text
+ * @property {string | null} source       where to fetch from what did not come along
+ * @property {string[]} ready             signals that can be fetched there
+ * @property {number} chars               code points of the text
  * @property {{units: number, signals: string[]}[]} layers
  * @property {Record<string, Scale>} scales   by "1:42/cell"
+ * @property {Scale} surprise             of the loss
  * @property {TextDocument[]} documents
  * @property {string[]} symbols           what the guesses' ids mean
  * @property {number} guesses             guesses per character, 0 where there are none
- * @property {number} tab                 columns between tab stops
  * @property {string | null} title
  * @property {number | null} at
  * @property {string | number | null} jump
+ * @property {import("./view.js").Look} look
+ * @property {Record<string, string>} palettes  what each is called, by name
+ * @property {Record<string, string[]>} suggested  neurons worth pinning, by why
+ * @property {string} [missing]           of an answer: what could not be had
  * @property {{name: string, dtype: string, offset: number, length: number}[]} sections
  */
 /**
  * @typedef {object} Payload
  * @property {Header} header
- * @property {string} text
+ * @property {string | null} text         null where it did not come along
  * @property {Record<string, Float32Array | Uint16Array | Uint32Array | Uint8Array>} sections   by name; float16 as raw uint16
  */
 
@@ -45,7 +54,7 @@ export function decodePayload(bytes) {
   if (header.version !== PAYLOAD_VERSION) {
     throw new Error(`payload version ${header.version}, but this overlay reads version ${PAYLOAD_VERSION}: reload the page`);
   }
-  let text = "";
+  /** @type {string | null} */ let text = null;
   /** @type {Payload["sections"]} */
   const sections = {};
   for (const section of header.sections) {
@@ -74,32 +83,19 @@ function viewOf(buffer, dtype, offset, length) {
 }
 
 /**
- * One trace, where Python sent it along.
- * @param {Payload} payload
- * @param {string} neuron
- * @param {string} signal
- * @returns {Float32Array | undefined}
- */
-export function traceOf(payload, neuron, signal) {
-  return /** @type {Float32Array | undefined} */ (payload.sections[`trace/${neuron}/${signal}`]);
-}
-
-/**
- * What the network expected after the character at `at`, likeliest first.
- * @param {Payload} payload
- * @param {number} at
+ * Guesses of consecutive characters, likeliest first.
+ * @param {Payload["sections"]} sections
+ * @param {number} k guesses per character
+ * @param {string[]} symbols
+ * @param {number} place which of the characters
  * @returns {{char: string, probability: number}[]}
  */
-export function guessesAt(payload, at) {
-  const { guesses: k, symbols, sections } = payload.header;
-  if (k === 0) return [];
-  const ids = payload.sections["guess/ids"];
-  const values = payload.sections["guess/probabilities"];
-  const isHalf = sections.some((section) => section.name === "guess/probabilities" && section.dtype === "float16");
+export function guessesIn(sections, k, symbols, place) {
+  const ids = sections["guess/ids"], values = sections["guess/probabilities"];
+  const isHalf = values instanceof Uint16Array;
   const found = [];
-  for (let place = at * k; place < (at + 1) * k; place += 1) {
-    const probability = isHalf ? fromHalf(values[place]) : values[place];
-    found.push({ char: symbols[ids[place]], probability });
+  for (let at = place * k; at < (place + 1) * k; at += 1) {
+    found.push({ char: symbols[ids[at]], probability: isHalf ? fromHalf(values[at]) : values[at] });
   }
   return found;
 }

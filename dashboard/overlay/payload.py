@@ -1,16 +1,21 @@
-"""The one message to the browser: a text, the traces that colour it, and everything hovering needs.
+"""What the browser is told: a text, the traces that colour it, and everything hovering needs.
 
-It knows bytes and their order and nothing about Streamlit. `payload.js` is the other half, and a golden file holds the
-two together:
+It knows bytes and their order and nothing about Streamlit or HTTP. `payload.js` is the other half, and a golden file
+holds the two together:
 
     uint32 length of the header │ JSON header │ sections, each at a multiple of 8 bytes behind the header
+
+The same bytes carry the one message that mounts the component and every answer of `serve.py`: what a message leaves
+out, the browser asks for.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,10 +24,27 @@ from numpy.typing import ArrayLike, NDArray
 from dashboard import palette as colours
 from inspector.recording import InspectorError
 
-VERSION = 1
+VERSION = 2
 _ALIGNMENT = 8
 
 Trace = tuple[Any, str]  # (neuron as Neuron or "1:42", signal)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a text is shown, apart from which neuron colours it; `view.js` has the same names.
+
+    colour : "neuron", or "surprise" for the loss. pins : neurons kept in sight, as "1:42". mark : (start, stop).
+    """
+
+    palette: str = colours.DEFAULT
+    colour: str = "neuron"
+    expects: bool = False
+    spaces: bool = False
+    wrap: bool = True
+    tab: int = 4
+    pins: tuple[str, ...] = ()
+    mark: tuple[int, int] | None = None
 
 
 def build_payload(
@@ -40,16 +62,19 @@ def build_payload(
     title: str | None = None,
     at: int | None = None,
     jump: str | int | None = None,
-    palette: str = colours.DEFAULT,
-    tab_width: int = 4,
+    look: Look | None = None,
+    suggested: Mapping[str, Sequence[Any]] | None = None,
+    source: str | None = None,
+    ready: Sequence[str] = (),
+    symbols: Sequence[str] = (),
 ) -> bytes:
     """Pack one text and its traces for the overlay.
 
     >>> payload = build_payload(text=recording.text, traces={(neuron, "cell"): recording.trace(neuron, "cell")},
     ...                         neuron=neuron, signal="cell", layers=[(512, ("hidden", "cell"))])
 
-    traces : float32 (n_chars,) by (neuron, signal). The chosen one must be among them; neighbours sent along are
-        painted without asking Python. nan means "no value here".
+    traces : float32 (n_chars,) by (neuron, signal), the chosen one among them. nan means "no value here". With none at
+        all the text stays behind too, and the browser fetches from `source` what it needs.
     layers : (number of units, names of signals) per layer: what the reader may ask for.
     scale : of the chosen trace; by default, and for all others, `palette.scale_for`.
     loss : float (n_chars,) nats, nan where nothing was predicted.
@@ -57,72 +82,114 @@ def build_payload(
     unknown : positions of characters the network does not know.
     documents : objects with `name`, `start`, `stop`, when the text is several documents.
     title : one sentence about the chosen neuron.
-    at, jump : position for the cursor. The browser goes there when `jump` differs from the last one it saw, so a
-        click on a search result sends a new token, and an ordinary rerun the old one.
+    at, jump : position for the cursor. The browser goes there, and takes `look`, when `jump` differs from the last one
+        it saw, so a click on a search result sends a new token, and an ordinary rerun the old one.
+    suggested : neurons worth pinning, under a name that says why.
+    source : the address under which `serve.py` answers for this text. ready : the signals it has; for others Python has
+        to be asked first. symbols : what the ids of its guesses mean.
 
     Raises InspectorError where arrays and text do not fit together.
     """
-    chosen = (str(neuron), signal)
+    chosen, look = (str(neuron), signal), look or Look()
     arrays = {
         (str(who), what): _per_character(trace, text, f"trace {who} {what}") for (who, what), trace in traces.items()
     }
-    if chosen not in arrays:
+    _check_choice(chosen, layers)
+    _check_place(at, text)
+    _check_look(look, layers)
+    if chosen not in arrays and (arrays or source is None):
         raise InspectorError(
             f"There is no trace {chosen[0]} {signal} to show: pass it in `traces`, which now hold "
             f"{', '.join(' '.join(one) for one in arrays) or 'nothing'}."
         )
-    _check_choice(chosen, layers)
-    _check_place(at, text)
+    content = utf8(text)
+    sections = colour_sections()
+    if arrays:
+        sections += (
+            text_sections(content, text, unknown) + _trace_sections(arrays, text, loss) + _guessed(guesses, text)
+        )
     scales = {one: colours.scale_for(one[1], trace) for one, trace in arrays.items()}
     if scale is not None:
         scales[chosen] = scale
-    sections = [_Section("text", "utf-8", _utf8(text))]
-    sections += [_Section(f"trace/{one[0]}/{one[1]}", "float32", trace) for one, trace in arrays.items()]
-    if loss is not None:
-        sections.append(_Section("loss", "float32", _per_character(loss, text, "loss")))
-    if unknown is not None:
-        sections.append(_Section("unknown", "uint32", _positions(unknown, text)))
-    sections += _guess_sections(guesses, text) + _colour_sections(palette)
     header = {
-        "version": VERSION,
         "neuron": chosen[0],
         "signal": signal,
+        "key": hashlib.sha256(content.tobytes()).hexdigest()[:16],
+        "source": source,
+        "ready": list(ready),
+        "chars": len(text),
         "layers": [{"units": int(units), "signals": list(signals)} for units, signals in layers],
-        "scales": {
-            f"{who}/{what}": {"kind": s.kind, "low": float(s.low), "high": float(s.high)}
-            for (who, what), s in scales.items()
-        },
+        "scales": {f"{who}/{what}": scale_json(scale) for (who, what), scale in scales.items()},
+        "surprise": scale_json(colours.SURPRISE),
         "documents": [
             {"name": str(one.name), "start": int(one.start), "stop": int(one.stop)} for one in documents or ()
         ],
-        "symbols": list(guesses[0]) if guesses is not None else [],
+        "symbols": list(guesses[0] if guesses is not None else symbols),
         "guesses": int(np.shape(guesses[1])[1]) if guesses is not None else 0,
-        "tab": int(tab_width),
         "title": title,
         "at": None if at is None else int(at),
         "jump": jump,
+        "look": asdict(look),
+        "palettes": {name: one.title for name, one in colours.PALETTES.items()},
+        "suggested": {why: [str(one) for one in some] for why, some in (suggested or {}).items()},
     }
-    return _pack(header, sections)
+    return pack(header, sections)
 
 
-class _Section(NamedTuple):
+class Section(NamedTuple):
+    """One array of a message; utf-8 text is uint8, and its length counts items, not bytes."""
+
     name: str
     dtype: str
-    values: NDArray[Any]  # utf-8 text as uint8; its length counts items, not bytes
+    values: NDArray[Any]
 
 
-def _pack(header: dict[str, Any], sections: list[_Section]) -> bytes:
-    table, body = [], bytearray()
+def pack(header: Mapping[str, Any], sections: Sequence[Section]) -> bytes:
+    """One message: what is said, then the arrays, each where the browser may look at it in place."""
+    table, parts, length = [], [], 0
     for section in sections:
-        body += b"\0" * (-len(body) % _ALIGNMENT)
-        table.append({"name": section.name, "dtype": section.dtype, "offset": len(body), "length": section.values.size})
-        body += np.ascontiguousarray(section.values).tobytes()
-    head = json.dumps({**header, "sections": table}, allow_nan=False, ensure_ascii=True).encode("ascii")
+        padding = -length % _ALIGNMENT
+        values = np.ascontiguousarray(section.values)
+        offset = length + padding
+        table.append({"name": section.name, "dtype": section.dtype, "offset": offset, "length": values.size})
+        parts += [b"\0" * padding, values.data.cast("B") if values.size else b""]
+        length = offset + values.nbytes
+    said = {"version": VERSION, **header, "sections": table}
+    head = json.dumps(said, allow_nan=False, ensure_ascii=True).encode("ascii")
     head += b" " * (-(4 + len(head)) % _ALIGNMENT)
-    return struct.pack("<I", len(head)) + head + bytes(body)
+    return b"".join([struct.pack("<I", len(head)), head, *parts])
 
 
-def _utf8(text: str) -> NDArray[np.uint8]:
+def scale_json(scale: colours.Scale) -> dict[str, Any]:
+    """A scale as the header says it."""
+    return {"kind": scale.kind, "low": float(scale.low), "high": float(scale.high)}
+
+
+def text_sections(content: NDArray[np.uint8], text: str, unknown: ArrayLike | None) -> list[Section]:
+    """The text itself, and which of its characters the network does not know."""
+    found = [Section("text", "utf-8", content)]
+    return found if unknown is None else [*found, Section("unknown", "uint32", _positions(unknown, text))]
+
+
+def _trace_sections(
+    arrays: Mapping[tuple[str, str], NDArray[np.float32]], text: str, loss: ArrayLike | None
+) -> list[Section]:
+    """Traces by (neuron, signal), then the loss."""
+    found = [Section(f"trace/{who}/{what}", "float32", trace) for (who, what), trace in arrays.items()]
+    return found if loss is None else [*found, Section("loss", "float32", _per_character(loss, text, "loss"))]
+
+
+def guess_sections(ids: NDArray[Any], probabilities: NDArray[Any]) -> list[Section]:
+    """Guesses of consecutive characters: ids and probabilities of shape (n, k)."""
+    dtype = "float16" if probabilities.dtype == np.float16 else "float32"
+    return [
+        Section("guess/ids", "uint16", ids.astype("<u2")),
+        Section("guess/probabilities", dtype, probabilities.astype("<f2" if dtype == "float16" else "<f4")),
+    ]
+
+
+def utf8(text: str) -> NDArray[np.uint8]:
+    """The text's bytes. Raises InspectorError for a lone surrogate."""
     try:
         return np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
     except UnicodeEncodeError as error:
@@ -150,13 +217,20 @@ def _positions(values: ArrayLike, text: str) -> NDArray[np.uint32]:
 
 
 def _check_choice(chosen: tuple[str, str], layers: Sequence[tuple[int, Sequence[str]]]) -> None:
-    layer, _, unit = chosen[0].partition(":")
-    is_name = layer.isdecimal() and unit.isdecimal()
-    if not is_name or int(layer) >= len(layers) or int(unit) >= layers[int(layer)][0]:
+    if not _is_neuron(chosen[0], layers):
         sizes = ", ".join(f"{place}:0 to {place}:{units - 1}" for place, (units, _) in enumerate(layers))
         raise InspectorError(f"Neuron {chosen[0]} does not exist: this network has {sizes or 'no layers'}.")
-    if chosen[1] not in layers[int(layer)][1]:
-        raise InspectorError(f"Layer {layer} has no signal {chosen[1]!r}: choose {', '.join(layers[int(layer)][1])}.")
+    signals = layers[int(chosen[0].partition(":")[0])][1]
+    if chosen[1] not in signals:
+        raise InspectorError(
+            f"Layer {chosen[0].partition(':')[0]} has no signal {chosen[1]!r}: choose {', '.join(signals)}."
+        )
+
+
+def _is_neuron(name: str, layers: Sequence[tuple[int, Sequence[str]]]) -> bool:
+    layer, _, unit = name.partition(":")
+    is_name = layer.isdecimal() and unit.isdecimal()
+    return is_name and int(layer) < len(layers) and int(unit) < layers[int(layer)][0]
 
 
 def _check_place(at: int | None, text: str) -> None:
@@ -164,7 +238,15 @@ def _check_place(at: int | None, text: str) -> None:
         raise InspectorError(f"Position {at} is outside the text, which has positions 0 to {len(text) - 1}.")
 
 
-def _guess_sections(guesses: tuple[Sequence[str], ArrayLike, ArrayLike] | None, text: str) -> list[_Section]:
+def _check_look(look: Look, layers: Sequence[tuple[int, Sequence[str]]]) -> None:
+    if look.palette not in colours.PALETTES:
+        raise InspectorError(f"There is no palette {look.palette!r}: choose {', '.join(colours.PALETTES)}.")
+    for pin in look.pins:
+        if not _is_neuron(pin, layers):
+            raise InspectorError(f"Neuron {pin} is pinned and does not exist in this network.")
+
+
+def _guessed(guesses: tuple[Sequence[str], ArrayLike, ArrayLike] | None, text: str) -> list[Section]:
     if guesses is None:
         return []
     symbols, ids, probabilities = guesses[0], np.asarray(guesses[1]), np.asarray(guesses[2])
@@ -177,18 +259,14 @@ def _guess_sections(guesses: tuple[Sequence[str], ArrayLike, ArrayLike] | None, 
         raise InspectorError(f"A guess has id {ids.max()}: there are {len(symbols)} symbols, 0 to {len(symbols) - 1}.")
     if len(symbols) > 1 << 16:
         raise InspectorError(f"Guesses name {len(symbols)} symbols: the overlay takes 65,536 at most.")
-    dtype = "float16" if probabilities.dtype == np.float16 else "float32"
-    return [
-        _Section("guess/ids", "uint16", ids.astype("<u2")),
-        _Section("guess/probabilities", dtype, probabilities.astype("<f2" if dtype == "float16" else "<f4")),
-    ]
+    return guess_sections(ids, probabilities)
 
 
-def _colour_sections(palette: str) -> list[_Section]:
-    if palette not in colours.PALETTES:
-        raise InspectorError(f"There is no palette {palette!r}: choose {', '.join(colours.PALETTES)}.")
+def colour_sections() -> list[Section]:
+    """Every table of every palette, so that choosing another one needs no message."""
     return [
-        _Section(f"{what}/{kind}/{theme}", "uint8", table(palette, kind, theme))
+        Section(f"{what}/{palette}/{kind}/{theme}", "uint8", table(palette, kind, theme))
+        for palette in colours.PALETTES
         for theme in colours.THEMES
         for kind in colours.KINDS
         for what, table in (("lut", colours.lut), ("ink", colours.ink))

@@ -1,27 +1,47 @@
 // @ts-check
 // Paints the text: only the rows in sight, each a line of spans, one span per cell. A row that stays in sight keeps
-// its elements; another neuron only changes their class names.
+// its elements; another neuron only changes their class names. Under the text of a row lie, when asked for, a strip for
+// each pinned neuron and what the network expected.
 
-import { colourClass, colourIndex, probabilityClass, rgb, stripes } from "./colour.js";
+import { probabilityClass, rgb, stripes, tableOf } from "./colour.js";
 import { columnsAt, kindOf, rowOf } from "./layout.js";
-import { guessesAt } from "./payload.js";
 import { markOf } from "./words.js";
 
 /** @typedef {import("./layout.js").Layout} Layout */
-/** @typedef {import("./payload.js").Payload} Payload */
-/** @typedef {import("./payload.js").Scale} Scale */
-/** @typedef {{payload: Payload, layout: Layout, trace: Float32Array, scale: Scale, theme: "light" | "dark",
- *             unknown: Set<number>, cursor: number, marked: [number, number] | null, expects: boolean}} Sight */
+/** @typedef {import("./colour.js").Trace} Trace */
+/**
+ * @typedef {object} Sight what painters need to know
+ * @property {import("./payload.js").Payload} payload
+ * @property {Layout} layout
+ * @property {import("./source.js").Source} source
+ * @property {import("./view.js").Look} look
+ * @property {import("./view.js").Choice} wanted
+ * @property {import("./view.js").Choice} shown    what is painted: what was wanted, or what was there before it came
+ * @property {Trace} trace                 of the chosen neuron
+ * @property {Trace} colouring             what the letters show: the trace, or the loss
+ * @property {{neuron: string, trace: Trace | undefined}[]} pins
+ * @property {"light" | "dark"} theme
+ * @property {string} palette
+ * @property {Set<number>} unknown
+ * @property {number} cursor
+ * @property {[number, number] | null} marked
+ */
 
-export const ROW_HEIGHT = 22;
-const GUESS_HEIGHT = 17;
-const GUESS_ROWS = 3;
+const ROW_HEIGHT = 22;
+const GUESS_HEIGHT = 15;
+const GUESS_ROWS = 5;
+const STRIP_HEIGHT = 6;
 /** Rows kept ready above and below the visible ones, so that a fast scroll meets painted text. */
-const SPARE_ROWS = 12;
+const SPARE_ROWS = 8;
 
-/** @param {boolean} expects */
-export function rowHeight(expects) {
-  return expects ? ROW_HEIGHT + GUESS_ROWS * GUESS_HEIGHT + 5 : ROW_HEIGHT;
+/** @param {import("./view.js").Look} look */
+export function rowHeight({ expects, pins }) {
+  return ROW_HEIGHT + stripsHeight(pins.length) + (expects ? GUESS_ROWS * GUESS_HEIGHT + 6 : 0);
+}
+
+/** @param {number} count */
+function stripsHeight(count) {
+  return count === 0 ? 0 : count * STRIP_HEIGHT + 4;
 }
 
 /**
@@ -44,14 +64,20 @@ export class Rows {
     this.kept = new Map();
     /** @type {Sight | null} */
     this.sight = null;
+    /** @type {Map<number, Element[]>} rows whose guesses are under way */
+    this.unguessed = new Map();
   }
 
   /** Starts over: another text, another width, another theme. @param {Sight} sight */
   rebuild(sight) {
     this.sight = sight;
     this.kept.clear();
+    this.unguessed.clear();
     this.sheet.replaceChildren();
-    this.sheet.style.height = `${sight.layout.lines.length * rowHeight(sight.expects)}px`;
+    const { layout, look } = sight;
+    this.sheet.style.height = `${layout.lines.length * rowHeight(look)}px`;
+    this.sheet.style.setProperty("--row", `${rowHeight(look)}px`);
+    this.sheet.style.width = look.wrap ? "" : `calc(var(--gutter) + ${layout.widest + 2} * var(--column))`;
     this.fill();
   }
 
@@ -64,7 +90,7 @@ export class Rows {
   /** Adds the rows that came into sight and drops those that left it. */
   fill() {
     if (this.sight === null) return;
-    const step = rowHeight(this.sight.expects);
+    const step = rowHeight(this.sight.look);
     const [first, stop] = rowsInSight({
       top: this.scroller.scrollTop, height: this.scroller.clientHeight, rowHeight: step, count: this.sight.layout.lines.length,
     });
@@ -72,6 +98,7 @@ export class Rows {
       if (row >= first && row < stop) continue;
       element.remove();
       this.kept.delete(row);
+      this.unguessed.delete(row);
     }
     const fresh = document.createDocumentFragment();
     for (let row = first; row < stop; row += 1) {
@@ -92,16 +119,21 @@ export class Rows {
     for (const [row, element] of this.kept) if (row >= first && row <= last) this.colourRow(row, element);
   }
 
+  /** Guesses that were under way have come. */
+  guess() {
+    for (const row of Array.from(this.unguessed.keys())) this.fillGuesses(row);
+  }
+
   /** @param {number} row */
   buildRow(row) {
-    const { layout, payload, expects } = /** @type {Sight} */ (this.sight);
+    const { layout, payload, look, pins } = /** @type {Sight} */ (this.sight);
     const element = document.createElement("div");
     element.className = "row";
     element.dataset.row = String(row);
     const start = layout.places[row];
     if (start === layout.lineStarts[row]) element.dataset.line = String(layout.lines[row]);
-    const begun = payload.header.documents.find((one) => one.start === start);
-    if (begun !== undefined && payload.header.documents.length > 1) element.dataset.document = begun.name;
+    const begun = payload.header.documents.length > 1 && payload.header.documents.find((one) => one.start === start);
+    if (begun) element.dataset.document = begun.name;
     const text = document.createElement("div");
     text.className = "text";
     let column = 0;
@@ -111,34 +143,36 @@ export class Rows {
       column += width;
     }
     element.append(text);
-    if (expects) element.append(...this.buildGuesses(row));
+    if (pins.length > 0) element.append(this.buildStrips(column));
     this.colourRow(row, element);
+    if (look.expects) this.buildGuesses(row, element);
     return element;
   }
 
   /** @param {number} cell @param {number} width in columns */
   buildCell(cell, width) {
     const { layout } = /** @type {Sight} */ (this.sight);
-    const start = layout.cells.starts[cell];
+    const start = layout.cells.starts[cell], stop = layout.cells.starts[cell + 1];
     const kind = kindOf(layout, cell);
     const span = document.createElement("span");
-    span.textContent = layout.chars.slice(start, layout.cells.starts[cell + 1]).join("");
+    span.textContent = stop - start === 1 ? layout.chars[start] : layout.chars.slice(start, stop).join("");
     span.dataset.at = String(start);
+    if (kind === "plain") return span;
     span.dataset.kind = kind;
-    if (kind !== "plain" && kind !== "rtl" && kind !== "space") span.style.width = `calc(${width} * var(--column))`;
-    if (kind !== "plain" && kind !== "rtl" && kind !== "boxed") span.dataset.mark = markOf(layout.chars[start]);
+    if (kind !== "rtl" && kind !== "space") span.style.width = `calc(${width} * var(--column))`;
+    if (kind !== "rtl" && kind !== "boxed") span.dataset.mark = markOf(layout.chars[start]);
     return span;
   }
 
   /** @param {number} row @param {HTMLElement} element */
   colourRow(row, element) {
     const sight = /** @type {Sight} */ (this.sight);
-    const { layout: { cells, rows }, trace, scale, unknown, cursor, marked } = sight;
+    const { layout: { cells, rows }, colouring, unknown, cursor, marked } = sight;
     const spans = /** @type {HTMLElement} */ (element.firstElementChild).children;
     for (let place = 0; place < spans.length; place += 1) {
       const cell = rows[row] + place;
       const start = cells.starts[cell], stop = cells.starts[cell + 1];
-      let name = colourClass(trace[start], scale);
+      let name = colouring.className(start);
       if (unknown.has(start)) name += " unknown";
       if (cursor >= start && cursor < stop) name += " cursor";
       if (marked !== null && stop > marked[0] && start <= marked[1]) name += " marked";
@@ -146,46 +180,96 @@ export class Rows {
       if (span.className !== name) span.className = name;
       if (stop - start > 1) span.style.backgroundImage = this.stripesOf(sight, start, stop);
     }
+    const strips = element.querySelector("canvas");
+    if (strips !== null) this.paintStrips(row, strips);
   }
 
   /** @param {Sight} sight @param {number} start @param {number} stop */
-  stripesOf({ payload, trace, scale, theme }, start, stop) {
-    const colours = [];
+  stripesOf(sight, start, stop) {
+    const { colouring } = sight, colours = [];
     for (let at = start; at < stop; at += 1) {
-      const index = colourIndex(trace[at], scale);
-      colours.push(index < 0 ? "transparent" : rgb(payload, scale.kind, theme, index));
+      const index = colouring.entry(at);
+      colours.push(index < 0 ? "transparent" : rgb(sight, colouring.scale.kind, index));
     }
     return stripes(colours);
   }
 
-  /**
-   * The likeliest next characters under each character, likeliest on top.
-   * @param {number} row
-   */
-  buildGuesses(row) {
-    const { layout, payload } = /** @type {Sight} */ (this.sight);
+  // Pinned neurons: one pixel for each column, stretched to the width of the letters above.
+
+  /** @param {number} columns of the row */
+  buildStrips(columns) {
+    const { pins } = /** @type {Sight} */ (this.sight);
+    const canvas = document.createElement("canvas");
+    canvas.className = "strips";
+    canvas.setAttribute("aria-hidden", "true");
+    canvas.width = Math.max(columns, 1);
+    canvas.height = pins.length;
+    canvas.style.width = `calc(${columns} * var(--column))`;
+    canvas.style.height = `${pins.length * STRIP_HEIGHT}px`;
+    return canvas;
+  }
+
+  /** @param {number} row @param {HTMLCanvasElement} canvas */
+  paintStrips(row, canvas) {
+    const sight = /** @type {Sight} */ (this.sight);
+    const { layout, pins } = sight;
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    const picture = context.createImageData(canvas.width, pins.length);
+    pins.forEach(({ trace }, line) => {
+      if (trace === undefined) return;
+      const table = tableOf(sight, trace.scale.kind);
+      let column = 0;
+      for (let cell = layout.rows[row]; cell < layout.rows[row + 1]; cell += 1) {
+        const index = trace.entry(layout.cells.starts[cell]);
+        const stop = column + columnsAt(layout.cells, cell, column, layout.tab);
+        for (; column < stop; column += 1) {
+          const place = 4 * (line * canvas.width + column);
+          for (let part = 0; part < 3; part += 1) picture.data[place + part] = table[3 * Math.max(index, 0) + part];
+          picture.data[place + 3] = index < 0 ? 0 : 255;
+        }
+      }
+    });
+    context.putImageData(picture, 0, 0);
+  }
+
+  // What the network expected: the likeliest next characters under each character, likeliest on top.
+
+  /** @param {number} row @param {HTMLElement} element */
+  buildGuesses(row, element) {
     const lines = Array.from({ length: GUESS_ROWS }, () => {
       const line = document.createElement("div");
       line.className = "guesses";
       line.setAttribute("aria-hidden", "true");
       return line;
     });
+    element.append(...lines);
+    this.unguessed.set(row, lines);
+    this.fillGuesses(row);
+  }
+
+  /** @param {number} row */
+  fillGuesses(row) {
+    const { layout, source } = /** @type {Sight} */ (this.sight);
+    const lines = this.unguessed.get(row) ?? [];
+    /** @type {HTMLElement[][]} */ const made = lines.map(() => []);
     let column = 0;
     for (let cell = layout.rows[row]; cell < layout.rows[row + 1]; cell += 1) {
       const width = columnsAt(layout.cells, cell, column, layout.tab);
       column += width;
-      const guesses = guessesAt(payload, layout.cells.starts[cell + 1] - 1);
-      lines.forEach((line, place) => {
+      const guesses = source.guesses(layout.cells.starts[cell + 1] - 1);
+      if (guesses === undefined) return;
+      lines.forEach((_, place) => {
         const span = document.createElement("span");
         span.style.width = `calc(${width} * var(--column))`;
         const guess = guesses[place];
-        if (guess !== undefined) {
+        if (guess !== undefined && guess.probability >= 0.005) {
           span.textContent = markOf(guess.char);
-          span.className = probabilityClass(guess.probability) + (guess.probability < 0.05 ? " faint" : "");
+          span.className = probabilityClass(guess.probability) + (guess.probability < 0.08 ? " faint" : "");
         }
-        line.append(span);
+        made[place].push(span);
       });
     }
-    return lines;
+    lines.forEach((line, place) => line.replaceChildren(...made[place]));
+    this.unguessed.delete(row);
   }
 }

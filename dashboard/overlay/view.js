@@ -1,15 +1,41 @@
 // @ts-check
-// What the reader looks at, and who decides about it: keys to actions, the next neuron, and whether a message from
-// Python changes the reader's choice or merely answers it.
+// What the reader looks at, and who decides about it: keys to actions, the next neuron, how the text is shown, and
+// whether a message from Python changes the reader's choice or merely answers it.
 
 /** @typedef {{neuron: string, signal: string}} Choice */
 /** @typedef {{units: number, signals: string[]}} Layer */
-/** @typedef {{type: string, move?: string, extend?: boolean, step?: number, place?: number}} Action */
+/** @typedef {{type: string, move?: string, extend?: boolean, step?: number, place?: number, name?: string}} Action */
+/**
+ * @typedef {object} Look  payload.py has the same names
+ * @property {string} palette
+ * @property {"neuron" | "surprise"} colour
+ * @property {boolean} expects
+ * @property {boolean} spaces
+ * @property {boolean} wrap
+ * @property {number} tab
+ * @property {string[]} pins
+ * @property {[number, number] | null} mark
+ */
+
+export const TABS = [2, 4, 8];
+export const MOST_PINS = 12;
 
 /** @type {Record<string, string>} */
 const MOVES = {
   ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down",
   PageUp: "page-up", PageDown: "page-down", Home: "line-start", End: "line-end",
+};
+
+/** @type {Record<string, Action>} */
+const LETTERS = {
+  n: { type: "neuron", step: 1 }, p: { type: "neuron", step: -1 },
+  "]": { type: "layer", step: 1 }, "[": { type: "layer", step: -1 },
+  ".": { type: "peak", step: 1 }, ",": { type: "peak", step: -1 },
+  g: { type: "go" }, "/": { type: "search" },
+  m: { type: "mark" }, Enter: { type: "ask", name: "here" }, o: { type: "ask", name: "elsewhere" },
+  b: { type: "pin" }, e: { type: "expects" }, s: { type: "surprise" },
+  w: { type: "spaces" }, l: { type: "wrap" }, t: { type: "tab" }, c: { type: "palette" },
+  "?": { type: "help" }, Escape: { type: "escape" },
 };
 
 /** What the `?` card says. */
@@ -18,11 +44,23 @@ export const KEYS = [
   ["Home End", "start and end of the row; with ctrl: of the text"],
   ["PageUp PageDown", "a screen up or down"],
   ["n p", "next and previous neuron"],
+  ["[ ]", "previous and next layer"],
+  ["g", "go to a neuron: 1:42"],
   ["1 … 6", "signal"],
+  [", .", "previous and next peak of this neuron"],
+  ["/", "search in the text; Enter: next"],
+  ["m", "begin or end marking"],
+  ["Enter", "which neurons are on exactly in the mark?"],
+  ["o", "where else is this neuron as in the mark?"],
+  ["b", "pin this neuron under every line, or take it off"],
   ["e", "what the network expects, under each line"],
+  ["s", "colour by surprise instead of the neuron"],
+  ["c", "next palette"],
   ["w", "marks for spaces, tabs and newlines"],
-  ["ctrl A, ctrl C", "mark everything, copy the marked text"],
-  ["Esc", "close this card, unmark"],
+  ["l", "break long lines, or scroll"],
+  ["t", "tab width"],
+  ["ctrl A, ctrl C", "mark everything, copy the mark"],
+  ["Esc", "close what is open, unmark"],
   ["?", "this card"],
 ];
 
@@ -36,17 +74,40 @@ export function actionFor({ key, shiftKey, ctrlKey, metaKey, altKey }) {
     if (key === "Home" || key === "End") return { type: "move", move: key === "Home" ? "text-start" : "text-end", extend: shiftKey };
     return key.toLowerCase() === "a" && !shiftKey ? { type: "mark-all" } : null;
   }
-  if (key in MOVES) return { type: "move", move: MOVES[key], extend: shiftKey };
+  if (Object.hasOwn(MOVES, key)) return { type: "move", move: MOVES[key], extend: shiftKey };
   if (/^[1-9]$/.test(key)) return { type: "signal", place: Number(key) - 1 };
-  switch (key) {
-    case "n": return { type: "neuron", step: 1 };
-    case "p": return { type: "neuron", step: -1 };
-    case "e": return { type: "expects" };
-    case "w": return { type: "marks" };
-    case "?": return { type: "help" };
-    case "Escape": return { type: "escape" };
-    default: return null;
+  return Object.hasOwn(LETTERS, key) ? LETTERS[key] : null;
+}
+
+/**
+ * The look after an action that changes it, or the same one.
+ * @param {Look} look
+ * @param {Action} action
+ * @param {{palettes: string[], neuron: string}} known
+ * @returns {Look}
+ */
+export function changedLook(look, { type, name, place }, { palettes, neuron }) {
+  switch (type) {
+    case "expects": return { ...look, expects: !look.expects };
+    case "spaces": return { ...look, spaces: !look.spaces };
+    case "wrap": return { ...look, wrap: !look.wrap };
+    case "surprise": return { ...look, colour: look.colour === "surprise" ? "neuron" : "surprise" };
+    case "tab": return { ...look, tab: place ?? after(TABS, look.tab) };
+    case "palette": return { ...look, palette: name ?? after(palettes, look.palette) };
+    case "pin": return { ...look, pins: withPin(look.pins, name ?? neuron) };
+    default: return look;
   }
+}
+
+/** @template T @param {T[]} list @param {T} one @returns {T} the one after it, round again */
+function after(list, one) {
+  return list[(list.indexOf(one) + 1) % list.length];
+}
+
+/** @param {string[]} pins @param {string} neuron */
+function withPin(pins, neuron) {
+  if (pins.includes(neuron)) return pins.filter((pin) => pin !== neuron);
+  return pins.length < MOST_PINS ? [...pins, neuron] : pins;
 }
 
 /**
@@ -67,8 +128,43 @@ export function neighbour(layers, { neuron, signal }, step) {
     place -= layers[at].units;
     at += 1;
   }
-  const { signals } = layers[at];
-  return { neuron: `${at}:${place}`, signal: signals.includes(signal) ? signal : signals[0] };
+  return withSignal(layers, `${at}:${place}`, signal);
+}
+
+/** The same unit of another layer, or its last. @param {Layer[]} layers @param {Choice} choice @param {number} step @returns {Choice} */
+export function otherLayer(layers, { neuron, signal }, step) {
+  const [layer, unit] = neuron.split(":").map(Number);
+  const there = (((layer + step) % layers.length) + layers.length) % layers.length;
+  return withSignal(layers, `${there}:${Math.min(unit, layers[there].units - 1)}`, signal);
+}
+
+/**
+ * The neuron somebody typed: "1:42", or "42" in the layer that is shown.
+ * @param {Layer[]} layers
+ * @param {Choice} choice
+ * @param {string} typed
+ * @returns {Choice | string} or one sentence that says what there is
+ */
+export function typedNeuron(layers, { neuron, signal }, typed) {
+  const found = /^\s*(?:(\d+)\s*:\s*)?(\d+)\s*$/.exec(typed);
+  const layer = Number(found?.[1] ?? neuron.split(":")[0]), unit = Number(found?.[2] ?? -1);
+  if (found !== null && layer < layers.length && unit < layers[layer].units) {
+    return withSignal(layers, `${layer}:${unit}`, signal);
+  }
+  return `there is ${layers.map(({ units }, place) => `${place}:0 to ${place}:${units - 1}`).join(", ")}`;
+}
+
+/** @param {Layer[]} layers @param {string} neuron @param {string} signal @returns {Choice} */
+export function withSignal(layers, neuron, signal) {
+  const { signals } = layers[Number(neuron.split(":")[0])];
+  return { neuron, signal: signals.includes(signal) ? signal : signals[0] };
+}
+
+/** What may be wanted next: the other signals of this neuron, then its neighbours. @param {Layer[]} layers @param {Choice} choice @returns {Choice[]} */
+export function likelyNext(layers, choice) {
+  const near = [1, -1, 2].map((step) => neighbour(layers, choice, step));
+  const { signals } = layers[Number(choice.neuron.split(":")[0])];
+  return [...near, ...signals.map((signal) => ({ neuron: choice.neuron, signal }))];
 }
 
 /** @param {Choice} one @param {Choice | null} other */

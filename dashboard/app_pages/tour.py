@@ -1,0 +1,136 @@
+"""Tour: five stops for people who never saw inside a recurrent network, each of them a view they can go on from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from dashboard import cards, data, pickers, state
+from dashboard.evidence import Finding, Survey, telling_stretch
+from dashboard.palette import scale_for
+from inspector.recording import Neuron
+
+READ, GATES = "app_pages/read.py", "app_pages/gates.py"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One stop: what is said, which neuron shows it, and where the reader can go on from there."""
+
+    title: str
+    words: str
+    neuron: Neuron
+    signal: str
+    concept: str | None
+    page: str
+    link: str
+
+
+def page() -> None:
+    """Draw the page."""
+    view = state.current()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        view = pickers.pick_network(view)
+        view = pickers.pick_text(view)
+    reading = cards.read(view)
+    found = cards.survey_of(reading)
+    state.settle(view)
+    if found is None or reading.network is None:
+        cards.quiet("The tour needs a network with a survey: choose another one, or make its survey (see Networks).")
+        return
+    cards.claim("Five things to see in a network that reads", f"{reading.network.name} reading {reading.title}")
+    for number, stop in enumerate(stops(found, reading.layers), 1):
+        _draw(number, stop, view, reading)
+
+
+def stops(found: Survey, layers: data.Layers) -> list[Stop]:
+    """The tour of a network, out of what its survey found; a stop without a neuron to show it is left out."""
+    told: list[Stop] = []
+    bottom = [findings[0] for findings in found.concepts.values() if findings and findings[0].neuron.layer == 0]
+    if bottom:
+        low = max(bottom, key=lambda finding: finding.score - finding.baseline)
+        told.append(_stop(
+            "A state that is carried along",
+            "The network reads one character at a time and predicts the next. All it knows of what came before is a "
+            "row of numbers, its state, and each number is a neuron. Here is one of the first layer, drawn as colour "
+            f"behind the text: {_about(low)} Neurons of this layer sit close to the characters.",
+            low, READ, "Read on, with the keys n and p for the next and previous neuron",
+        ))  # fmt: skip
+    quotes = found.best("inside_string")
+    if quotes is not None:
+        told.append(_stop(
+            "A neuron that knows it is inside a string",
+            "Nobody told the network what a string is. To predict well it had to remember that a quote is open, and "
+            f"one neuron ended up doing it: {_about(quotes)}",
+            quotes, READ, "See it over the whole text",
+        ))  # fmt: skip
+        told.append(_stop(
+            "What its gates do when a string opens and closes",
+            "An LSTM's neuron has a cell that keeps a value, and gates that are worked out anew at each character: the "
+            "forget gate keeps or drops the old value, the input gate lets a new one in, the output gate shows it to "
+            "the others. Step to an opening quote and watch the cell change; step on and watch it stay.",
+            quotes, GATES, "Step through the cell at a quote",
+        ))  # fmt: skip
+    depth = found.best("indentation")
+    if depth is not None:
+        told.append(_stop(
+            "A neuron that follows indentation",
+            "Some things are not yes or no but more or less, like how deep a line is indented. The value of this "
+            f"neuron moves with it: {_about(depth)} A single neuron rarely has all of such a quantity; several "
+            "share it.",
+            depth, READ, "See it over the whole text",
+        ))  # fmt: skip
+    if (silent := unlisted(found, layers)) is not None:
+        told.append(Stop(
+            "A neuron nobody can explain",
+            f"Most neurons are like {silent}: not among the best for any of the {len(found.concepts)} concepts that "
+            "were searched. That does not mean it does nothing. Look at it yourself: an idea of your own can be asked "
+            "as a regular expression on the page Find.",
+            silent, layers[silent.layer][1][0], None, READ, "Look at it",
+        ))  # fmt: skip
+    return told
+
+
+def unlisted(found: Survey, layers: data.Layers) -> Neuron | None:
+    """The first neuron of the top layer that the survey lists for nothing."""
+    listed = {finding.neuron for findings in found.concepts.values() for finding in findings}
+    top = len(layers) - 1
+    return next((one for unit in range(layers[top][0]) if (one := Neuron(top, unit)) not in listed), None)
+
+
+def _stop(title: str, words: str, finding: Finding, page: str, link: str) -> Stop:
+    return Stop(title, words, finding.neuron, finding.signal, finding.concept, page, link)
+
+
+def _about(finding: Finding) -> str:
+    return f"{finding.neuron}, the best for “{data.concept_title(finding.concept)}” ({finding.words()})."
+
+
+def _draw(number: int, stop: Stop, view: state.View, reading: data.Reading) -> None:
+    with st.container(border=True):
+        cards.claim(f"{number}. {stop.title}", "")
+        st.html(f'<p class="cs-tour">{cards.escaped(stop.words)}</p>')
+        trace = reading.trace(stop.neuron, stop.signal)
+        start, stop_at = telling_stretch(reading.text, _changes(stop, trace, reading))
+        first_line = reading.text.count("\n", 0, start) + 1
+        scale = scale_for(stop.signal, trace)
+        cards.excerpt(reading.text[start:stop_at], trace[start:stop_at], scale, first_line=first_line)
+        there = state.View(view.network, view.text, stop.neuron, stop.signal, stop.concept, _place(stop, start))
+        st.page_link(stop.page, label=f"{stop.link} →", query_params=there.to_query())
+
+
+def _place(stop: Stop, start: int) -> int | None:
+    """Where the reader arrives: the Gates page finds a telling place by itself."""
+    return None if stop.page == GATES else start
+
+
+def _changes(stop: Stop, trace: np.ndarray, reading: data.Reading) -> np.ndarray:
+    """What the shown stretch should be rich in: the concept where there is one, else the neuron's own moves."""
+    if stop.concept is None:
+        return trace
+    return data.labels(reading, data.concept_called(stop.concept))[0]
+
+
+page()

@@ -1,0 +1,256 @@
+// @ts-check
+// The whole text at a glance for the chosen neuron: a small picture of its lines beside the text, and the trace from
+// beginning to end below it. Both lead where they are clicked, and both show the peaks.
+
+import { element } from "./bar.js";
+import { colourIndex, rgb, tableOf } from "./colour.js";
+import { rowOf } from "./layout.js";
+
+/** @typedef {import("./rows.js").Sight} Sight */
+/** @typedef {import("./colour.js").Trace} Trace */
+
+const MAP_WIDTH = 72;
+const TALLEST_LINE = 4;
+const MOST_PEAKS = 12;
+const PLOT_HEIGHT = 58;
+
+/**
+ * Where a trace is furthest from its mean: a few positions well apart from each other, ascending.
+ * @param {Trace} trace nan is no peak
+ * @returns {number[]}
+ */
+export function peaksOf(trace) {
+  const { length } = trace, count = Math.min(512, length);
+  let sum = 0, known = 0;
+  for (let at = 0; at < length; at += 1) {
+    const value = trace.level(at);
+    if (value === value) { sum += value; known += 1; }
+  }
+  const mean = sum / known, best = [];
+  for (let part = 0; part < count; part += 1) {
+    const stop = Math.floor(((part + 1) * length) / count);
+    let at = -1, far = 0;
+    for (let place = Math.floor((part * length) / count); place < stop; place += 1) {
+      const size = Math.abs(trace.level(place) - mean);
+      if (size > far) { far = size; at = place; }
+    }
+    if (at >= 0) best.push({ at, far });
+  }
+  best.sort((one, other) => other.far - one.far || one.at - other.at);
+  /** @type {number[]} */ const found = [];
+  for (const { at, far } of best) {
+    if (found.length === MOST_PEAKS || far < best[0].far / 2) break;
+    if (found.every((other) => Math.abs(other - at) >= length / 40)) found.push(at);
+  }
+  return found.sort((one, other) => one - other);
+}
+
+/**
+ * The lowest and highest value of each of `count` equal parts; nan where a part has none.
+ * @param {Trace} trace
+ * @param {number} count
+ */
+export function extremes(trace, count) {
+  const { length } = trace;
+  const low = new Float32Array(count).fill(NaN), high = new Float32Array(count).fill(NaN);
+  for (let part = 0; part < count; part += 1) {
+    const start = Math.floor((part * length) / count);
+    const stop = Math.min(Math.max(start + 1, Math.floor(((part + 1) * length) / count)), length);
+    let least = Infinity, most = -Infinity;
+    for (let at = start; at < stop; at += 1) {
+      const value = trace.level(at);
+      if (value < least) least = value;
+      if (value > most) most = value;
+    }
+    if (least <= most) { low[part] = least; high[part] = most; }
+  }
+  return { low, high };
+}
+
+/** The end of a part that is further from zero. @param {number} low @param {number} high */
+function stronger(low, high) {
+  return -low > high ? low : high;
+}
+
+/** @param {HTMLCanvasElement} canvas @param {Sight} sight @param {Trace} trace one line over the whole text */
+export function paintLine(canvas, sight, trace) {
+  const { scale } = trace, { low, high } = extremes(trace, canvas.width);
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  for (let x = 0; x < canvas.width; x += 1) {
+    const index = colourIndex(stronger(low[x], high[x]), scale);
+    if (index < 0) continue;
+    context.fillStyle = rgb(sight, scale.kind, index);
+    context.fillRect(x, 0, 1, canvas.height);
+  }
+}
+
+export class Overview {
+  /** @param {(at: number) => void} jump @param {(at: number | null) => void} pointAt */
+  constructor(jump, pointAt) {
+    this.root = element("div", "map");
+    this.lines = document.createElement("canvas");
+    this.view = element("div", "view");
+    this.ticks = element("div", "ticks");
+    this.plot = element("div", "plot");
+    this.curve = document.createElement("canvas");
+    this.here = element("div", "here-line");
+    this.stretch = element("div", "stretch");
+    this.root.append(this.lines, this.view, this.ticks);
+    this.plot.append(this.stretch, this.curve, this.here);
+    this.root.setAttribute("aria-hidden", "true"); // the keys , and . lead to the peaks
+    this.plot.setAttribute("aria-hidden", "true");
+    /** Pixels for each row of text. */ this.step = 1;
+    /** @type {number[]} */ this.peaks = [];
+    /** @type {Sight | null} */ this.sight = null;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */ this.waiting = undefined;
+    this.listen(jump, pointAt);
+  }
+
+  /** @param {(at: number) => void} jump @param {(at: number | null) => void} pointAt */
+  listen(jump, pointAt) {
+    let isHeld = false;
+    /** @param {PointerEvent} event */
+    const onMap = (event) => {
+      const at = this.placeOnMap(event.clientY - this.root.getBoundingClientRect().top);
+      if (at !== null) jump(at);
+    };
+    this.root.addEventListener("pointerdown", (event) => {
+      isHeld = true;
+      this.root.setPointerCapture(event.pointerId);
+      onMap(event);
+    });
+    this.root.addEventListener("pointermove", (event) => { if (isHeld) onMap(event); });
+    this.root.addEventListener("pointerup", () => { isHeld = false; });
+    this.plot.addEventListener("click", (event) => {
+      const at = this.placeOnPlot(event);
+      if (at !== null) jump(at);
+    });
+    this.plot.addEventListener("pointermove", (event) => pointAt(this.placeOnPlot(event)));
+    this.plot.addEventListener("pointerleave", () => pointAt(null));
+  }
+
+  /** Soon, when the text has been painted. @param {Sight} sight */
+  show(sight) {
+    this.sight = sight;
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => this.paint(), 20);
+  }
+
+  stop() {
+    clearTimeout(this.waiting);
+  }
+
+  paint() {
+    const { sight } = this;
+    if (sight === null || sight.layout.chars.length === 0) return;
+    this.peaks = peaksOf(sight.trace);
+    this.paintMap(sight);
+    this.paintPlot(sight);
+    this.ticks.replaceChildren(...this.peaks.map((at) => {
+      const tick = element("i", "");
+      tick.style.top = `${rowOf(sight.layout, at) * this.step}px`;
+      return tick;
+    }));
+  }
+
+  /** @param {Sight} sight */
+  paintMap(sight) {
+    const { layout, colouring } = sight;
+    const height = this.root.clientHeight, count = layout.lines.length;
+    if (height === 0) return; // not in sight on a narrow page
+    this.step = Math.min(TALLEST_LINE, height / count);
+    const strongest = new Float32Array(MAP_WIDTH * height).fill(NaN);
+    const columns = Math.max(MAP_WIDTH, Math.min(layout.widest, 120));
+    for (let row = 0; row < count; row += 1) {
+      const line = Math.min(height - 1, Math.floor(row * this.step)) * MAP_WIDTH;
+      const start = layout.places[row], stop = Math.min(layout.places[row + 1], start + columns);
+      for (let at = start; at < stop; at += 1) {
+        const place = line + Math.floor(((at - start) * MAP_WIDTH) / columns);
+        const value = colouring.level(at);
+        if (!(Math.abs(strongest[place]) >= Math.abs(value))) strongest[place] = value;
+      }
+    }
+    const thick = Math.max(1, Math.floor(this.step) - (this.step >= 3 ? 1 : 0));
+    this.lines.width = MAP_WIDTH;
+    this.lines.height = height;
+    const context = /** @type {CanvasRenderingContext2D} */ (this.lines.getContext("2d"));
+    const picture = context.createImageData(MAP_WIDTH, height);
+    const table = tableOf(sight, colouring.scale.kind);
+    for (let place = 0; place < strongest.length; place += 1) {
+      const index = colourIndex(strongest[place], colouring.scale);
+      if (index < 0) continue;
+      for (let line = 0; line < thick; line += 1) {
+        const target = 4 * (place + line * MAP_WIDTH);
+        for (let part = 0; part < 3; part += 1) picture.data[target + part] = table[3 * index + part];
+        picture.data[target + 3] = 255;
+      }
+    }
+    context.putImageData(picture, 0, 0);
+  }
+
+  /** @param {Sight} sight */
+  paintPlot(sight) {
+    const { scale } = sight.trace;
+    const width = this.plot.clientWidth;
+    if (width === 0) return;
+    const { curve } = this;
+    curve.width = width;
+    curve.height = PLOT_HEIGHT;
+    const context = /** @type {CanvasRenderingContext2D} */ (curve.getContext("2d"));
+    const low = Math.min(scale.low, 0), reach = scale.high - low;
+    /** @param {number} value */
+    const y = (value) => (1 - (Math.min(Math.max(value, low), scale.high) - low) / reach) * (PLOT_HEIGHT - 2) + 1;
+    const parts = extremes(sight.trace, width);
+    const above = rgb(sight, scale.kind, 236), below = rgb(sight, scale.kind, 20);
+    for (let x = 0; x < width; x += 1) {
+      if (Number.isNaN(parts.low[x])) continue;
+      context.fillStyle = above;
+      if (parts.high[x] > 0) context.fillRect(x, y(parts.high[x]), 1, Math.max(y(0) - y(parts.high[x]), 1));
+      context.fillStyle = below;
+      if (parts.low[x] < 0) context.fillRect(x, y(0), 1, Math.max(y(parts.low[x]) - y(0), 1));
+    }
+  }
+
+  /** What is in sight of the text, and where the cursor is. @param {Sight} sight @param {{top: number, height: number, rowHeight: number}} scroll */
+  showPlace({ layout, cursor, marked }, { top, height, rowHeight }) {
+    const count = layout.chars.length;
+    if (count === 0) return;
+    const first = top / rowHeight, last = Math.min((top + height) / rowHeight, layout.lines.length);
+    this.view.style.top = `${first * this.step}px`;
+    this.view.style.height = `${Math.max((last - first) * this.step, 6)}px`;
+    /** @param {number} at */
+    const share = (at) => `${(100 * at) / count}%`;
+    const start = layout.places[Math.floor(first)] ?? 0, stop = layout.places[Math.ceil(last)] ?? count;
+    const [from, to] = marked !== null && marked[1] > marked[0] ? [marked[0], marked[1] + 1] : [start, stop];
+    this.stretch.classList.toggle("of-mark", marked !== null && marked[1] > marked[0]);
+    this.stretch.style.left = share(from);
+    this.stretch.style.width = share(to - from);
+    this.here.style.left = share(cursor + 0.5);
+  }
+
+  /** @param {number} y @returns {number | null} a position; a peak's where one is near */
+  placeOnMap(y) {
+    const { sight } = this;
+    if (sight === null || sight.layout.chars.length === 0) return null;
+    const { layout } = sight;
+    const near = this.peaks.find((at) => Math.abs(rowOf(layout, at) * this.step - y) <= 4);
+    const row = Math.max(0, Math.min(Math.floor(y / this.step), layout.lines.length - 1));
+    return near ?? layout.places[row];
+  }
+
+  /** @param {MouseEvent} event */
+  placeOnPlot(event) {
+    const { sight } = this;
+    if (sight === null || sight.layout.chars.length === 0) return null;
+    const box = this.plot.getBoundingClientRect();
+    const at = Math.floor(((event.clientX - box.left) / box.width) * sight.layout.chars.length);
+    return Math.max(0, Math.min(at, sight.layout.chars.length - 1));
+  }
+
+  /** The next peak after `at`, or before it, round again. @param {number} at @param {number} step */
+  peak(at, step) {
+    const ahead = this.peaks.filter((one) => (step > 0 ? one > at : one < at));
+    return (step > 0 ? ahead[0] ?? this.peaks[0] : ahead.at(-1) ?? this.peaks.at(-1)) ?? null;
+  }
+}

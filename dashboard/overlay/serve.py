@@ -1,0 +1,187 @@
+"""What the browser fetches by itself, beside Streamlit: one trace, a window of guesses, a long text.
+
+A rerun takes 200 ms, so another neuron cannot wait for one. Recordings that a page shows are offered here under a name
+that cannot be guessed, and only as long as somebody else keeps them in memory. Answers are messages of `payload.py`;
+one that has nothing but `missing` says what is not at hand, and the browser then asks Python in the ordinary way.
+
+    /charscope/NAME/text · /trace/1:42/cell · /values/1:42/BLOCK · /loss · /guesses/BLOCK · /similar/1:42/cell
+"""
+
+from __future__ import annotations
+
+import secrets
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import wraps
+from threading import Lock
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dashboard import palette as colours
+from dashboard.overlay.payload import Section, guess_sections, pack, scale_json, text_sections, utf8
+from inspector.recording import InspectorError, Recording
+
+BLOCK = 4096  # characters of one answer about values or guesses; source.js has the same number
+GUESSES = 5
+_SAMPLED = 16_384  # characters that similarity looks at, spread over the text in stretches
+_MOST_OFFERS = 256
+_MOST_SIMILAR = 8
+
+_offers: OrderedDict[str, tuple[weakref.ref[Recording], ...]] = OrderedDict()
+_names: weakref.WeakKeyDictionary[Recording, str] = weakref.WeakKeyDictionary()
+_lock = Lock()
+
+
+def offer(recording: Recording, *more: Recording) -> str:
+    """Let the browser fetch from a recording, and return the address to fetch from.
+
+    more : recordings of the same text that hold further signals.
+    """
+    with _lock:
+        name = _names.setdefault(recording, secrets.token_urlsafe(16))
+        _offers[name] = tuple(weakref.ref(one) for one in (recording, *more))
+        _offers.move_to_end(name)
+        while len(_offers) > _MOST_OFFERS:
+            _offers.popitem(last=False)
+    return f"/charscope/{name}"
+
+
+def _offered(request: Request) -> list[Recording]:
+    with _lock:
+        found = _offers.get(request.path_params["name"], ())
+    alive = [recording for one in found if (recording := one()) is not None]
+    if not found or found[0]() is None:
+        raise InspectorError("This text is no longer in memory: the page will ask for it again.")
+    return alive
+
+
+def _answers(answer: Callable[[Request], bytes]) -> Callable[[Request], Response]:
+    @wraps(answer)
+    def respond(request: Request) -> Response:
+        # "identity": the server would spend 100 ms on compressing what never leaves this machine
+        headers = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
+        try:
+            body = answer(request)
+        except InspectorError as why:
+            body = pack({"missing": str(why)}, [])
+        return Response(body, media_type="application/octet-stream", headers=headers)
+
+    return respond
+
+
+@_answers
+def _text(request: Request) -> bytes:
+    recording = _offered(request)[0]
+    return pack({}, text_sections(utf8(recording.text), recording.text, recording.unknown))
+
+
+@_answers
+def _trace(request: Request) -> bytes:
+    neuron, signal = request.path_params["neuron"], request.path_params["signal"]
+    recording = _holding(_offered(request), neuron, signal)
+    trace = recording.trace(neuron, signal)
+    scale = colours.scale_for(signal, trace)
+    known = trace[np.isfinite(trace)]
+    reach = [float(known.min()), float(known.max())] if known.size else None
+    return pack({"scale": scale_json(scale), "reach": reach}, [_painted(trace, scale)])
+
+
+def _painted(trace: np.ndarray, scale: colours.Scale) -> Section:
+    """The colour of each character, one byte: a million of them come in a third of the time that values take.
+
+    A diverging table has no use for entry 0, which stands for nan; elsewhere nan needs the values themselves.
+    """
+    entries = colours.colour_index(trace, scale)
+    if scale.kind != "diverging" and entries.size and entries.min() < 0:
+        return Section("trace", "float32", trace.astype("<f4", copy=False))
+    return Section("trace", "uint8", np.maximum(entries, 0).astype(np.uint8))
+
+
+@_answers
+def _values(request: Request) -> bytes:
+    """What one neuron computed over a stretch of the text: every signal that is at hand, exactly."""
+    offered, found = _offered(request), []
+    (layer, unit), _ = offered[0].check_neuron(request.path_params["neuron"])
+    start = min(request.path_params["block"] * BLOCK, offered[0].n_chars)
+    stop = min(start + BLOCK, offered[0].n_chars)
+    for recording in offered:
+        for signal in recording.layers[layer].signals:
+            values = recording.window(layer, signal, start, stop)[unit]
+            found.append(Section(signal, "float32", values.astype("<f4", copy=False)))
+    return pack({}, found)
+
+
+def _holding(recordings: list[Recording], neuron: str, signal: str) -> Recording:
+    """The one of the recordings that has this signal; the first one says what is wrong where none has."""
+    for recording in recordings:
+        (layer, _), _ = recording.check_neuron(neuron)
+        if signal in recording.layers[layer].signals:
+            return recording
+    recordings[0].check_neuron(neuron, signal)
+    return recordings[0]
+
+
+@_answers
+def _loss(request: Request) -> bytes:
+    return pack({}, [Section("loss", "float32", _offered(request)[0].loss.astype("<f4", copy=False))])
+
+
+@_answers
+def _guesses(request: Request) -> bytes:
+    recording = _offered(request)[0]
+    start = min(request.path_params["block"] * BLOCK, recording.n_chars)
+    if not recording.has_guesses or recording.symbols is None:
+        raise InspectorError("This recording keeps no guesses.")
+    guesses = recording.guesses(start, min(start + BLOCK, recording.n_chars), k=GUESSES)
+    number = {symbol: place for place, symbol in enumerate(recording.symbols)}
+    ids = np.fromiter((number[symbol] for symbol in guesses.symbols.ravel()), np.uint16, guesses.symbols.size)
+    width = guesses.symbols.shape[1]
+    return pack({"guesses": width}, guess_sections(ids.reshape(-1, width), guesses.probabilities))
+
+
+@_answers
+def _similar(request: Request) -> bytes:
+    neuron, signal = request.path_params["neuron"], request.path_params["signal"]
+    return pack({"similar": similar(_holding(_offered(request), neuron, signal), neuron, signal)}, [])
+
+
+def similar(recording: Recording, neuron: str, signal: str) -> list[dict[str, object]]:
+    """The neurons whose signal goes most like this one's, either way up, likest first.
+
+    Pearson's correlation over at most 16,384 characters in stretches spread over the text. A constant neuron is like
+    none. Returns dicts with `neuron` ("1:42") and `correlation`.
+    """
+    (layer, unit), signal = recording.check_neuron(neuron, signal)
+    n_stretches = max(1, min(8, recording.n_chars // 2048))
+    length = min(recording.n_chars, _SAMPLED // n_stretches)
+    starts = np.linspace(0, recording.n_chars - length, n_stretches).astype(int).tolist()
+
+    def sample(one: int) -> np.ndarray:
+        """Centred to mean 0 and length 1 over the sample: float64 (n_units, n_sampled)."""
+        values = [recording.window(one, signal, start, start + length) for start in starts]
+        whole = np.concatenate(values, axis=1).astype(np.float64)
+        whole -= whole.mean(axis=1, keepdims=True)
+        size = np.linalg.norm(whole, axis=1, keepdims=True)
+        return np.divide(whole, size, out=np.zeros_like(whole), where=size > 1e-9)
+
+    wanted, found = sample(layer)[unit], []
+    for place, one in enumerate(recording.layers):
+        if signal in one.signals:
+            found += [(value, f"{place}:{number}") for number, value in enumerate((sample(place) @ wanted).tolist())]
+    found = [one for one in found if one[1] != f"{layer}:{unit}" and abs(one[0]) > 0]
+    found.sort(key=lambda pair: -abs(pair[0]))
+    return [{"neuron": name, "correlation": round(value, 4)} for value, name in found[:_MOST_SIMILAR]]
+
+
+ROUTES = [
+    Route("/charscope/{name}/text", _text),
+    Route("/charscope/{name}/trace/{neuron}/{signal}", _trace),
+    Route("/charscope/{name}/values/{neuron}/{block:int}", _values),
+    Route("/charscope/{name}/loss", _loss),
+    Route("/charscope/{name}/guesses/{block:int}", _guesses),
+    Route("/charscope/{name}/similar/{neuron}/{signal}", _similar),
+]

@@ -1,0 +1,191 @@
+// @ts-check
+// What is at hand and what is fetched: traces, loss, guesses, a long text. serve.py answers beside Streamlit, in a few
+// milliseconds; where it cannot be reached, the page stays correct because Python is asked to send everything along.
+
+import { Trace } from "./colour.js";
+import { decodePayload, guessesIn } from "./payload.js";
+
+/** @typedef {import("./payload.js").Payload} Payload */
+/** @typedef {import("./payload.js").Scale} Scale */
+/** @typedef {import("./view.js").Choice} Choice */
+/** @typedef {"text" | "trace" | "values" | "loss" | "guesses" | "similar"} Kind */
+
+/** Characters of one answer about values or guesses; serve.py has the same number. */
+const BLOCK = 4096;
+const MOST_BLOCKS = 64;
+/** Traces that were not looked at for longest are forgotten above this. */
+const MOST_BYTES = 128e6;
+const AT_ONCE = 2;
+
+export class Source {
+  /** @param {(kind: Kind, path: string) => void} arrived called when something came, or cannot come */
+  constructor(arrived) {
+    this.arrived = arrived;
+    /** @type {Payload | null} */ this.payload = null;
+    /** Whether the fast way fails altogether. */
+    this.isBroken = false;
+    this.forget();
+  }
+
+  forget() {
+    /** @type {Map<string, Trace>} the one looked at last comes last */ this.traces = new Map();
+    /** @type {Map<string, Payload>} of values and guesses, by what they were asked for */ this.blocks = new Map();
+    /** @type {Trace | undefined} */ this.losses = undefined;
+    /** @type {Map<string, {neuron: string, correlation: number}[]>} */ this.alike = new Map();
+    /** @type {Set<string>} */ this.pending = new Set();
+    /** @type {Set<string>} what is no longer there */ this.missing = new Set();
+    /** @type {Choice[]} */ this.queue = [];
+  }
+
+  /** @param {Payload} payload */
+  take(payload) {
+    const { header, sections } = payload;
+    if (this.payload?.header.key !== header.key || this.payload.header.source !== header.source) this.forget();
+    this.payload = payload;
+    this.missing.clear();
+    for (const [name, scale] of Object.entries(header.scales)) {
+      const values = /** @type {Float32Array | undefined} */ (sections[`trace/${name}`]);
+      if (values !== undefined && !(this.traces.get(name)?.values)) this.keep(name, new Trace(values, scale));
+    }
+    if (sections.loss !== undefined) this.takeLoss(sections.loss);
+  }
+
+  /** @param {Choice} choice @returns {Trace | undefined} */
+  trace({ neuron, signal }) {
+    const name = `${neuron}/${signal}`;
+    const found = this.traces.get(name);
+    if (found === undefined) return undefined;
+    this.traces.delete(name);
+    this.traces.set(name, found);
+    return found;
+  }
+
+  /** @param {string} name @param {Trace} trace */
+  keep(name, trace) {
+    this.traces.delete(name);
+    this.traces.set(name, trace);
+    let bytes = 0;
+    for (const one of this.traces.values()) bytes += one.bytes;
+    for (const [oldest, one] of this.traces) {
+      if (bytes <= MOST_BYTES || this.traces.size <= 2) break;
+      this.traces.delete(oldest);
+      bytes -= one.bytes;
+    }
+  }
+
+  /** Whether Python has to be asked for a trace that could be fetched a moment ago. @param {Choice} choice */
+  lost({ neuron, signal }) {
+    return this.missing.has(`trace/${neuron}/${signal}`);
+  }
+
+  /** @param {Choice} choice */
+  ask({ neuron, signal }) {
+    if (this.traces.has(`${neuron}/${signal}`) || !this.payload?.header.ready.includes(signal)) return;
+    this.fetch("trace", `trace/${neuron}/${signal}`, ({ header, sections }) => {
+      const { scale, reach } = /** @type {{scale: Scale, reach: [number, number] | null}} */ (/** @type {unknown} */ (header));
+      this.keep(`${neuron}/${signal}`, new Trace(/** @type {Uint8Array} */ (sections.trace), scale, reach));
+    });
+  }
+
+  /** Fetches what the reader may want next, one after another; a new list takes the place of the old. @param {Choice[]} choices */
+  prefetch(choices) {
+    this.queue = choices.filter((choice) => this.trace(choice) === undefined);
+    this.goOn();
+  }
+
+  goOn() {
+    while (this.queue.length > 0 && this.pending.size < AT_ONCE) this.ask(/** @type {Choice} */ (this.queue.shift()));
+  }
+
+  /** @returns {Trace | undefined} nats paid for each character */
+  loss() {
+    if (this.losses === undefined) this.fetch("loss", "loss", ({ sections }) => this.takeLoss(sections.loss));
+    return this.losses;
+  }
+
+  /** @param {Payload["sections"][string]} values */
+  takeLoss(values) {
+    const { surprise } = /** @type {Payload} */ (this.payload).header;
+    this.losses = new Trace(/** @type {Float32Array} */ (values), surprise);
+  }
+
+  /**
+   * What the network computed for one character, exactly; undefined while it is under way, or not recorded.
+   * @param {Choice} choice
+   * @param {number} at
+   * @returns {number | undefined}
+   */
+  value({ neuron, signal }, at) {
+    const values = this.traces.get(`${neuron}/${signal}`)?.values;
+    if (values) return values[at];
+    if (!this.payload?.header.ready.includes(signal)) return undefined;
+    const place = Math.floor(at / BLOCK);
+    const sections = this.block("values", `values/${neuron}/${place}`)?.sections;
+    return sections === undefined ? undefined : sections[signal]?.[at - place * BLOCK];
+  }
+
+  /** @param {Kind} kind @param {string} path @returns {Payload | undefined} */
+  block(kind, path) {
+    if (!this.blocks.has(path)) {
+      this.fetch(kind, path, (answer) => {
+        this.blocks.set(path, answer);
+        if (this.blocks.size > MOST_BLOCKS) this.blocks.delete(/** @type {string} */ (this.blocks.keys().next().value));
+      });
+    }
+    return this.blocks.get(path);
+  }
+
+  hasGuesses() {
+    return (this.payload?.header.symbols.length ?? 0) > 0;
+  }
+
+  /** What the network expected after the character at `at`; undefined while it is under way. @param {number} at */
+  guesses(at) {
+    if (this.payload === null || !this.hasGuesses()) return [];
+    const { guesses: k, symbols } = this.payload.header;
+    if (k > 0) return guessesIn(this.payload.sections, k, symbols, at);
+    const number = Math.floor(at / BLOCK);
+    const block = this.block("guesses", `guesses/${number}`);
+    return block && guessesIn(block.sections, block.header.guesses, symbols, at - number * BLOCK);
+  }
+
+  /** The neurons that go most like this one; undefined while they are sought. @param {Choice} choice */
+  similar({ neuron, signal }) {
+    const name = `${neuron}/${signal}`;
+    if (!this.alike.has(name)) {
+      this.fetch("similar", `similar/${name}`, ({ header }) => {
+        const { similar } = /** @type {{similar: {neuron: string, correlation: number}[]}} */ (/** @type {unknown} */ (header));
+        this.alike.set(name, similar);
+      });
+    }
+    return this.alike.get(name);
+  }
+
+  /** @param {(text: Payload) => void} take */
+  text(take) {
+    this.fetch("text", "text", take);
+  }
+
+  /** @param {Kind} kind @param {string} path @param {(answer: Payload) => void} take */
+  async fetch(kind, path, take) {
+    const source = this.payload?.header.source ?? null;
+    const { pending, missing } = this; // another text may come meanwhile: it has sets of its own
+    if (source === null || this.isBroken || pending.has(path) || missing.has(path)) return;
+    pending.add(path);
+    try {
+      const answer = await fetch(`${source}/${path}`);
+      if (!answer.ok) throw new Error(answer.statusText);
+      const payload = decodePayload(new Uint8Array(await answer.arrayBuffer()));
+      pending.delete(path);
+      if (pending !== this.pending) return;
+      if (payload.header.missing === undefined) take(payload);
+      else missing.add(path);
+    } catch {
+      pending.delete(path);
+      if (pending !== this.pending) return;
+      this.isBroken = true;
+    }
+    this.arrived(kind, path);
+    this.goOn();
+  }
+}

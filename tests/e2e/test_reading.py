@@ -1,0 +1,175 @@
+"""Reading in a real browser: any width, any order of keys, many readers, and a fast way that fails."""
+
+import random
+import re
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from dashboard.palette import SURPRISE, colour_index, ink, lut, scale_for
+from inspector.recording import Neuron
+from tests.e2e.conftest import ARTIFACTS, is_ours
+from tests.e2e.test_browser import ADDRESS_BOOK, open_page, recording  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.browser
+
+KEYS = ["n", "p", "[", "]", "1", "2", "e", "s", "w", "l", "t", "c", "b", ".", ",", "m", "Escape", "?", "r"]
+MOVES = ["ArrowRight", "ArrowDown", "Shift+ArrowDown", "Shift+ArrowRight", "PageDown", "Home", "End", "ArrowUp"]
+
+
+def sight(page: Page) -> dict:
+    """What a reader sees: the chosen neuron, how it is shown, the cursor, the mark, and the colours in sight."""
+    return page.locator(".overlay").evaluate(
+        """(root) => ({
+          shown: root.dataset.shown, signal: root.dataset.signal,
+          pressed: [...root.querySelectorAll(".bar [aria-pressed=true]")].map((one) => one.textContent),
+          pins: [...root.querySelectorAll(".pin .button:first-child")].map((one) => one.textContent),
+          place: root.querySelector(".place").textContent,
+          said: root.querySelector(".mark-bar").hidden ? "" : root.querySelector(".mark-bar .said").textContent,
+          row: root.querySelector(".row").style.height || getComputedStyle(root.querySelector(".row")).height,
+          first: [...root.querySelectorAll("[data-row='0'] .text span")]
+            .map((one) => getComputedStyle(one).backgroundColor),
+        })"""
+    )
+
+
+def settle(page: Page) -> None:
+    """Until the address says what the overlay shows, and nothing is under way."""
+    page.wait_for_timeout(400)
+    page.wait_for_function("() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState !== 'running'")
+    page.wait_for_timeout(200)
+
+
+@pytest.mark.parametrize("width", [800, 1400, 2200])
+def test_every_part_fits_and_letters_have_the_palettes_colours(page, dashboard, width, recording):  # noqa: F811
+    page.set_viewport_size({"width": width, "height": 1000})
+    query = "neuron=1:42&signal=cell&palette=red-blue&expects=yes&pins=0:3,1:7&at=120"
+    open_page(page, f"{dashboard}/?{query}")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator(".bar").evaluate("(bar) => bar.scrollWidth <= bar.clientWidth")
+    trace = recording.trace(Neuron(1, 42), "cell")
+    scale = scale_for("cell", trace)
+    for at in (0, 3, 17, 40):
+        index = int(colour_index(trace[at], scale))
+        span = page.locator(f"[data-at='{at}']")
+        shown = span.evaluate("(one) => [getComputedStyle(one).backgroundColor, getComputedStyle(one).color]")
+        tables = lut("red-blue", scale.kind), ink("red-blue", scale.kind)
+        assert shown == ["rgb({}, {}, {})".format(*table[index]) for table in tables]
+    strips = page.locator("[data-row='0'] canvas").evaluate(
+        "(one) => [one.width, one.height, ...one.getContext('2d').getImageData(0, 1, 1, 1).data.slice(0, 3)]"
+    )
+    pinned = recording.trace(Neuron(1, 7), "cell")
+    expected = lut("red-blue", "diverging")[int(colour_index(pinned[0], scale_for("cell", pinned)))]
+    assert strips == [page.locator("[data-row='0'] [data-at]").count(), 2, *expected.tolist()]
+
+
+def test_surprise_colours_by_the_recorded_loss(page, dashboard, recording):  # noqa: F811
+    open_page(page, f"{dashboard}/?colour=surprise")
+    for at in (1, 9, 30):
+        index = int(colour_index(recording.loss[at], SURPRISE))
+        colour = page.locator(f"[data-at='{at}']").evaluate("(one) => getComputedStyle(one).backgroundColor")
+        near = lut("teal-orange", "probability")[max(index - 1, 0) : index + 2]  # the dashboard keeps float16
+        assert colour in ["rgb({}, {}, {})".format(*one) for one in near]
+
+
+def test_two_hundred_random_steps_end_in_a_view_that_its_address_opens(page, dashboard):
+    open_page(page, f"{dashboard}/?text=sample:ring_buffer.c")
+    dice = random.Random(7)
+    page.locator("[data-at='0']").click()
+    for _ in range(200):
+        choice = dice.random()
+        if choice < 0.1:
+            spans = page.locator(".scroller .text span[data-at]")
+            spans.nth(dice.randrange(20, 200)).click(force=True)
+        else:
+            page.keyboard.press(dice.choice(KEYS if choice < 0.6 else MOVES))
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Control+Home")
+    settle(page)
+    seen, address = sight(page), page.url
+    page.goto("about:blank")
+    open_page(page, address)
+    settle(page)
+    assert sight(page) == seen
+    assert page.url == address
+
+
+def test_a_marked_stretch_is_in_the_address_and_leads_to_find(page, dashboard):
+    open_page(page, f"{dashboard}/?network=python&neuron=1:42&signal=cell")
+    page.locator("[data-at='10']").click()
+    page.keyboard.press("m")
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("m")
+    page.wait_for_function("() => new URL(location).searchParams.get('mark') === '10-16'")
+    page.reload()
+    expect(page.locator(".mark-bar .said")).to_have_text("6 characters marked")
+    page.locator(".scroller").focus()
+    page.keyboard.press("o")
+    page.wait_for_url(re.compile("/find"))
+    query = parse_qs(urlparse(page.url).query)
+    assert (query["mark"], query["ask"], query["neuron"]) == (["10-16"], ["elsewhere"], ["1:42"])
+
+
+def test_back_leads_to_the_neuron_before(page, dashboard):
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
+    page.locator("[data-at='5']").click()
+    page.keyboard.press("n")
+    page.wait_for_function("() => new URL(location).searchParams.get('neuron') === '1:43'")
+    settle(page)
+    page.go_back()
+    expect(page.locator(".bar .neuron")).to_have_text("1:42")
+    expect(page.locator(".overlay")).to_have_attribute("data-shown", "1:42")
+
+
+def test_the_page_stays_correct_where_nothing_can_be_fetched(page, dashboard, recording):  # noqa: F811
+    page.route("**/charscope/**", lambda route: route.fulfill(body="somebody else's answer"))
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
+    page.locator("[data-at='0']").click()
+    page.keyboard.press("n")
+    expect(page.locator(".overlay")).to_have_attribute("data-shown", "1:43")
+    trace = recording.trace(Neuron(1, 43), "cell")
+    colour = page.locator("[data-at='7']").evaluate("(one) => getComputedStyle(one).backgroundColor")
+    index = int(colour_index(trace[7], scale_for("cell", trace)))
+    assert colour == "rgb({}, {}, {})".format(*lut("teal-orange", "diverging")[index])
+
+
+def test_search_and_go_take_what_is_typed_and_nothing_else_happens(page, dashboard):
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
+    page.locator("[data-at='0']").click()
+    page.keyboard.press("/")
+    page.keyboard.type("return")
+    page.keyboard.press("Enter")
+    expect(page.locator(".mark-bar .said")).to_have_text("6 characters marked")
+    at = ADDRESS_BOOK.lower().index("return")
+    page.wait_for_function("(mark) => new URL(location).searchParams.get('mark') === mark", arg=f"{at}-{at + 6}")
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.type("9:9")
+    page.keyboard.press("Enter")
+    expect(page.locator(".prompt .said")).to_contain_text("there is 0:0 to 0:511")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("0:7")
+    page.keyboard.press("Enter")
+    expect(page.locator(".overlay")).to_have_attribute("data-shown", "0:7")
+
+
+def test_ten_readers_at_once_each_see_their_own_neuron(browser, dashboard):
+    contexts = [browser.new_context(viewport={"width": 1000, "height": 700}) for _ in range(10)]
+    pages, errors = [one.new_page() for one in contexts], []
+    for unit, page in enumerate(pages):
+        page.on("console", lambda message: errors.append(message.text) if is_ours(message) else None)
+        page.goto(f"{dashboard}/?text=sample:ring_buffer.c&neuron=0:{10 * unit}&signal=hidden", wait_until="commit")
+    for unit, page in enumerate(pages):
+        expect(page.locator(".overlay")).to_have_attribute("data-shown", f"0:{10 * unit}", timeout=60_000)
+        page.locator(".scroller").focus()
+        page.keyboard.press("n")
+    for unit, page in enumerate(pages):
+        expect(page.locator(".overlay")).to_have_attribute("data-shown", f"0:{10 * unit + 1}", timeout=30_000)
+    ARTIFACTS.mkdir(exist_ok=True)
+    pages[-1].screenshot(path=ARTIFACTS / "ten_readers.png")
+    for context in contexts:
+        context.close()
+    assert errors == []
