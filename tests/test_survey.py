@@ -8,12 +8,13 @@ import pytest
 
 from inspector.capture import record
 from inspector.card import write_card
-from inspector.concepts import get_concept
+from inspector.concepts import CONCEPTS, get_concept
 from inspector.corpus import Corpus, Text, load_corpus
 from inspector.model import load_checkpoint, untrained_twin
 from inspector.recording import InspectorError
 from inspector.search import rank_neurons
 from inspector.survey import load_survey, open_found, search_corpus, survey
+from inspector.survey.searching import label_documents
 
 
 @pytest.fixture
@@ -160,3 +161,12 @@ def test_twin_is_read_once_for_a_corpus(tmp_path, monkeypatch, model, documents)
     monkeypatch.setattr("inspector.survey.searching.untrained_twin", None)
     again = search_corpus(model, documents, CONCEPTS_SOUGHT, folder=tmp_path)
     assert first.tables["inside_string"].twin_score[0] == again.tables["inside_string"].twin_score[0]
+
+
+def test_beginnings_are_labelled_as_parts_of_their_documents():
+    documents = [Text("a.py", "def name(\n" + "    value=1,\n" * 5 + "):\n    return 1\n"), Text("b.py", "x = 1\n")]
+    concept = CONCEPTS["function_name"]
+    label, valid = label_documents(concept, documents, 12)
+    whole = concept.label(documents[0].text, language="python")
+    assert label[:12].any() and np.array_equal(label[:12], whole[:12]) and len(label) == len(valid) == 12 + 6
+    assert not concept.label(documents[0].text[:12], language="python").any() or valid[:12].all()

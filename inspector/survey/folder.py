@@ -31,6 +31,7 @@ from inspector.survey.searching import Found, Report, search_corpus
 FORMAT_VERSION = 2  # version 1 had survey.json, neurons.parquet and passages.json alone
 BEST_ROWS = 5
 SIGNALS = ("hidden", "cell")
+LONGEST = 6_000  # characters read of each file: fifty beginnings say more than five whole files, and are read faster
 _CONTEXT = 48  # characters of a passage, on both sides
 
 
@@ -46,7 +47,8 @@ def survey(
 
     >>> survey(load_checkpoint("checkpoints/python"), load_corpus("python-stdlib"), "checkpoints/python/survey")
 
-    n_chars : about how many characters are read from the choose files, and as many from the report files; whole files.
+    n_chars : about how many characters are read from the choose files, and as many from the report files: the
+        first 6,000 of each.
     on_progress : called with (what is being done, done, total).
 
     Returns the table of `rank_neurons` for each concept. A concept with too few examples in these files is left out of
@@ -57,11 +59,11 @@ def survey(
     choose = [True] * n_choosing + [False] * (len(texts) - n_choosing)
     found = search_corpus(
         model, texts, concepts_for(_language(texts)), signals=_signals(model), choose=choose,
-        folder=folder.with_name(folder.name + ".state"), on_progress=on_progress, gather=True,
+        folder=folder.with_name(folder.name + ".state"), on_progress=on_progress, gather=True, longest=LONGEST,
     )  # fmt: skip
     if found.census is None or found.gathered is None:
         raise ValueError("a fresh search holds what it counted")
-    places = _places(found.gathered, texts)
+    places = _places(found.gathered, [Text(name, text[:LONGEST]) for name, text in texts])
     facts = {
         "version": FORMAT_VERSION,
         "network": model.name,
@@ -98,7 +100,7 @@ def load_survey(checkpoint: str | Path) -> dict[str, Any] | None:
 
 
 def _held_out(corpus: Corpus, n_chars: int) -> tuple[list[Text], int]:
-    """Whole files of the choose split, then of the report split; and how many the first ones are."""
+    """Files of the choose split, then of the report split; and how many the first ones are."""
     chosen, reported = (_about(corpus.splits[split], n_chars) for split in ("choose", "report"))
     if not chosen or not reported:
         raise InspectorError(
@@ -114,9 +116,10 @@ def _about(texts: Sequence[Text], n_chars: int) -> list[Text]:
     taken: list[Text] = []
     room = n_chars
     for place in order:
-        if len(texts[place].text) <= room:
+        n_read = min(len(texts[place].text), LONGEST)
+        if n_read <= room:
             taken.append(texts[place])
-            room -= len(texts[place].text)
+            room -= n_read
     return sorted(taken) or list(texts[:1])
 
 

@@ -109,6 +109,7 @@ def search_corpus(
     folder: str | Path | None = None,
     on_progress: Report | None = None,
     gather: bool = False,
+    longest: int | None = None,
 ) -> Found:
     """Rank every neuron and signal for every concept over whole documents, in one pass.
 
@@ -121,6 +122,8 @@ def search_corpus(
     folder : where the state is put about once a minute; the same search, begun again, goes on from there. It is
         removed at the end, but for the twin's scores. None keeps nothing.
     on_progress : called with (what is being done, done, total).
+    longest : read only so many characters from the start of each document; labels are those of the whole ones. Many
+        beginnings are read several times as fast as a few whole documents, and are a wider sample.
     gather : also keep where every neuron is strongest and how its values are spread (`Found.gathered`).
 
     A concept of which there is too little is said in `Found.too_little` and not ranked. Raises InspectorError for fewer
@@ -131,10 +134,10 @@ def search_corpus(
             f"A search over documents needs at least {MIN_DOCUMENTS} of them, so that some can be held out; here are "
             f"{len(documents)}. Search one text with rank_neurons instead."
         )
-    sizes = [(document.name, len(document.text)) for document in documents]
+    sizes = [(document.name, len(document.text[:longest])) for document in documents]
     chosen = split_documents(sizes) if choose is None else list(choose)
     documents = [document for _, document in sorted(zip(chosen, documents, strict=True), key=lambda pair: not pair[0])]
-    job = _Job(model, documents, sum(chosen), signals, concepts, on_progress)
+    job = _Job(model, documents, sum(chosen), signals, concepts, longest, on_progress)
     scratch = Path(folder) if folder is not None else None
     twin_scores = job.twin_scores(scratch) if twin else {}
     census, gathered, loss = job.read(model, scratch, "reading", gather)
@@ -147,10 +150,10 @@ class _Job:
 
     def __init__(
         self, model: CharModel, documents: Sequence[Text], n_choosing: int, signals: Sequence[str] | None,
-        concepts: Sequence[Concept], report: Report | None,
+        concepts: Sequence[Concept], longest: int | None, report: Report | None,
     ) -> None:  # fmt: skip
         self._model, self._documents, self._signals, self._report = model, documents, signals, report
-        self._texts = [text for _, text in documents]
+        self._texts = [text[:longest] for _, text in documents]
         self._sets = self._texts[:n_choosing], self._texts[n_choosing:]
         self._offset = sum(len(text) for text in self._sets[0])
         n_chars = sum(len(text) for text in self._texts)
@@ -165,13 +168,14 @@ class _Job:
             if report:
                 report("labelling", done, len(concepts))
             try:
-                self.labels[concept.name] = checked(*label_documents(concept, documents), self.parts)
+                self.labels[concept.name] = checked(*label_documents(concept, documents, longest), self.parts)
             except InspectorError as problem:
                 self.too_little[concept.name] = str(problem)
         if not self.labels:
             raise InspectorError(f"There is nothing to rank. {next(iter(self.too_little.values()), 'Name a concept.')}")
         self.lanes = pack(self.labels, self.parts)
-        corpus = hashlib.sha256("\0".join(f"{name}\0{text}" for name, text in documents).encode(errors="surrogatepass"))
+        read = zip((name for name, _ in documents), self._texts, strict=True)
+        corpus = hashlib.sha256("\0".join(f"{name}\0{text}" for name, text in read).encode(errors="surrogatepass"))
         self.made_by = {
             "network": model.name, "network_hash": model.hash, "corpus_hash": corpus.hexdigest(), "twin_seed": 0,
             "n_documents": len(documents), "n_choose_chars": self._offset, "n_score_chars": n_chars - self._offset,
@@ -288,15 +292,20 @@ class _Checkpoint:
             self._path.unlink(missing_ok=True)
 
 
-def label_documents(concept: Concept, documents: Sequence[Text]) -> tuple[np.ndarray, np.ndarray]:
-    """Label and valid of all documents, end to end; nothing is valid in a language the concept is not defined for."""
+def label_documents(
+    concept: Concept, documents: Sequence[Text], longest: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Label and valid of all documents, end to end; nothing is valid in a language the concept is not defined for.
+
+    longest : only so many characters from the start of each; what they are is judged by the whole document.
+    """
     labels, valids = [], []
     for name, text in documents:
         language = language_of(name)
         if concept.languages and language not in concept.languages:
-            labels.append(np.zeros(len(text), bool if concept.kind == "yes/no" else np.float32))
-            valids.append(np.zeros(len(text), bool))
+            labels.append(np.zeros(len(text[:longest]), bool if concept.kind == "yes/no" else np.float32))
+            valids.append(np.zeros(len(text[:longest]), bool))
         else:
-            labels.append(concept.label(text, language=language))
-            valids.append(concept.valid(text, language=language))
+            labels.append(concept.label(text, language=language)[:longest])
+            valids.append(concept.valid(text, language=language)[:longest])
     return np.concatenate(labels), np.concatenate(valids)
