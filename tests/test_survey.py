@@ -117,7 +117,7 @@ def test_interrupted_search_goes_on_to_the_same_result(tmp_path, monkeypatch, mo
     pieces = search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False)
 
     def stop_late(words, done, total):
-        if done > 0.7 * total:
+        if words == "reading" and done > 0.7 * total:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -166,7 +166,7 @@ def test_twin_is_read_once_for_a_corpus(tmp_path, monkeypatch, model, documents)
 def test_beginnings_are_labelled_as_parts_of_their_documents():
     documents = [Text("a.py", "def name(\n" + "    value=1,\n" * 5 + "):\n    return 1\n"), Text("b.py", "x = 1\n")]
     concept = CONCEPTS["function_name"]
-    label, valid = label_documents(concept, documents, 12)
+    label, valid = label_documents([concept], documents, 12)["function_name"]
     whole = concept.label(documents[0].text, language="python")
     assert label[:12].any() and np.array_equal(label[:12], whole[:12]) and len(label) == len(valid) == 12 + 6
     assert not concept.label(documents[0].text[:12], language="python").any() or valid[:12].all()

@@ -36,7 +36,7 @@ def _survey(options: argparse.Namespace) -> None:
         def show(words: str, done: int, total: int) -> None:
             if bar.desc != f"{words}: ":
                 bar.set_description(words)
-                bar.unit = {"ranking": " neurons and signals", "labelling": " concepts"}.get(words, " chars")
+                bar.unit = {"ranking": " neurons and signals", "labelling": " texts"}.get(words, " chars")
                 bar.reset(total)
             bar.update(done - bar.n)
 

@@ -164,13 +164,11 @@ class _Job:
         self.parts = Parts(choose, ~choose, starts)
         self.labels: Labels = {}
         self.too_little: dict[str, str] = {}
-        for done, concept in enumerate(concepts):
-            if report:
-                report("labelling", done, len(concepts))
+        for name, (label, valid) in label_documents(concepts, documents, longest, report).items():
             try:
-                self.labels[concept.name] = checked(*label_documents(concept, documents, longest), self.parts)
+                self.labels[name] = checked(label, valid, self.parts)
             except InspectorError as problem:
-                self.too_little[concept.name] = str(problem)
+                self.too_little[name] = str(problem)
         if not self.labels:
             raise InspectorError(f"There is nothing to rank. {next(iter(self.too_little.values()), 'Name a concept.')}")
         self.lanes = pack(self.labels, self.parts)
@@ -293,19 +291,27 @@ class _Checkpoint:
 
 
 def label_documents(
-    concept: Concept, documents: Sequence[Text], longest: int | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Label and valid of all documents, end to end; nothing is valid in a language the concept is not defined for.
+    concepts: Sequence[Concept], documents: Sequence[Text], longest: int | None = None, report: Report | None = None
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Label and valid of all documents, end to end, by concept; nothing is valid in a language a concept does not know.
 
     longest : only so many characters from the start of each; what they are is judged by the whole document.
     """
-    labels, valids = [], []
-    for name, text in documents:
+    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {concept.name: [] for concept in concepts}
+    for done, (name, text) in enumerate(documents):  # document by document: concepts share what they know of a text
+        if report:
+            report("labelling", done, len(documents))
         language = language_of(name)
-        if concept.languages and language not in concept.languages:
-            labels.append(np.zeros(len(text[:longest]), bool if concept.kind == "yes/no" else np.float32))
-            valids.append(np.zeros(len(text[:longest]), bool))
-        else:
-            labels.append(concept.label(text, language=language)[:longest])
-            valids.append(concept.valid(text, language=language)[:longest])
+        for concept in concepts:
+            if concept.languages and language not in concept.languages:
+                label = np.zeros(len(text), bool if concept.kind == "yes/no" else np.float32)
+                valid = np.zeros(len(text), bool)
+            else:
+                label, valid = concept.label(text, language=language), concept.valid(text, language=language)
+            found[concept.name].append((label[:longest], valid[:longest]))
+    return {name: _end_to_end(parts) for name, parts in found.items()}
+
+
+def _end_to_end(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    labels, valids = zip(*parts, strict=True)
     return np.concatenate(labels), np.concatenate(valids)
