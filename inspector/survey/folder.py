@@ -32,6 +32,7 @@ FORMAT_VERSION = 2  # version 1 had survey.json, neurons.parquet and passages.js
 BEST_ROWS = 5
 SIGNALS = ("hidden", "cell")
 LONGEST = 12_000  # characters read of each file: many beginnings are read several times as fast as a few whole files
+_MANY_TEXTS = 8
 _CONTEXT = 48  # characters of a passage, on both sides
 
 
@@ -48,7 +49,7 @@ def survey(
     >>> survey(load_checkpoint("checkpoints/python"), load_corpus("python-stdlib"), "checkpoints/python/survey")
 
     n_chars : about how many characters are read from the choose files, and as many from the report files: the
-        first 12,000 of each.
+        first 12,000 of each, or whole ones where the corpus has only a few.
     on_progress : called with (what is being done, done, total).
 
     Returns the table of `rank_neurons` for each concept. A concept with too few examples in these files is left out of
@@ -56,14 +57,15 @@ def survey(
     """
     folder = Path(folder)
     texts, n_choosing = _held_out(corpus, n_chars)
+    longest = _longest(corpus)
     choose = [True] * n_choosing + [False] * (len(texts) - n_choosing)
     found = search_corpus(
         model, texts, concepts_for(_language(texts)), signals=_signals(model), choose=choose,
-        folder=folder.with_name(folder.name + ".state"), on_progress=on_progress, gather=True, longest=LONGEST,
+        folder=folder.with_name(folder.name + ".state"), on_progress=on_progress, gather=True, longest=longest,
     )  # fmt: skip
     if found.gathered is None:
         raise ValueError("a search that gathers holds what it gathered")
-    places = _places(found.gathered, [Text(name, text[:LONGEST]) for name, text in texts])
+    places = _places(found.gathered, [Text(name, text[:longest]) for name, text in texts])
     facts = {
         "version": FORMAT_VERSION,
         "network": model.name,
@@ -101,7 +103,7 @@ def load_survey(checkpoint: str | Path) -> dict[str, Any] | None:
 
 def _held_out(corpus: Corpus, n_chars: int) -> tuple[list[Text], int]:
     """Files of the choose split, then of the report split; and how many the first ones are."""
-    chosen, reported = (_about(corpus.splits[split], n_chars) for split in ("choose", "report"))
+    chosen, reported = (_about(corpus.splits[split], n_chars, _longest(corpus)) for split in ("choose", "report"))
     if not chosen or not reported:
         raise InspectorError(
             f"{corpus.name} has no held-out files to survey: {len(chosen)} to choose on, {len(reported)} to report on. "
@@ -110,13 +112,19 @@ def _held_out(corpus: Corpus, n_chars: int) -> tuple[list[Text], int]:
     return chosen + reported, len(chosen)
 
 
-def _about(texts: Sequence[Text], n_chars: int) -> list[Text]:
+def _longest(corpus: Corpus) -> int | None:
+    """How many characters of a text are read: all of them where there are few."""
+    n_texts = min(len(corpus.splits["choose"]), len(corpus.splits["report"]))
+    return LONGEST if n_texts >= _MANY_TEXTS else None
+
+
+def _about(texts: Sequence[Text], n_chars: int, longest: int | None) -> list[Text]:
     """Files spread evenly over the (alphabetical) list until about `n_chars` characters are together."""
     order = np.random.default_rng(0).permutation(len(texts))
     taken: list[Text] = []
     room = n_chars
     for place in order:
-        n_read = min(len(texts[place].text), LONGEST)
+        n_read = len(texts[place].text[:longest])
         if n_read <= room:
             taken.append(texts[place])
             room -= n_read
