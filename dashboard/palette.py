@@ -29,8 +29,8 @@ _ENOUGH = 1 << 17  # values that settle a percentile
 READABLE = 4.5  # the contrast that WCAG 2 asks of ordinary text (level AA)
 
 _RGB = tuple[int, int, int]
-# The backgrounds of Streamlit's two themes: what stands for zero is not to be seen.
-_PAPER: dict[Theme, _RGB] = {"light": (255, 255, 255), "dark": (23, 22, 20)}
+# The backgrounds of .streamlit/config.toml: what stands for zero is not to be seen.
+_PAPER: dict[Theme, _RGB] = {"light": (255, 255, 255), "dark": (14, 17, 23)}
 # Tried in this order. Black comes last: where neither soft ink nor white reaches 4.5, it does.
 _INKS: dict[Theme, tuple[_RGB, ...]] = {
     "light": ((12, 14, 19), (255, 255, 255), (0, 0, 0)),
@@ -82,7 +82,7 @@ PALETTES: dict[str, Palette] = {
         Palette(
             "mono",
             "one ramp from low to high, for print",
-            low={"light": (255, 255, 255), "dark": (23, 22, 20)},
+            low={"light": (255, 255, 255), "dark": (14, 17, 23)},
             high={"light": (38, 42, 48), "dark": (232, 236, 242)},
             single_hue=True,
         ),
@@ -123,16 +123,13 @@ def colour_index(values: ArrayLike, scale: Scale) -> NDArray[np.int16]:
     values : float array of any shape. What lies beyond the scale gets the end's colour.
     The browser computes the same in overlay/colour.js; a golden file holds the two together.
     """
-    place = np.array(values, dtype=np.float64)  # worked on in place: a million values in a few milliseconds
-    missing = np.isnan(place)
+    values = np.asarray(values, dtype=np.float64)
+    missing = np.isnan(values)
     if scale.kind == "diverging":
-        place /= max(abs(scale.low), abs(scale.high))
-        place = ZERO + 127.0 * np.clip(place, -1.0, 1.0, out=place)
+        place = ZERO + 127.0 * np.clip(values / max(abs(scale.low), abs(scale.high)), -1.0, 1.0)
     else:
-        place = 255.0 * np.clip((place - scale.low) / (scale.high - scale.low), 0.0, 1.0)
-    place += 0.5
-    place[missing] = -1.0
-    return np.floor(place, out=place).astype(np.int16)
+        place = 255.0 * np.clip((values - scale.low) / (scale.high - scale.low), 0.0, 1.0)
+    return np.where(missing, -1, np.floor(np.where(missing, 0.0, place) + 0.5)).astype(np.int16)
 
 
 @cache

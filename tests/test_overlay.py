@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard import palette
-from dashboard.overlay import _PARTS, build_payload, javascript, overlay
+from dashboard.overlay import _PARTS, Look, build_payload, javascript, overlay
 from inspector.recording import Document, InspectorError, Neuron
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,7 +55,8 @@ def golden_arguments() -> dict:
         "title": "On “inside” strings",
         "at": 3,
         "jump": "first",
-        "tab_width": 8,
+        "look": Look(palette="red-blue", expects=True, tab=8, pins=("1:3",), mark=(1, 4)),
+        "suggested": {"best for “x”": [Neuron(0, 1)]},
     }
 
 
@@ -138,11 +139,15 @@ def test_payload_scale_can_be_given():
 
 @pytest.mark.parametrize("name", palette.PALETTES)
 def test_payload_colours_are_those_of_the_palette(name):
-    _, sections = unpack(small(palette=name))
+    _, sections = unpack(small())
     for theme in palette.THEMES:
         for kind in palette.KINDS:
-            np.testing.assert_array_equal(sections[f"lut/{kind}/{theme}"], palette.lut(name, kind, theme).ravel())
-            np.testing.assert_array_equal(sections[f"ink/{kind}/{theme}"], palette.ink(name, kind, theme).ravel())
+            np.testing.assert_array_equal(
+                sections[f"lut/{name}/{kind}/{theme}"], palette.lut(name, kind, theme).ravel()
+            )
+            np.testing.assert_array_equal(
+                sections[f"ink/{name}/{kind}/{theme}"], palette.ink(name, kind, theme).ravel()
+            )
 
 
 @pytest.mark.parametrize(
@@ -157,7 +162,9 @@ def test_payload_colours_are_those_of_the_palette(name):
         ({"loss": np.zeros(3, dtype=np.int64)}, "The loss is int64"),
         ({"at": 3}, "Position 3 is outside the text"),
         ({"unknown": [3]}, "`unknown` names position 3"),
-        ({"palette": "rainbow"}, "There is no palette 'rainbow': choose teal-orange"),
+        ({"look": Look(pins=("5:0",))}, "Neuron 5:0 is pinned"),
+        ({"traces": {}}, "There is no trace 0:1 hidden to show"),
+        ({"look": Look(palette="rainbow")}, "There is no palette 'rainbow': choose teal-orange"),
         ({"guesses": (["a"], np.zeros((2, 1), int), np.zeros((2, 1)))}, r"both must be \(3, k\)"),
         ({"guesses": (["a"], np.ones((3, 1), int), np.zeros((3, 1)))}, "A guess has id 1: there are 1 symbols"),
         ({"text": "a\ud800c"}, "half of a character pair at position 1"),
@@ -166,6 +173,18 @@ def test_payload_colours_are_those_of_the_palette(name):
 def test_payload_error_is_one_clear_sentence(changes, sentence):
     with pytest.raises(InspectorError, match=sentence):
         small(**changes)
+
+
+def test_payload_without_traces_leaves_the_text_to_be_fetched():
+    header, sections = unpack(small(traces={}, source="/charscope/name", ready=["cell"], symbols=["a"]))
+    assert (header["source"], header["ready"], header["chars"]) == ("/charscope/name", ["cell"], 3)
+    assert header["symbols"] == ["a"]
+    assert not any(name.startswith(("text", "trace", "loss", "guess")) for name in sections)
+
+
+def test_payload_key_is_that_of_the_text_alone():
+    keys = [unpack(one)[0]["key"] for one in (small(), small(at=1, neuron="0:1"), small(text="abd"))]
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_payload_of_an_empty_text_is_possible():
@@ -284,7 +303,7 @@ class TestInBrowser:
         index = int(palette.colour_index(cell[at], palette.scale_for("cell", cell)))
         span = page.locator(f'[data-at="{at}"]')
         shown = span.evaluate("one => [getComputedStyle(one).backgroundColor, getComputedStyle(one).color]")
-        tables = palette.lut(palette.DEFAULT, "diverging"), palette.ink(palette.DEFAULT, "diverging")
+        tables = palette.lut("red-blue", "diverging"), palette.ink("red-blue", "diverging")
         assert shown == ["rgb({}, {}, {})".format(*table[index]) for table in tables]
         assert page.locator('[data-at="5"]').get_attribute("class") == "none"
 
@@ -314,7 +333,8 @@ class TestInBrowser:
           }
         }""")
         assert page.evaluate("window.said") == []
-        assert wait_for_report(page, "0:1") == {"neuron": "0:1", "signal": "hidden", "at": 2}
+        report = wait_for_report(page, "0:1")
+        assert (report["signal"], report["at"], report["ask"]) == ("hidden", 2, None)
         page.wait_for_timeout(400)
         assert page.evaluate("[window.said.length, window.escaped]") == [1, []]
 
@@ -331,7 +351,8 @@ class TestInBrowser:
         assert page.locator(".scroller").evaluate("scroller => scroller.scrollTop") == 4400
         send(page, **lines_of(2))
         assert page.locator(".waiting").inner_text() == ""
-        assert wait_for_report(page, "0:2") == {"neuron": "0:2", "signal": "hidden", "at": 3}
+        report = wait_for_report(page, "0:2")
+        assert (report["signal"], report["at"]) == ("hidden", 3)
 
     def test_browser_goes_where_a_new_jump_says_and_only_then(self, page):
         send(page, **lines_of(0, at=5, jump="a"))

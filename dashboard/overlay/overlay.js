@@ -114,6 +114,7 @@ class Overlay {
     }
     if (sameChoice(incoming, this.wanted)) this.asked = [];
     this.served = incoming;
+    if (this.source.trace(incoming) !== undefined) this.shown = incoming; // the newest answer, until what is wanted comes
   }
 
   /** @param {Look} look */
@@ -154,8 +155,9 @@ class Overlay {
   /** @param {import("./payload.js").Header} header */
   takePlace({ at, look: { mark } }) {
     this.anchor = null;
-    if (mark !== null) this.anchor = at === mark[0] ? mark[1] - 1 : mark[0];
-    const place = at ?? (mark === null ? null : mark[1] - 1);
+    const isFirst = mark !== null && at === mark[0]; // the cursor stands at one of the ends of a mark
+    if (mark !== null) this.anchor = isFirst ? mark[1] - 1 : mark[0];
+    const place = mark === null || isFirst ? at : mark[1] - 1;
     if (place !== null || this.cursor === 0) this.moveTo(place ?? 0, { centre: true, silent: true });
     if (mark !== null) this.rows.recolour(/** @type {Sight} */ (this.sight()));
     this.showMark();

@@ -74,7 +74,7 @@ export function actionFor({ key, shiftKey, ctrlKey, metaKey, altKey }) {
     if (key === "Home" || key === "End") return { type: "move", move: key === "Home" ? "text-start" : "text-end", extend: shiftKey };
     return key.toLowerCase() === "a" && !shiftKey ? { type: "mark-all" } : null;
   }
-  if (key in MOVES) return { type: "move", move: MOVES[key], extend: shiftKey };
+  if (Object.hasOwn(MOVES, key)) return { type: "move", move: MOVES[key], extend: shiftKey };
   if (/^[1-9]$/.test(key)) return { type: "signal", place: Number(key) - 1 };
   return Object.hasOwn(LETTERS, key) ? LETTERS[key] : null;
 }

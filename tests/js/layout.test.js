@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { kindOf, layoutRows, lineAndColumn, moved, rowOf, screenColumn, segment } from "../../dashboard/overlay/layout.js";
+import { codePointsIn, findNext, kindOf, layoutRows, lineAndColumn, moved, rowOf, screenColumn, segment, unitsIn } from "../../dashboard/overlay/layout.js";
 import { rowsInSight } from "../../dashboard/overlay/rows.js";
 
 /**
@@ -127,4 +127,13 @@ test("only rows near the visible ones are kept", () => {
   assert.ok(first < 1000 && first > 900 && stop > 1030 && stop < 1100);
   assert.deepEqual(rowsInSight({ top: 0, height: 660, rowHeight: 22, count: 3 }), [0, 3]);
   assert.deepEqual(rowsInSight({ top: 99_999, height: 660, rowHeight: 22, count: 3 }), [3, 3]);
+});
+
+test("a search goes round, and lower case finds capitals", () => {
+  const text = "😀ab Ab ab";
+  assert.deepEqual([findNext(text, "ab", 0, 1), findNext(text, "ab", 3, 1), findNext(text, "ab", 9, 1)], [2, 5, 2]);
+  assert.equal(findNext(text, "Ab", 0, 1), 5);
+  assert.deepEqual([findNext(text, "ab", 7, -1), findNext(text, "ab", -1, -1)], [5, 8]);
+  assert.deepEqual([findNext(text, "", 0, 1), findNext(text, "zz", 0, 1)], [-1, -1]);
+  assert.deepEqual([codePointsIn(text, 5), unitsIn(text, 4)], [4, 5]);
 });

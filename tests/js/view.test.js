@@ -2,13 +2,18 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { colourClass, stripes, themeOf } from "../../dashboard/overlay/colour.js";
+import { Trace, stripes, themeOf } from "../../dashboard/overlay/colour.js";
 import { barEnds } from "../../dashboard/overlay/panel.js";
-import { KEYS, actionFor, changesChoice, neighbour } from "../../dashboard/overlay/view.js";
+import { KEYS, actionFor, changedLook, changesChoice, neighbour, otherLayer, typedNeuron } from "../../dashboard/overlay/view.js";
 import { markOf, nameOf, showEnd, showValue, signalLetter, signalTitle } from "../../dashboard/overlay/words.js";
 
 const plain = { shiftKey: false, ctrlKey: false, metaKey: false, altKey: false };
 const layers = [{ units: 3, signals: ["hidden", "cell"] }, { units: 2, signals: ["hidden"] }];
+
+/** @param {number} value @param {import("../../dashboard/overlay/payload.js").Scale} scale */
+function classOf(value, scale) {
+  return new Trace(Float32Array.of(value), scale).className(0);
+}
 
 test("n and p cross layers and go round", () => {
   assert.deepEqual(neighbour(layers, { neuron: "0:1", signal: "cell" }, 1), { neuron: "0:2", signal: "cell" });
@@ -29,7 +34,7 @@ test("keys mean what the card says", () => {
 });
 
 test("keys of the browser stay with the browser", () => {
-  for (const key of ["r", "c", "Tab", "Enter", "F5"]) assert.equal(actionFor({ ...plain, key }), null);
+  for (const key of ["r", "Tab", "F5", "toString"]) assert.equal(actionFor({ ...plain, key }), null);
   for (const key of ["c", "n", "p", "r", "1", "ArrowLeft"]) assert.equal(actionFor({ ...plain, key, ctrlKey: true }), null);
   assert.equal(actionFor({ ...plain, key: "ArrowLeft", altKey: true }), null);
 });
@@ -45,13 +50,13 @@ test("a late answer does not snap the view back", () => {
 
 test("nan has no colour and zero has the middle one", () => {
   const diverging = /** @type {const} */ ({ kind: "diverging", low: -2, high: 2 });
-  assert.equal(colourClass(NaN, diverging), "none");
-  assert.equal(colourClass(0, diverging), "d128");
-  assert.equal(colourClass(-0, diverging), "d128");
-  assert.equal(colourClass(-2, diverging), "d1");
-  assert.equal(colourClass(-50, diverging), "d1");
-  assert.equal(colourClass(2, diverging), "d255");
-  assert.equal(colourClass(1, { kind: "sequential", low: 0, high: 1 }), "s255");
+  assert.equal(classOf(NaN, diverging), "none");
+  assert.equal(classOf(0, diverging), "d128");
+  assert.equal(classOf(-0, diverging), "d128");
+  assert.equal(classOf(-2, diverging), "d1");
+  assert.equal(classOf(-50, diverging), "d1");
+  assert.equal(classOf(2, diverging), "d255");
+  assert.equal(classOf(1, { kind: "sequential", low: 0, high: 1 }), "s255");
 });
 
 test("bars grow from the middle for values with two signs", () => {
@@ -92,4 +97,29 @@ test("the theme is read off the background", () => {
 
 test("a cell of several code points shows each one's colour", () => {
   assert.equal(stripes(["red", "blue"]), "linear-gradient(90deg, red 0% 50%, blue 50% 100%)");
+});
+
+test("brackets lead to the same unit of another layer, or to its last", () => {
+  assert.deepEqual(otherLayer(layers, { neuron: "0:2", signal: "cell" }, 1), { neuron: "1:1", signal: "hidden" });
+  assert.deepEqual(otherLayer(layers, { neuron: "0:1", signal: "hidden" }, -1), { neuron: "1:1", signal: "hidden" });
+});
+
+test("a typed neuron is one that exists, or a sentence", () => {
+  const choice = { neuron: "0:1", signal: "cell" };
+  assert.deepEqual(typedNeuron(layers, choice, " 1:0 "), { neuron: "1:0", signal: "hidden" });
+  assert.deepEqual(typedNeuron(layers, choice, "0"), { neuron: "0:0", signal: "cell" });
+  for (const typed of ["", "2:0", "0:3", "x", "1:", "-1"]) assert.match(String(typedNeuron(layers, choice, typed)), /0:0 to 0:2, 1:0 to 1:1/);
+});
+
+test("the look changes by one thing at a time", () => {
+  const known = { palettes: ["a", "b"], neuron: "0:1" };
+  /** @type {import("../../dashboard/overlay/view.js").Look} */
+  const look = { palette: "b", colour: "neuron", expects: false, spaces: false, wrap: true, tab: 8, pins: ["1:0"], mark: null };
+  assert.equal(changedLook(look, { type: "palette" }, known).palette, "a");
+  assert.equal(changedLook(look, { type: "tab" }, known).tab, 2);
+  assert.equal(changedLook(look, { type: "surprise" }, known).colour, "surprise");
+  assert.deepEqual(changedLook(look, { type: "pin" }, known).pins, ["1:0", "0:1"]);
+  assert.deepEqual(changedLook(look, { type: "pin", name: "1:0" }, known).pins, []);
+  const full = { ...look, pins: Array.from({ length: 12 }, (_, unit) => `0:${unit + 5}`) };
+  assert.equal(changedLook(full, { type: "pin" }, known).pins.length, 12);
 });

@@ -1,0 +1,141 @@
+"""What the browser fetches by itself: the same values and colours as the recording's, and nothing that is not offered."""
+
+import asyncio
+import gc
+
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+
+from dashboard.overlay import serve
+from dashboard.palette import colour_index, scale_for
+from inspector.recording import Document, Layer, RecordingWriter
+from tests.test_overlay import unpack
+
+TEXT = "é😀\n" + "abc" * 2000
+SYMBOLS = ("\ufffd", "a", "b", "c", "\n")
+
+
+def made(text=TEXT, signals=("hidden", "cell"), seed=0):
+    """A recording of two layers with random values; 0:1 goes against 0:0, 0:2 is constant."""
+    rng, n = np.random.default_rng(seed), len(text)
+    layers = [Layer("lstm.0", "lstm", 4, signals), Layer("lstm.1", "lstm", 3, signals)]
+    writer = RecordingWriter(text=text, documents=[Document("text", 0, n)], layers=layers, symbols=SYMBOLS, unknown=[1])
+    values = [{name: rng.normal(size=(one.n_units, n)).astype(np.float32) for name in signals} for one in layers]
+    for name in signals:
+        values[0][name][1] = -values[0][name][0]
+        values[0][name][2] = 0.5
+    loss = np.append(np.float32(np.nan), rng.random(n - 1, np.float32))
+    ids = np.tile(np.arange(5), (n, 1))
+    writer.append(values, loss=loss, guess_ids=ids, guess_probabilities=np.full((n, 5), 0.2, np.float32))
+    return writer.finish()
+
+
+def get(address):
+    """(status, headers, body) as a browser would have them."""
+    said = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        said.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": address, "root_path": "", "query_string": b"", "headers": []}
+    asyncio.run(Starlette(routes=serve.ROUTES)(scope, receive, send))
+    headers = {key.decode(): value.decode() for key, value in said[0]["headers"]}
+    return said[0]["status"], headers, b"".join(message.get("body", b"") for message in said)
+
+
+def fetched(address):
+    status, _, body = get(address)
+    assert status == 200
+    return unpack(body)
+
+
+def test_trace_comes_as_the_colours_of_the_recorded_values():
+    recording = made()
+
+    header, sections = fetched(f"{serve.offer(recording)}/trace/1:2/cell")
+
+    trace = recording.trace("1:2", "cell")
+    scale = scale_for("cell", trace)
+    assert header["scale"] == {"kind": scale.kind, "low": scale.low, "high": scale.high}
+    assert header["reach"] == [float(trace.min()), float(trace.max())]
+    np.testing.assert_array_equal(sections["trace"], colour_index(trace, scale))
+
+
+def test_values_come_exactly_and_of_every_signal():
+    recording, gates = made(), made(signals=("input_gate",), seed=1)
+
+    _, sections = fetched(f"{serve.offer(recording, gates)}/values/0:3/1")
+
+    for source, signal in ((recording, "hidden"), (recording, "cell"), (gates, "input_gate")):
+        np.testing.assert_array_equal(sections[signal], source.trace("0:3", signal)[serve.BLOCK : 2 * serve.BLOCK])
+
+
+def test_text_loss_and_guesses_are_the_recordings():
+    recording = made()
+    address = serve.offer(recording)
+
+    _, text = fetched(f"{address}/text")
+    _, loss = fetched(f"{address}/loss")
+    header, guesses = fetched(f"{address}/guesses/1")
+
+    assert text["text"].tobytes().decode() == TEXT
+    assert text["unknown"].tolist() == [1]
+    np.testing.assert_array_equal(loss["loss"], recording.loss)
+    expected = recording.guesses(serve.BLOCK, recording.n_chars, k=5)
+    ids = guesses["guess/ids"].reshape(-1, header["guesses"])
+    assert [[SYMBOLS[one] for one in row] for row in ids] == expected.symbols.tolist()
+
+
+def test_gate_with_nan_comes_as_values():
+    section = serve._painted(np.array([0.5, np.nan], np.float32), scale_for("input_gate", np.zeros(0)))
+
+    assert (section.dtype, np.isnan(section.values).tolist()) == ("float32", [False, True])
+
+
+def test_similar_finds_what_goes_against_it_too_and_no_constant_neuron():
+    recording = made()
+    header, _ = fetched(f"{serve.offer(recording)}/similar/0:0/cell")
+
+    first, *rest = header["similar"]
+    assert first == {"neuron": "0:1", "correlation": -1.0}
+    assert {"0:0", "0:2"}.isdisjoint(one["neuron"] for one in rest)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/trace/9:0/cell", "9"),
+        ("/trace/0:0/forget_gate", "forget_gate"),
+        ("/trace/nonsense/cell", "nonsense"),
+        ("/values/0:4/0", "0:4"),
+    ],
+)
+def test_what_is_not_there_is_said(path, words):
+    recording = made()
+
+    header, sections = fetched(serve.offer(recording) + path)
+
+    assert words in header["missing"] and sections == {}
+
+
+def test_a_name_is_the_same_as_long_as_its_recording_lives_and_then_leads_nowhere():
+    recording = made()
+    address = serve.offer(recording)
+    assert serve.offer(recording) == address != serve.offer(made())
+
+    del recording
+    gc.collect()
+
+    assert "no longer in memory" in fetched(f"{address}/text")[0]["missing"]
+    assert "no longer in memory" in fetched("/charscope/guessed/text")[0]["missing"]
+
+
+def test_answers_are_not_compressed_and_not_kept():
+    recording = made()
+    _, headers, _ = get(f"{serve.offer(recording)}/loss")
+
+    assert (headers["content-encoding"], headers["cache-control"]) == ("identity", "no-store")
