@@ -8,7 +8,8 @@ import streamlit as st
 
 from dashboard import cards, data, pickers, state
 from dashboard.evidence import FIRST_CONCEPT, Survey
-from dashboard.overlay import build_payload, overlay
+from dashboard.overlay import build_payload
+from dashboard.overlay.mount import overlay
 from dashboard.overlay.serve import offer
 from inspector.recording import Neuron
 
