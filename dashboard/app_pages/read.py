@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from dashboard import cards, data, pickers, state
+from dashboard import cards, data, pickers, share, state
 from dashboard.evidence import FIRST_CONCEPT, Survey
 from dashboard.overlay import build_payload
 from dashboard.overlay.mount import overlay
@@ -37,6 +37,7 @@ def page() -> None:
     view = cards.fit(view, reading, found)
     with neuron_slot:
         pickers.pick_neuron(view, reading.layers)
+        share.export(view, reading, found)
     with words:
         cards.make_signal(view, reading)
         cards.tell(view, reading, found)

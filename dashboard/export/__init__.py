@@ -13,6 +13,7 @@ import base64
 import hashlib
 import html
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,6 +76,7 @@ def page_html(
     _check(neurons, signals, traces)
     there = [(units, [name for name in names if name in signals] or list(names)) for units, names in layers]
     kept = look or Look()
+    kept = replace(kept, pins=tuple(pin for pin in kept.pins if Neuron.parse(pin) in neurons))
     payload = build_payload(
         text=text, traces=traces, neuron=neurons[0], signal=signal, layers=there, loss=loss,
         guesses=None if guesses is None else (guesses[0], guesses[1], np.asarray(guesses[2], np.float16)),
