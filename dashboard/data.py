@@ -228,6 +228,8 @@ def read_with(kept: Network, text: texts.Text, progress: Progress | None = None)
 
 def open_folder(path: str) -> Reading:
     """Open a saved recording; its network is not needed."""
+    if texts.is_read_only() and path not in saved_recordings():  # a visitor does not walk through the server's disk
+        raise InspectorError("This program is served read-only: only the recordings it lists can be opened.")
     folder = recording_folder(path)
     if not folder.is_dir():
         raise InspectorError(f"There is no folder {folder}: write the path of a recording's folder.")

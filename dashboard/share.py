@@ -97,7 +97,7 @@ def _figure_controls(view: state.View, reading: data.Reading, neurons: list[Neur
     what = "the marked stretch" if view.mark is not None else f"{FIGURE_LINES} lines from the cursor on"
     cards.quiet(f"{what}, {stop - start:,} characters" + ("" if view.mark else "; mark a stretch to choose another"))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox("width", list(_WIDTHS), key="export_width", width=150)
+        st.selectbox("width", list(_WIDTHS), key="export_width", width=180)
         st.selectbox("format", FORMATS, key="export_format", width=90)
     form = str(st.session_state.get("export_format", FORMATS[0]))
     width = _WIDTHS[st.session_state.get("export_width", next(iter(_WIDTHS)))]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from dashboard import cards, data, pickers, share, state
+from dashboard import cards, data, notes, pickers, share, state
 from dashboard.evidence import FIRST_CONCEPT, Survey
 from dashboard.overlay import build_payload
 from dashboard.overlay.mount import overlay
@@ -38,9 +38,11 @@ def page() -> None:
     with neuron_slot:
         pickers.pick_neuron(view, reading.layers)
         share.export(view, reading, found)
+        notes.card(reading.recording.network_hash, view.shown)
     with words:
         cards.make_signal(view, reading)
         cards.tell(view, reading, found)
+        notes.line(reading.recording.network_hash, view.shown)
     with place:
         overlay(_payload(view, reading, found), key="overlay", height=700, on_change=_follow)
     cards.footnote(reading)
