@@ -83,7 +83,8 @@ class ColouredText:
     def _repr_html_(self) -> str:
         runs = groupby(zip(self.entries.tolist(), self.text, strict=True), key=lambda pair: pair[0])
         spans = "".join(self._span(entry, "".join(letter for _, letter in some)) for entry, some in runs)
-        return f"<div>{_small(self.caption)}<div style='{_TEXT}{_PAPER}'>{spans}</div>{_more(self.n_hidden, 'characters')}</div>"
+        more = _more(self.n_hidden, "characters")
+        return f"<div>{_small(self.caption)}<div style='{_TEXT}{_PAPER}'>{spans}</div>{more}</div>"
 
     def _span(self, entry: int, letters: str) -> str:
         shown = html.escape(letters.replace("\n", "↵\n").replace("\0", "␀"))

@@ -1,4 +1,4 @@
-"""What shows itself in a notebook: escaped, capped, in the overlay's colours; and the example notebook, cell by cell."""
+"""What shows itself in a notebook: escaped, capped, in the overlay's colours; and the example notebook."""
 
 import html
 import itertools
