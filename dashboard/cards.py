@@ -20,7 +20,6 @@ import streamlit as st
 
 from dashboard import data, state, texts
 from dashboard.evidence import FIRST_CONCEPT, Finding, Survey, score_words
-from dashboard.link import copy_link
 from dashboard.overlay import Look
 from dashboard.palette import DEFAULT, Scale, Theme, colour_index, ink, lut
 from inspector.concepts import Concept
@@ -47,11 +46,9 @@ def theme() -> Theme:
 
 
 def frame() -> None:
-    """What is on every page: the name, the style, the button that copies the address."""
+    """What is on every page: the name and the style."""
     st.html(_CSS)
     st.logo(_LOGO.format(**_LOGO_COLOURS[theme()]), size="medium")
-    with st.container(key="frame_link", width="content"):  # app.css puts it into the upper right corner
-        copy_link()
 
 
 def plain(text: str) -> str:
