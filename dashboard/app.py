@@ -17,6 +17,7 @@ sys.path[:0] = [root] if (root := str(Path(__file__).parent.parent)) not in sys.
 import streamlit as st  # noqa: E402 - the path comes first
 
 from dashboard import cards, state  # noqa: E402
+from dashboard.link import copy_link  # noqa: E402
 from dashboard.overlay.serve import ROUTES  # noqa: E402
 from inspector.recording import InspectorError  # noqa: E402
 
@@ -42,6 +43,8 @@ def main() -> None:
         cards.notes([str(error)])
     with above:
         cards.notes(state.notes())
+    with st.container(key="frame_link", width="content"):  # app.css puts it into the upper right corner
+        copy_link()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import streamlit as st
 
 from dashboard import texts
 from dashboard.evidence import FIRST_CONCEPT, Survey, survey_from
+from dashboard.overlay.payload import numbered_guesses
 from dashboard.shelf import Shelf
 from inspector.concepts import Concept, concepts_for, get_concept, language_of, regex_concept
 from inspector.recording import SIGNALS, InspectorError, Neuron, Recording, open_recording, recordings_folder
@@ -153,14 +154,6 @@ def _guesses() -> Shelf:
     return Shelf(8, lambda numbered: 1)
 
 
-def _numbered(recording: Recording) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Guesses as numbers into the list of symbols."""
-    guesses = recording.guesses(0, recording.n_chars, k=GUESSES)
-    number = {symbol: place for place, symbol in enumerate(recording.symbols or ())}
-    ids = np.fromiter((number[symbol] for symbol in guesses.symbols.ravel()), np.uint16, guesses.symbols.size)
-    return list(number), ids.reshape(guesses.symbols.shape), guesses.probabilities
-
-
 # ------------------------------------------------------------------------------------------------------- readings
 
 
@@ -209,15 +202,9 @@ class Reading:
         return neuron
 
     def guesses(self) -> tuple[list[str], np.ndarray, np.ndarray] | None:
-        """What the network expected next, for the overlay; None where it could not be known.
-
-        Returns (symbols, ids, probabilities): row t of ids, uint16 (n_chars, k), and of probabilities, float32, is what
-        was expected after reading text[t].
-        """
+        """What the network expected next, for the overlay (`numbered_guesses`); None where it could not be known."""
         recording = self.recording
-        if not recording.has_guesses or recording.symbols is None:
-            return None
-        return _guesses().get(self.key, lambda: _numbered(recording))
+        return _guesses().get(self.key, lambda: numbered_guesses(recording, GUESSES)) if recording.has_guesses else None
 
     def _gates(self, progress: Progress | None) -> Recording:
         if self.network is None:
@@ -241,6 +228,8 @@ def read_with(kept: Network, text: texts.Text, progress: Progress | None = None)
 
 def open_folder(path: str) -> Reading:
     """Open a saved recording; its network is not needed."""
+    if texts.is_read_only() and path not in saved_recordings():  # a visitor does not walk through the server's disk
+        raise InspectorError("This program is served read-only: only the recordings it lists can be opened.")
     folder = recording_folder(path)
     if not folder.is_dir():
         raise InspectorError(f"There is no folder {folder}: write the path of a recording's folder.")

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -33,7 +33,7 @@ _CELL = 0.602  # width of a character of DejaVu Sans Mono, in ems
 _LINE = 1.28  # distance of two lines, in ems
 _MARKS = {"\n": "↵", "\t": "→", "\r": "␍"}
 _FONTS = ("DejaVu Sans Mono", "Noto Sans Mono CJK JP", "Noto Sans Mono", "DejaVu Sans")
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "path",  # outlines: the figure looks the same where the font is missing
     "pdf.fonttype": 42,  # embedded TrueType: text stays text
     "svg.hashsalt": "charscope",
@@ -187,7 +187,7 @@ def _draw(axes: Axes, cells: list[Cell], strip: Strip, top: float, font_pt: floa
     )
     if len(corners):
         fill = colours[[entry for _, entry in solid]]
-        axes.add_collection(PolyCollection(corners, facecolors=fill, edgecolors=fill, linewidths=0.15))
+        axes.add_collection(PolyCollection(list(corners), facecolors=fill, edgecolors=fill, linewidths=0.15))
     for (cell, letters), entry in zip(_clusters(cells), _first_of(cells, index), strict=True):
         if letters.strip():
             colour = inks[entry] if entry >= 0 else "#0c0e13"
@@ -233,4 +233,7 @@ def _legend(axes: Axes, strips: Sequence[Strip], top: float, width: float, font_
         middle = [(0.0, (left + right) / 2, "center")] if scale.kind == "diverging" else []
         for value, x, side in [(scale.low, left, "left"), *middle, (scale.high, right, "right")]:
             axes.text(x, top + 2.4, f"{value:.3g}", fontsize=font_pt, ha=side, va="center", color="#374151")
+        if len(scales) > 1:
+            whose = ", ".join(strip.caption for strip in strips if strip.scale == scale)
+            axes.text(left, top + 3.6, whose, fontsize=0.85 * font_pt, va="center", color="#374151")
     axes.set(xlim=(0, width), ylim=axes.get_ylim())

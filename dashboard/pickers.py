@@ -60,6 +60,8 @@ def pick_text(view: state.View) -> state.View:
         "text", list(known), key="pick_text", format_func=lambda text_id: known.get(text_id, text_id), width=290,
         on_change=lambda: state.jump(text=st.session_state["pick_text"], at=None),
     )  # fmt: skip
+    if texts.is_read_only():
+        return view
     turn = st.session_state.setdefault("turn", 0)  # grows when a text was taken: new keys empty the fields and close
     with st.popover("Add a text", key=f"add{turn}"):
         _add_text(turn)

@@ -62,6 +62,19 @@ def data_folder() -> Path:
     return Path(override) if override else user_data_path("charscope")
 
 
+def is_read_only() -> bool:
+    """Whether this program is served to others who may look and not write: CHARSCOPE_READ_ONLY=1."""
+    return os.environ.get("CHARSCOPE_READ_ONLY", "") not in ("", "0")
+
+
+def check_writable() -> None:
+    """Raise InspectorError where nothing may be written."""
+    if is_read_only():
+        raise InspectorError(
+            "This program is served read-only: nothing can be kept here. Run it on your own machine to do so."
+        )
+
+
 def list_texts() -> list[Entry]:
     """Samples first, then the reader's own (newest first), then some files of the interpreter's library."""
     samples = [Entry(f"sample:{path.name}", path.name, path.stat().st_size) for path in _sample_files()]
@@ -162,8 +175,9 @@ def kept_texts() -> list[Entry]:
 def keep_text(content: str, name: str) -> str:
     """Keep a text in the reader's library and return its id; the same content twice is one text.
 
-    Raises InspectorError when it is empty, too long, or the library is full.
+    Raises InspectorError when it is empty, too long, the library is full, or nothing may be written.
     """
+    check_writable()
     name = " ".join(name.split())[:100] or "untitled"
     check_length(content, name)
     text_id, data = f"mine:{content_hash(content)}", content.encode("utf-8")
@@ -198,6 +212,7 @@ def _load_kept(name: str) -> Text:
 
 def forget_text(text_id: str) -> None:
     """Delete one of the reader's own texts; one that is gone already is no error."""
+    check_writable()
     stem = _kept_folder() / text_id.removeprefix("mine:")
     if stem.parent == _kept_folder():
         stem.with_suffix(".json").unlink(missing_ok=True)

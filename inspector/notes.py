@@ -118,13 +118,13 @@ class Notes:
 
     def put_list(self, name: str, neurons: Iterable[Neuron]) -> None:
         """Save a list of neurons under a name, in their order and each once; an empty one is deleted."""
-        name, wanted = name.strip(), list(dict.fromkeys(neurons))
-        if not name or len(name) > MAX_TITLE:
-            raise InspectorError(f"The name of a list has {len(name):,} characters; it needs 1 to {MAX_TITLE}.")
-        if len(wanted) > MAX_LISTED:
-            raise InspectorError(f"The list has {len(wanted):,} neurons; up to {MAX_LISTED:,} can be kept in one.")
         with self._writing() as connection:
-            self._store_list(connection, name, wanted)
+            self._store_list(connection, name, list(neurons))
+
+    def add_to_list(self, name: str, neurons: Iterable[Neuron]) -> None:
+        """Put neurons at the end of a list; it is made where there is none. Several windows may do so at once."""
+        with self._writing() as connection:
+            self._join_list(connection, name, neurons)
 
     def to_json(self) -> str:
         """Everything kept on this network, as JSON to store or hand on."""
@@ -163,11 +163,7 @@ class Notes:
                     self._store(connection, replace(note, version=there.version if there else 0), edited=note.edited)
                     n_taken += 1
             for name, neurons in lists.items():
-                row = connection.execute(
-                    "SELECT neurons FROM lists WHERE network = ? AND name = ?", (self.network_hash, name)
-                ).fetchone()
-                there_already = [Neuron.parse(one) for one in row[0].split()] if row else []
-                self._store_list(connection, name, list(dict.fromkeys([*there_already, *neurons])))
+                self._join_list(connection, name, neurons)
                 n_taken += 1
         return n_taken
 
@@ -194,9 +190,23 @@ class Notes:
         )
         return note
 
+    def _join_list(self, connection: sqlite3.Connection, name: str, neurons: Iterable[Neuron]) -> None:
+        row = connection.execute(
+            "SELECT neurons FROM lists WHERE network = ? AND name = ?", (self.network_hash, name.strip())
+        ).fetchone()
+        there_already = [Neuron.parse(one) for one in row[0].split()] if row else []
+        self._store_list(connection, name, [*there_already, *neurons])
+
     def _store_list(self, connection: sqlite3.Connection, name: str, neurons: list[Neuron]) -> None:
-        if neurons:
-            row = (self.network_hash, name, " ".join(map(str, neurons)))
+        name, wanted = name.strip(), list(dict.fromkeys(neurons))
+        if not name or len(name) > MAX_TITLE or re.search("[\ud800-\udfff]", name):
+            raise InspectorError(
+                f"The name of a list has {len(name):,} characters; it needs 1 to {MAX_TITLE} whole ones."
+            )
+        if len(wanted) > MAX_LISTED:
+            raise InspectorError(f"The list has {len(wanted):,} neurons; up to {MAX_LISTED:,} can be kept in one.")
+        if wanted:
+            row = (self.network_hash, name, " ".join(map(str, wanted)))
             connection.execute("INSERT OR REPLACE INTO lists VALUES (?, ?, ?)", row)
         else:
             connection.execute("DELETE FROM lists WHERE network = ? AND name = ?", (self.network_hash, name))

@@ -44,6 +44,8 @@ def text_file(tmp_path, python_folder) -> Path:
         "recordings",
         "export",
         "import",
+        "page",
+        "figure",
     ],
 )
 def test_help_is_there_for_every_command(command):

@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard import palette
-from dashboard.overlay import _PARTS, Look, build_payload, javascript, overlay
+from dashboard.overlay import _PARTS, Look, build_payload, javascript
+from dashboard.overlay.mount import overlay
 from inspector.recording import Document, InspectorError, Neuron
 
 ROOT = Path(__file__).resolve().parent.parent

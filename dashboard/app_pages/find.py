@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from dashboard import cards, data, pickers, state
+from dashboard import cards, data, pickers, share, state
 from dashboard.evidence import SIGNAL_WORDS, score_words, telling_stretch
 from dashboard.palette import scale_for
 from inspector.recording import Neuron
@@ -83,6 +83,7 @@ def _table(table: pd.DataFrame, view: state.View) -> None:
         shown[list(_COLUMNS)], column_config=_COLUMNS, hide_index=True, key="ranking", height=560,
         on_select="rerun", selection_mode="single-row",
     )  # fmt: skip
+    share.table(table, f"{view.concept}-{view.network}")
     if chosen.selection.rows:
         row = table.iloc[chosen.selection.rows[0]].to_dict()
         st.switch_page(READ, query_params=_opens(row, view, None).to_query())

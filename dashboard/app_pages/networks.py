@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import cards, data, state, texts
-from inspector.recording import InspectorError
+from dashboard import cards, data, notes, state, texts
+from inspector.recording import InspectorError, Neuron
 
 READ = "app_pages/read.py"
 
@@ -37,14 +37,15 @@ def _network(name: str) -> None:
             cards.quiet(f"Not surveyed yet: `python -m inspector survey --network {kept.place}`.")
         else:
             cards.quiet(f"Surveyed on {found.n_report_chars:,} held-out characters: {found.corpus}")
-            _findings(name, [findings[0] for findings in found.concepts.values() if findings])
+            _findings(name, notes.titles(kept.hash), [findings[0] for findings in found.concepts.values() if findings])
+    notes.section(name, kept.hash)
     card = kept.folder / "README.md"
     if card.is_file():
         with st.expander("model card"):
             st.code(card.read_text("utf-8", errors="replace"), language=None, wrap_lines=True)
 
 
-def _findings(name: str, findings: list) -> None:
+def _findings(name: str, titles: dict[Neuron, str], findings: list) -> None:
     """The best neuron for each concept; a row leads to it."""
     rows = [
         {
@@ -56,6 +57,7 @@ def _findings(name: str, findings: list) -> None:
             "untrained": found.twin_score,
             "measure": found.metric,
             "verdict": found.verdict,
+            "note": titles.get(found.neuron, ""),
         }
         for found in findings
     ]
@@ -80,13 +82,15 @@ def _kept_texts(view: state.View) -> None:
             there = state.View(network=view.network, text=entry.id)
             st.page_link(READ, label=cards.plain(entry.name), query_params=there.to_query())
             cards.quiet(f"{entry.n_bytes:,} bytes")
-            st.button("delete", key=f"delete {entry.id}", type="tertiary", on_click=texts.forget_text, args=(entry.id,))
+            if not texts.is_read_only():
+                delete = f"delete {entry.id}"
+                st.button("delete", key=delete, type="tertiary", on_click=texts.forget_text, args=(entry.id,))
 
 
 def _recordings() -> None:
     kept = data.recordings()
     cards.claim("Recordings", f"{len(kept)} in memory, {kept.n_bytes / 1e6:,.0f} of {kept.cap / 1e6:,.0f} MB")
-    if len(kept):
+    if len(kept) and not texts.is_read_only():
         st.button("forget those in memory", type="tertiary", on_click=kept.clear)
     for name in data.saved_recordings():
         st.page_link(READ, label=cards.plain(name), query_params=state.View(text=f"recording:{name}").to_query())

@@ -7,9 +7,10 @@ from threading import Thread
 
 import streamlit as st
 
-from dashboard import cards, data, pickers, state
+from dashboard import cards, data, notes, pickers, share, state
 from dashboard.evidence import FIRST_CONCEPT, Survey
-from dashboard.overlay import build_payload, overlay
+from dashboard.overlay import build_payload
+from dashboard.overlay.mount import overlay
 from dashboard.overlay.serve import offer
 from inspector.recording import Neuron
 
@@ -37,9 +38,12 @@ def page() -> None:
     view = cards.fit(view, reading, found)
     with neuron_slot:
         pickers.pick_neuron(view, reading.layers)
+        share.export(view, reading, found)
+        notes.card(reading.recording.network_hash, view.shown)
     with words:
         cards.make_signal(view, reading)
         cards.tell(view, reading, found)
+        notes.line(reading.recording.network_hash, view.shown)
     with place:
         overlay(_payload(view, reading, found), key="overlay", height=700, on_change=_follow)
     cards.footnote(reading)

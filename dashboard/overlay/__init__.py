@@ -1,7 +1,8 @@
 """The one browser component: text coloured by a neuron.
 
-Python's side knows how to pack a message (`payload.py`), how to join the JavaScript files, and how to mount them. What
-must be instant (colour, cursor, scroll, hover) lives in the browser; Python hears of it once it has settled.
+Python's side knows how to pack a message (`payload.py`), how to join the JavaScript files, and how to mount them
+(`mount.py`, the only part that knows Streamlit: an exported page does without). What must be instant (colour, cursor,
+scroll, hover) lives in the browser; Python hears of it once it has settled.
 
     payload ──► decoded, laid out, coloured ──► rows · bar · map · panel ──► {"neuron", "signal", "at", ...} ──► Python
        serve.py ──► another neuron ──┘
@@ -10,15 +11,12 @@ must be instant (colour, cursor, scroll, hover) lives in the browser; Python hea
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import streamlit as st
 
 from dashboard.overlay.payload import Look, build_payload
 
-__all__ = ["Look", "build_payload", "javascript", "join_modules", "overlay"]
+__all__ = ["Look", "build_payload", "javascript", "join_modules", "stylesheet"]
 
 _HERE = Path(__file__).parent
 # Each file uses only files above it; the last one holds the default export.
@@ -44,9 +42,14 @@ _IMPORT = re.compile(r"^import\s[^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
-def javascript() -> str:
-    """The component's one module."""
-    return join_modules([_HERE / name for name in _PARTS])
+def javascript(*more: Path) -> str:
+    """The component's one module; `more` files come behind it and may use what stands in it."""
+    return join_modules([*(_HERE / name for name in _PARTS), *more])
+
+
+def stylesheet() -> str:
+    """The style of everything in it."""
+    return (_HERE / "overlay.css").read_text(encoding="utf-8")
 
 
 def join_modules(paths: Sequence[Path]) -> str:
@@ -57,38 +60,3 @@ def join_modules(paths: Sequence[Path]) -> str:
     """
     sources = [path.read_text(encoding="utf-8") for path in paths]
     return "\n".join(_EXPORT.sub("", _IMPORT.sub("", source)) for source in sources)
-
-
-_mount = st.components.v2.component(
-    "charscope_overlay", js=javascript(), css=(_HERE / "overlay.css").read_text(encoding="utf-8")
-)
-
-
-def overlay(
-    payload: bytes, *, key: str, height: int = 640, on_change: Callable[[], None] | None = None
-) -> dict[str, Any] | None:
-    """Show a payload and return the view the reader last settled on.
-
-    >>> view = overlay(build_payload(...), key="read", on_change=remember_view)
-    >>> view
-    {'neuron': '1:43', 'signal': 'cell', 'at': 1290, 'look': {...}, 'ask': None, 'lacks': 0, 'alone': False}
-
-    payload : from `build_payload`. A new one with the same text keeps scroll and cursor.
-    height : of the whole component, in CSS pixels.
-    look : of the view, names the parts of `Look`. ask : "here" or "elsewhere", a question about the marked stretch.
-    lacks : grows when something could not be fetched; alone : whether `serve.py` cannot be reached, so that every
-        message has to bring everything along.
-    on_change : called before the rerun that a new view causes; `st.session_state[key]["view"]` then holds it. Act on
-        changes there: the returned value stays what the *browser* last chose, also after Python chose another neuron.
-
-    Returns None until the reader has moved anything.
-    """
-    if type(payload) is not bytes:  # anything else would silently arrive as its repr
-        raise TypeError(f"the overlay takes the bytes of build_payload, not {type(payload).__name__}")
-    result = _mount(key=key, data=payload, height=height, on_view_change=on_change or _ignore)
-    view = result.get("view")
-    return dict(view) if view is not None else None
-
-
-def _ignore() -> None:
-    """Streamlit keeps a state value only where a callback is named."""

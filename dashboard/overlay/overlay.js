@@ -178,12 +178,12 @@ class Overlay extends Reader {
   /** @param {import("./view.js").Action} action */
   act(action) {
     if (this.payload === null || this.key === null) return;
-    const { layers, palettes } = this.payload.header;
+    const { layers, palettes, only = null } = this.payload.header;
     const { type, move = "", extend = false, step = 0, place = 0, name } = action;
     switch (type) {
       case "move": return this.moveBy(move, extend || this.isMarking);
-      case "neuron": return this.want(name === undefined ? neighbour(layers, this.wanted, step) : withSignal(layers, name, this.wanted.signal));
-      case "layer": return this.want(otherLayer(layers, this.wanted, step));
+      case "neuron": return this.want(name === undefined ? neighbour(layers, this.wanted, step, only) : withSignal(layers, name, this.wanted.signal));
+      case "layer": return this.want(otherLayer(layers, this.wanted, step, only));
       case "signal": {
         const signal = layers[Number(this.wanted.neuron.split(":")[0])].signals[place];
         return signal === undefined ? undefined : this.want({ ...this.wanted, signal });
@@ -232,8 +232,8 @@ class Overlay extends Reader {
 
   /** @param {string} typed */
   goTo(typed) {
-    const { layers } = /** @type {Payload} */ (this.payload).header;
-    const choice = typedNeuron(layers, this.wanted, typed);
+    const { layers, only = null } = /** @type {Payload} */ (this.payload).header;
+    const choice = typedNeuron(layers, this.wanted, typed, only);
     if (typeof choice === "string") return choice;
     this.want(choice);
     return null;

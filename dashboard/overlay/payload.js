@@ -31,8 +31,9 @@ export const PAYLOAD_VERSION = 2;
  * @property {import("./view.js").Look} look
  * @property {Record<string, string>} palettes  what each is called, by name
  * @property {Record<string, string[]>} suggested  neurons worth pinning, by why
+ * @property {string[]} [only]            the neurons there are, where not every one can be had
  * @property {string} [missing]           of an answer: what could not be had
- * @property {{name: string, dtype: string, offset: number, length: number}[]} sections
+ * @property {{name: string, dtype: string, offset: number, length: number, step?: number}[]} sections
  */
 /**
  * @typedef {object} Payload
@@ -58,7 +59,7 @@ export function decodePayload(bytes) {
   /** @type {Payload["sections"]} */
   const sections = {};
   for (const section of header.sections) {
-    const view = viewOf(own.buffer, section.dtype, start + section.offset, section.length);
+    const view = viewOf(own.buffer, section.dtype, start + section.offset, section.length, section.step);
     if (section.dtype !== "utf-8") sections[section.name] = view;
     // ignoreBOM means "do not drop it": a byte order mark is a character of the text like any other.
     else text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(view);
@@ -71,12 +72,14 @@ export function decodePayload(bytes) {
  * @param {string} dtype
  * @param {number} offset in bytes
  * @param {number} length in items
+ * @param {number} [step] what one unit of an int8 value stands for
  */
-function viewOf(buffer, dtype, offset, length) {
+function viewOf(buffer, dtype, offset, length, step = 1) {
   switch (dtype) {
     case "float32": return new Float32Array(buffer, offset, length);
     case "float16": case "uint16": return new Uint16Array(buffer, offset, length);
     case "uint32": return new Uint32Array(buffer, offset, length);
+    case "int8": return Float32Array.from(new Int8Array(buffer, offset, length), (value) => (value === -128 ? NaN : value * step));
     case "uint8": case "utf-8": return new Uint8Array(buffer, offset, length);
     default: throw new Error(`a section of dtype ${dtype}, which this overlay cannot read: reload the page`);
   }

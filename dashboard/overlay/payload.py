@@ -16,13 +16,13 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dashboard import palette as colours
-from inspector.recording import InspectorError
+from inspector.recording import InspectorError, Recording
 
 VERSION = 2
 _ALIGNMENT = 8
@@ -67,6 +67,8 @@ def build_payload(
     source: str | None = None,
     ready: Sequence[str] = (),
     symbols: Sequence[str] = (),
+    only: Sequence[Any] | None = None,
+    dtype: Literal["float32", "int8"] = "float32",
 ) -> bytes:
     """Pack one text and its traces for the overlay.
 
@@ -87,6 +89,9 @@ def build_payload(
     suggested : neurons worth pinning, under a name that says why.
     source : the address under which `serve.py` answers for this text. ready : the signals it has; for others Python has
         to be asked first. symbols : what the ids of its guesses mean.
+    only : the neurons there are; the reader goes to no other. None where every one of `layers` can be had.
+    dtype : how traces are sent. int8 takes a quarter of the bytes; values are then off by 1/254 of the trace's largest
+        at most, and the scale is still that of the exact ones.
 
     Raises InspectorError where arrays and text do not fit together.
     """
@@ -105,9 +110,9 @@ def build_payload(
     content = utf8(text)
     sections = colour_sections()
     if arrays:
-        sections += (
-            text_sections(content, text, unknown) + _trace_sections(arrays, text, loss) + _guessed(guesses, text)
-        )
+        sections += text_sections(content, text, unknown) + _trace_sections(arrays, dtype)
+        sections += [] if loss is None else [Section("loss", "float32", _per_character(loss, text, "loss"))]
+        sections += _guessed(guesses, text)
     scales = {one: colours.scale_for(one[1], trace) for one, trace in arrays.items()}
     if scale is not None:
         scales[chosen] = scale
@@ -133,15 +138,21 @@ def build_payload(
         "palettes": {name: one.title for name, one in colours.PALETTES.items()},
         "suggested": {why: [str(one) for one in some] for why, some in (suggested or {}).items()},
     }
+    if only is not None:
+        header["only"] = [str(one) for one in only]
     return pack(header, sections)
 
 
 class Section(NamedTuple):
-    """One array of a message; utf-8 text is uint8, and its length counts items, not bytes."""
+    """One array of a message; utf-8 text is uint8, and its length counts items, not bytes.
+
+    step : what one unit of an int8 value stands for; -128 is nan.
+    """
 
     name: str
     dtype: str
     values: NDArray[Any]
+    step: float | None = None
 
 
 def pack(header: Mapping[str, Any], sections: Sequence[Section]) -> bytes:
@@ -151,7 +162,8 @@ def pack(header: Mapping[str, Any], sections: Sequence[Section]) -> bytes:
         padding = -length % _ALIGNMENT
         values = np.ascontiguousarray(section.values)
         offset = length + padding
-        table.append({"name": section.name, "dtype": section.dtype, "offset": offset, "length": values.size})
+        entry = {"name": section.name, "dtype": section.dtype, "offset": offset, "length": values.size}
+        table.append(entry if section.step is None else {**entry, "step": section.step})
         parts += [b"\0" * padding, values.data.cast("B") if values.size else b""]
         length = offset + values.nbytes
     said = {"version": VERSION, **header, "sections": table}
@@ -171,12 +183,34 @@ def text_sections(content: NDArray[np.uint8], text: str, unknown: ArrayLike | No
     return found if unknown is None else [*found, Section("unknown", "uint32", _positions(unknown, text))]
 
 
-def _trace_sections(
-    arrays: Mapping[tuple[str, str], NDArray[np.float32]], text: str, loss: ArrayLike | None
-) -> list[Section]:
-    """Traces by (neuron, signal), then the loss."""
-    found = [Section(f"trace/{who}/{what}", "float32", trace) for (who, what), trace in arrays.items()]
-    return found if loss is None else [*found, Section("loss", "float32", _per_character(loss, text, "loss"))]
+def _trace_sections(arrays: Mapping[tuple[str, str], NDArray[np.float32]], dtype: str) -> list[Section]:
+    """Traces by (neuron, signal)."""
+    named = [(f"trace/{who}/{what}", trace) for (who, what), trace in arrays.items()]
+    return [_in_bytes(name, trace) if dtype == "int8" else Section(name, "float32", trace) for name, trace in named]
+
+
+def _in_bytes(name: str, trace: NDArray[np.float32]) -> Section:
+    """A trace in steps of 1/127 of its largest value."""
+    known = np.isfinite(trace)
+    step = float(np.abs(trace[known]).max()) / 127 if known.any() else 0.0
+    steps = np.divide(trace, step or 1.0, where=known, out=np.full(trace.shape, -128.0))
+    return Section(name, "int8", np.rint(steps).astype(np.int8), step)
+
+
+def numbered_guesses(
+    recording: Recording, k: int = 5
+) -> tuple[list[str], NDArray[np.uint16], NDArray[np.float32]] | None:
+    """What a network expected, for `build_payload`; None where the recording does not know.
+
+    Returns (symbols, ids, probabilities): row t of ids, uint16 (n_chars, k), and of probabilities, float32, is what was
+    expected after reading text[t].
+    """
+    if not recording.has_guesses or recording.symbols is None:
+        return None
+    guesses = recording.guesses(0, recording.n_chars, k=k)
+    number = {symbol: place for place, symbol in enumerate(recording.symbols)}
+    ids = np.fromiter((number[symbol] for symbol in guesses.symbols.ravel()), np.uint16, guesses.symbols.size)
+    return list(number), ids.reshape(guesses.symbols.shape), guesses.probabilities
 
 
 def guess_sections(ids: NDArray[Any], probabilities: NDArray[Any]) -> list[Section]:

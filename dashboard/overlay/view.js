@@ -115,9 +115,14 @@ function withPin(pins, neuron) {
  * @param {Layer[]} layers
  * @param {Choice} choice
  * @param {number} step
+ * @param {string[] | null} [only] the neurons there are, where not every one can be had
  * @returns {Choice}
  */
-export function neighbour(layers, { neuron, signal }, step) {
+export function neighbour(layers, { neuron, signal }, step, only = null) {
+  if (only !== null) {
+    const place = only.indexOf(neuron) + step;
+    return withSignal(layers, only[((place % only.length) + only.length) % only.length], signal);
+  }
   const [layer, unit] = neuron.split(":").map(Number);
   const total = layers.reduce((sum, { units }) => sum + units, 0);
   let place = unit + step;
@@ -131,9 +136,13 @@ export function neighbour(layers, { neuron, signal }, step) {
   return withSignal(layers, `${at}:${place}`, signal);
 }
 
-/** The same unit of another layer, or its last. @param {Layer[]} layers @param {Choice} choice @param {number} step @returns {Choice} */
-export function otherLayer(layers, { neuron, signal }, step) {
+/** The same unit of another layer, or its last; of `only` some neurons, the first there. @param {Layer[]} layers @param {Choice} choice @param {number} step @param {string[] | null} [only] @returns {Choice} */
+export function otherLayer(layers, { neuron, signal }, step, only = null) {
   const [layer, unit] = neuron.split(":").map(Number);
+  if (only !== null) {
+    const elsewhere = only.find((one) => Number(one.split(":")[0]) !== layer);
+    return withSignal(layers, elsewhere ?? neuron, signal);
+  }
   const there = (((layer + step) % layers.length) + layers.length) % layers.length;
   return withSignal(layers, `${there}:${Math.min(unit, layers[there].units - 1)}`, signal);
 }
@@ -143,14 +152,17 @@ export function otherLayer(layers, { neuron, signal }, step) {
  * @param {Layer[]} layers
  * @param {Choice} choice
  * @param {string} typed
+ * @param {string[] | null} [only] the neurons there are, where not every one can be had
  * @returns {Choice | string} or one sentence that says what there is
  */
-export function typedNeuron(layers, { neuron, signal }, typed) {
+export function typedNeuron(layers, { neuron, signal }, typed, only = null) {
   const found = /^\s*(?:(\d+)\s*:\s*)?(\d+)\s*$/.exec(typed);
   const layer = Number(found?.[1] ?? neuron.split(":")[0]), unit = Number(found?.[2] ?? -1);
-  if (found !== null && layer < layers.length && unit < layers[layer].units) {
+  const isThere = only === null || only.includes(`${layer}:${unit}`);
+  if (found !== null && isThere && layer < layers.length && unit < layers[layer].units) {
     return withSignal(layers, `${layer}:${unit}`, signal);
   }
+  if (only !== null) return `there is ${only.join(", ")}`;
   return `there is ${layers.map(({ units }, place) => `${place}:0 to ${place}:${units - 1}`).join(", ")}`;
 }
 

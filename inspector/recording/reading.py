@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import operator
 from importlib import import_module
 from pathlib import Path
@@ -61,6 +62,22 @@ class Recording:
     def __repr__(self) -> str:
         network = self.network or "an unnamed network"
         return f"<Recording of {network} reading {self.n_chars:,} characters: {describe(self.layers)}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: who read what, how much of it, and how it begins; escaped."""
+        named = ", ".join(document.name for document in self.documents[:3]) + (", …" if len(self.documents) > 3 else "")
+        facts = {
+            "network": self.network or "unnamed",
+            "text": f"{named}: {self.n_chars:,} characters",
+            "layers": describe(self.layers),
+            "kept as": f"{self.dtype}, {self.nbytes / 1e6:,.1f} MB",
+            "begins": repr(self.text[:60]) + (" …" if self.n_chars > 60 else ""),
+        }
+        if not self.is_complete:
+            facts["cut off"] = f"{self.n_planned:,} characters were to be read"
+        rows = (f"<tr><th style='text-align:left'>{name}</th><td style='text-align:left'>{html.escape(said)}</td></tr>"
+                for name, said in facts.items())  # fmt: skip
+        return f"<table>{''.join(rows)}</table>"
 
     @property
     def unknown(self) -> npt.NDArray[np.int64]:

@@ -76,3 +76,13 @@ test("a fetched trace paints the same as its values", () => {
   const gate = /** @type {const} */ ({ kind: "sequential", low: 0, high: 1 });
   assert.equal(new Trace(Uint8Array.of(0, 255), gate, null).className(0), "s0");
 });
+
+test("values in steps come back as numbers, -128 as nan", () => {
+  const head = JSON.stringify({ version: 2, sections: [{ name: "trace/0:1/cell", dtype: "int8", offset: 0, length: 4, step: 0.5 }] });
+  const length = Math.ceil((4 + head.length) / 8) * 8 - 4;
+  const message = new Uint8Array(4 + length + 4).fill(32);
+  new DataView(message.buffer).setUint32(0, length, true);
+  message.set(new TextEncoder().encode(head), 4);
+  message.set([2, 127, 129, 128], 4 + length);
+  assert.deepEqual(Array.from(decodePayload(message).sections["trace/0:1/cell"]), [1, 63.5, -63.5, NaN]);
+});

@@ -123,3 +123,13 @@ test("the look changes by one thing at a time", () => {
   const full = { ...look, pins: Array.from({ length: 12 }, (_, unit) => `0:${unit + 5}`) };
   assert.equal(changedLook(full, { type: "pin" }, known).pins.length, 12);
 });
+
+test("where there are only some neurons, no key leads to another", () => {
+  const layers = [{ units: 600, signals: ["hidden", "cell"] }, { units: 600, signals: ["hidden", "cell"] }];
+  const only = ["1:497", "0:3", "1:282"], here = { neuron: "1:497", signal: "cell" };
+  assert.equal(neighbour(layers, here, 1, only).neuron, "0:3");
+  assert.equal(neighbour(layers, here, -1, only).neuron, "1:282");
+  assert.equal(otherLayer(layers, here, 1, only).neuron, "0:3");
+  assert.deepEqual(typedNeuron(layers, here, "282", only), { neuron: "1:282", signal: "cell" });
+  assert.match(String(typedNeuron(layers, here, "1:283", only)), /1:497, 0:3, 1:282/);
+});

@@ -1,0 +1,158 @@
+"""Notes on screen: written, shown wherever the neuron appears, never overwritten unseen, and read-only for a class."""
+
+import html
+import json
+
+import pytest
+import streamlit
+
+from dashboard import notes, texts
+from inspector.model import load_checkpoint
+from inspector.notes import Note
+from inspector.recording import InspectorError, Neuron
+from tests.test_pages import NETWORKS, checkpoints, open_app, place, said  # noqa: F401 - fixtures
+
+BEST = Neuron(1, 3)  # of the survey that test_pages writes
+HOSTILE = [
+    "<script>window.hit = 1</script>",
+    "'); DROP TABLE notes; --",
+    "x" * 10_000,
+    "👩‍👩‍👧 \u202e\u05e9\u05dc\u2028 **bold** [a](javascript:1) :material/home: $x$",
+]
+
+
+@pytest.fixture
+def kept(checkpoints):  # noqa: F811
+    return notes.notes_of(load_checkpoint(checkpoints / "python").hash)
+
+
+def write(app, **parts):
+    """Fill in the card and save it."""
+    for label, value in parts.items():
+        kind = {"title": app.text_input, "text": app.text_area, "tags": app.text_input}[label]
+        next(one for one in kind if one.key and one.key.startswith(f"note_{label}")).set_value(value)
+    save = next(one for one in app.button if one.label == "Save")
+    return save.click().run()
+
+
+def click(app, words):
+    return next(one for one in app.button if one.label.replace("\\", "") == words).click().run()
+
+
+def test_note_is_kept_and_shown_beside_the_neuron(kept):
+    app = open_app()
+    next(one for one in app.checkbox if one.label == "star").check()
+    write(app, title="quotes", text="since the opening quote", tags="strings, to check")
+
+    assert kept.get(BEST).title == "quotes" and kept.get(BEST).tags == ("strings", "to check")
+    assert "★ quotes since the opening quote #strings #to check" in said(app)
+    assert "★ quotes" in said(open_app(NETWORKS))
+    assert open_app(NETWORKS).dataframe[0].value["note"].tolist() == ["★ quotes"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_notes_stay_text(kept, text):
+    read = write(open_app(), title=text[:200], text=text, tags=text.replace(",", " ")[:50])
+    assert kept.get(BEST).text == text
+    for app in (read, open_app(NETWORKS)):
+        said(app)
+        bodies = "".join(element.proto.body for element in app.get("html"))
+        assert html.escape(" ".join(text.split())[:40]) in bodies and "<script>" not in bodies
+        assert not any(text[:30] in element.value for element in app.markdown)
+        labels = [element.label for kind in ("button", "checkbox", "text_input") for element in app.get(kind)]
+        assert not any(text[:30] in label for label in labels)
+
+
+def test_two_windows_keep_both_versions_on_screen(kept):
+    here, there = open_app(), open_app()
+    write(there, title="theirs", text="their words")
+    write(here, title="mine", text="my words")
+
+    assert kept.get(BEST).title == "theirs"
+    assert "changed in another window meanwhile" in said(here)
+    assert "their words" in "".join(element.value for element in here.text)
+    assert any(one.value == "my words" for one in here.text_area)
+    click(here, "save mine over it")
+    assert kept.get(BEST).title == "mine" and "changed in another" not in said(here)
+    assert any(one.value == "my words" for one in here.text_area)
+
+
+def test_the_other_version_can_be_taken(kept):
+    here, there = open_app(), open_app()
+    write(there, title="theirs")
+    write(here, title="mine")
+    click(here, "take that one")
+    assert kept.get(BEST).title == "theirs"
+    assert [one.value for one in here.text_input if one.key.startswith("note_title")] == ["theirs"]
+
+
+def test_a_change_elsewhere_is_told_before_one_types(kept):
+    app = open_app()
+    kept.put(Note(BEST, title="theirs"))
+    app.run()
+    assert "changed in another window" in said(app)
+    click(app, "show what it says now")
+    assert [one.value for one in app.text_input if one.key.startswith("note_title")] == ["theirs"]
+
+
+def test_each_neuron_has_its_own_note(kept):
+    kept.put(Note(Neuron(0, 1), title="another"))
+    app = write(open_app(), title="first")
+    app.number_input(key="layer").set_value(0).run()
+    app.number_input(key="unit").set_value(1).run()
+    assert [one.value for one in app.text_input if one.key.startswith("note_title")] == ["another"]
+    write(app, text="more")
+    assert kept.get(Neuron(0, 1)).title == "another" and kept.get(BEST).title == "first"
+
+
+def test_lists_grow_and_are_shown(kept):
+    kept.put_list("to look at", [Neuron(0, 0)])
+    app = open_app()
+    app.selectbox(key="note_list").set_value("to look at").run()
+    click(app, f"add {BEST}")
+    assert kept.lists() == {"to look at": [Neuron(0, 0), BEST]}
+    assert f"{BEST} is on “to look at”" in said(app) and "List “to look at”" in said(open_app(NETWORKS))
+
+
+def test_two_windows_adding_to_a_list_lose_nothing(kept):
+    kept.add_to_list("both", [Neuron(0, 0)])
+    kept.add_to_list("both ", [Neuron(0, 1), Neuron(0, 0)])
+    assert kept.lists() == {"both": [Neuron(0, 0), Neuron(0, 1)]}
+    with pytest.raises(InspectorError, match="name of a list"):
+        kept.add_to_list(" ", [BEST])
+
+
+def test_notes_go_out_and_come_in_as_json(kept, monkeypatch):
+    kept.put(Note(BEST, title="quotes"))
+    written = {}
+    monkeypatch.setattr(streamlit, "download_button", lambda words, data, name, kind: written.update({name: data}))
+    open_app(NETWORKS)
+    assert json.loads(written["notes-python.json"])["notes"][0]["title"] == "quotes"
+    kept.path.unlink()
+    app = open_app(NETWORKS)
+    next(one for one in app.get("file_uploader") if "python" in one.key).set_value(
+        ("notes.json", written["notes-python.json"].encode(), "application/json")
+    ).run()
+    assert kept.get(BEST).title == "quotes" and "1 notes and lists" in said(app)
+
+
+class TestReadOnly:
+    @pytest.fixture(autouse=True)
+    def served(self, monkeypatch, kept):
+        kept.put(Note(BEST, title="quotes", text="line\nline"))
+        monkeypatch.setenv("CHARSCOPE_READ_ONLY", "1")
+
+    def test_notes_are_shown_and_no_control_writes(self):
+        app, networks = open_app(), open_app(NETWORKS)
+        assert "quotes" in said(app) and "quotes" in said(networks)
+        labels = {one.label for page in (app, networks) for one in page.button}
+        assert labels <= {"?"} and not app.text_area and not networks.get("file_uploader")
+        assert "line\nline" in [one.value for one in app.text]
+
+    def test_what_writes_refuses(self, kept, tmp_path):
+        for change in (lambda: texts.keep_text("a", "b"), lambda: texts.forget_text("mine:0")):
+            with pytest.raises(InspectorError, match="read-only"):
+                change()
+
+    def test_only_listed_recordings_are_opened(self, tmp_path):
+        assert "only the recordings it lists" in said(open_app(text=f"recording:{tmp_path}"))

@@ -1,0 +1,98 @@
+"""What pages give away: the bytes behind each download, and which neurons and which stretch they are about."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit
+
+from dashboard import texts
+from dashboard.share import FIGURE_LINES, figure_stretch
+from dashboard.state import Mark, View
+from inspector.capture import record
+from inspector.model import load_checkpoint
+from inspector.recording import Neuron
+from tests.test_export import payload_of
+from tests.test_overlay import unpack
+from tests.test_pages import FIND, checkpoints, open_app, place, said  # noqa: F401 - fixtures
+
+SAMPLE = texts.load_text("sample:address_book.py").content
+
+
+@pytest.fixture
+def offers(monkeypatch):
+    """The downloads of the page that ran last, by their words."""
+    found, plain = {}, streamlit.download_button
+
+    def remember(label, data, name, kind, **options):
+        found[label.replace("\\", "")] = (name, data, options.get("disabled"))
+        return plain(label, b"", name, kind, **options)
+
+    monkeypatch.setattr(streamlit, "download_button", remember)
+    return found
+
+
+def test_page_from_read_holds_the_text_the_neurons_and_what_is_known(offers):
+    app = open_app(pins="0:2,1:1", signal="cell")
+    app.radio(key="export_neurons").set_value("it and the 2 pinned").run()
+    said(app)
+    name, make, _ = offers["Download the page"]
+    page = make().decode()
+    header, sections = unpack(payload_of(page))
+    assert name == "address_book.py.html" and sections["text"].tobytes().decode() == SAMPLE
+    assert header["only"] == ["1:3", "0:2", "1:1"] and header["look"]["pins"] == ["0:2", "1:1"]
+    assert "AUROC 0.97" in page and "inside a string" in page
+    app.checkbox(key="export_quiz").check().run()
+    page = offers["Download the page"][1]().decode()
+    assert "AUROC" not in page and "inside a string" not in page
+
+
+def test_best_for_the_concept_are_those_of_the_survey(offers):
+    app = open_app(neuron="0:0")
+    app.radio(key="export_neurons").set_value("the best for “inside a string”").run()
+    assert unpack(payload_of(offers["Download the page"][1]().decode()))[0]["only"] == ["1:3"]
+
+
+@pytest.mark.parametrize(("form", "start"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")])
+def test_figure_from_read_comes_in_every_format(offers, form, start):
+    app = open_app(mark="10-60")
+    app.selectbox(key="export_format").set_value(form).run()
+    name, make, _ = offers["Download the figure"]
+    assert name == f"address_book.py.{form}" and make().startswith(start)
+    assert "the marked stretch, 50 characters" in said(app)
+
+
+def test_trace_from_read_is_the_network_s(offers, checkpoints):  # noqa: F811
+    open_app(neuron="1:2", signal="cell")
+    trace = np.load(io.BytesIO(offers["1:2 cell as .npy"][1]()))
+    exact = record(load_checkpoint(checkpoints / "python"), SAMPLE, ["cell"]).trace(Neuron(1, 2), "cell")
+    np.testing.assert_allclose(trace, exact, atol=2e-3)
+
+
+def test_table_from_find_is_the_same_in_every_form(offers):
+    said(open_app(FIND))
+    tables = {form: offers[form][1]() for form in ("CSV", "Parquet", "JSON")}
+    csv = pd.read_csv(io.BytesIO(tables["CSV"]))
+    assert len(csv) == 24  # 2 layers of 6 units, hidden and cell
+    pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(tables["Parquet"])), csv, check_exact=False)
+    assert [row["unit"] for row in json.loads(tables["JSON"])] == csv["unit"].tolist()
+
+
+@pytest.mark.parametrize("text", ["", "a", "\n", "a\nb\n" * 40, "no end", "x" * 20_000])
+@pytest.mark.parametrize("at", [None, 0, 3, 10_000])
+def test_stretch_of_a_figure_is_some_whole_lines_from_the_cursor_on(text, at):
+    at = None if at is not None and at >= len(text) else at
+    start, stop = figure_stretch(View(at=at), text)
+    assert 0 <= start <= stop <= len(text) and (start < stop or not text)
+    assert text[start:stop].count("\n") <= FIGURE_LINES and start <= (at or 0)
+    assert figure_stretch(View(mark=Mark(2, 5)), "a" * 9) == (2, 5)
+
+
+def test_names_of_files_fit_any_system(offers):
+    text_id = texts.keep_text("abc def\n" * 5, "../../e\u202evil: <b>?*")
+    said(open_app(text=text_id))
+    for name, *_ in offers.values():
+        assert Path(name).name == name and not set(name) & set('<>:"/\\|?*\u202e')
