@@ -25,6 +25,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.recording
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.overlay
 
 screenshot: $(VENV)/.installed-dev
 	$(BIN)/python tests/find_chromium.py --install
