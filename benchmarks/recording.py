@@ -2,8 +2,10 @@
 
     python -m benchmarks.recording
 
-Every way takes its turn right after the reference, round after round, and the median of the ratios is shown, so that a
-busy machine slows both. Weights are random: speed does not depend on them.
+The reference is the forward of the torch module on the same input, without gradients, which is the fastest that torch
+has. Every way takes its turn after it, round after round, and the median of the ratios is shown, so that a busy machine
+slows both. `watch` with gradients on has the reference of its own mode. Weights are random: speed does not depend on
+them. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -15,12 +17,22 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from inspector.capture import record, watch
 from inspector.model import CharModel, ModelConfig, Vocabulary
 from inspector.recording import SIGNALS
+
+KINDS = ("lstm", "gru", "rnn")
+
+
+class Way(NamedTuple):
+    """Something that reads the text, and the same without keeping anything."""
+
+    run: Callable[[], object]
+    reference: Callable[[], object]
 
 
 def naive_loop(model: CharModel, inputs: torch.Tensor) -> None:
@@ -41,39 +53,53 @@ def naive_loop(model: CharModel, inputs: torch.Tensor) -> None:
 
 
 def watched(model: CharModel, inputs: torch.Tensor) -> None:
-    """Follow the torch module and work out every signal; reading one makes all of them."""
+    """Follow the torch module and read every signal of every layer."""
     with watch(model.rnn) as tape:
         model.rnn(inputs)
-    tape[""].signal("hidden")
+    rnn = tape[""]
+    for layer in range(rnn.n_layers):
+        for name in SIGNALS[rnn.kind]:
+            rnn.view(name, layer)
 
 
-def ways(model: CharModel, text: str, inputs: torch.Tensor, folder: Path) -> dict[str, Callable[[], object]]:
-    """`record` reads one text, so it takes part at batch 1."""
-    found: dict[str, Callable[[], object]] = {"watch, all signals": lambda: watched(model, inputs)}
-    if len(inputs) == 1:
-        stored = [name for name in ("hidden", "cell") if name in SIGNALS[model.config.kind]]
-        found["record, all signals, memory"] = lambda: record(model, text)
-        found[f"record, {' and '.join(stored)}, float16, disk"] = lambda: record(
-            model, text, stored, dtype="float16", out=folder / "recording"
-        )
+def without_gradients(run: Callable[[], object]) -> Callable[[], object]:
+    return torch.inference_mode()(run)
+
+
+def ways(model: CharModel, texts: list[str], inputs: torch.Tensor, folder: Path) -> dict[str, Way]:
+    """Recording reads a single text, or several side by side."""
+    text = texts if len(texts) > 1 else texts[0]
+    stored = [name for name in ("hidden", "cell") if name in SIGNALS[model.config.kind]]
+    forward, plain = (lambda: model.rnn(inputs)), without_gradients(lambda: model.rnn(inputs))
+    found = {
+        "record, all signals, memory": Way(lambda: record(model, text), plain),
+        f"record, {' and '.join(stored)}, float16, disk": Way(
+            lambda: record(model, text, stored, dtype="float16", out=folder / "recording"), plain
+        ),
+        "watch, all signals read, gradients on": Way(lambda: watched(model, inputs), forward),
+        "watch, all signals read, no gradients": Way(without_gradients(lambda: watched(model, inputs)), plain),
+    }
     if model.config.kind == "lstm":
-        found["naive loop, all signals"] = lambda: naive_loop(model, inputs)
+        found["naive loop, all signals"] = Way(without_gradients(lambda: naive_loop(model, inputs)), plain)
     return found
 
 
 def measure(model: CharModel, text: str, batch: int, n_rounds: int) -> tuple[float, dict[str, float]]:
-    """The reference in characters per second, and for each way its median share of that speed."""
-    ids = torch.from_numpy(model.vocabulary.encode(text)).view(batch, -1)
-    inputs = model.embed(ids)
-    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        contest = ways(model, text, inputs, Path(folder))
-        references, ratios = [], {name: [] for name in contest}
+    """The speed without gradients in characters per second, and for each way its median share of its reference's."""
+    length = len(text) // batch
+    inputs = model.embed(torch.from_numpy(model.vocabulary.encode(text)).view(batch, length)).detach()
+    texts = [text[start : start + length] for start in range(0, len(text), length)]
+    with tempfile.TemporaryDirectory() as folder:
+        contest = ways(model, texts, inputs, Path(folder))
+        references: list[float] = []
+        ratios: dict[str, list[float]] = {name: [] for name in contest}
         for round_number in range(n_rounds + 1):
-            for name, run in contest.items():
-                reference, seconds = timed(lambda: model.rnn(inputs)), timed(run)
+            taken = {way.reference: timed(way.reference) for way in contest.values()}
+            for name, way in contest.items():
+                seconds = timed(way.run)
                 if round_number:  # the first round warms caches up
-                    references.append(reference)
-                    ratios[name].append(reference / seconds)
+                    ratios[name].append(taken[way.reference] / seconds)
+            references.append(taken[contest["record, all signals, memory"].reference])
     return len(text) / statistics.median(references), {name: statistics.median(r) for name, r in ratios.items()}
 
 
@@ -86,11 +112,12 @@ def timed(run: Callable[[], object]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure recording against torch's own forward pass.")
     parser.add_argument("--chars", type=int, default=1024, help="read at batch 1 (default 1024)")
-    parser.add_argument("--steps", type=int, default=64, help="of each sequence in a batch (default 64)")
+    parser.add_argument("--steps", type=int, default=32, help="of each sequence in a batch (default 32)")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32, 128])
     parser.add_argument("--rounds", type=int, default=3, help="rounds after the first, of which the median counts")
     parser.add_argument("--units", type=int, default=512)
     parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--threads", type=int, help="of torch; 1 on a machine that is busy with other work")
     options = parser.parse_args()
     if options.threads:
@@ -98,17 +125,22 @@ def main() -> None:
 
     vocabulary = Vocabulary.from_text("".join(map(chr, range(32, 127))) + "\n\t")
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {options.layers}x{options.units}, "
-          f"median of {options.rounds} rounds\n")  # fmt: skip
-    print(f"{'':44s}{'chars/s':>9s}{'share of torch':>17s}")
-    for name, kind in (("LSTM", "lstm"), ("GRU", "gru"), ("RNN", "rnn")):
+          f"median of {options.rounds} rounds; shares of the speed of torch's forward\n")  # fmt: skip
+    print("| | " + " | ".join(f"batch {batch}" for batch in options.batches) + " |")
+    print("|---|" + "---|" * len(options.batches))
+    for kind in options.kinds:
         model = CharModel(ModelConfig(kind, options.layers, options.units), vocabulary).eval()
+        speeds, rows = [], {}
         for batch in options.batches:
             n_chars = options.chars if batch == 1 else options.steps * batch
             text = "".join(random.Random(0).choices(vocabulary.symbols[1:], k=n_chars))
-            speed, ratios = measure(model, text, batch, options.rounds)
-            print(f"{f'torch nn.{name}, batch {batch}, nothing recorded':44s}{speed:9,.0f}{1:16.2f}x")
-            for way, ratio in ratios.items():
-                print(f"  {way:42s}{speed * ratio:9,.0f}{ratio:16.2f}x", flush=True)
+            speed, shares = measure(model, text, batch, options.rounds)
+            speeds.append(f"{speed:,.0f} chars/s")
+            for way, share in shares.items():
+                rows.setdefault(way, []).append(f"{share:.2f}x")
+        print(f"| **nn.{kind.upper()}**, nothing recorded | " + " | ".join(speeds) + " |")
+        for way, cells in rows.items():
+            print(f"| {way} | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

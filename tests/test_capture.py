@@ -16,7 +16,7 @@ from inspector.capture import RecordingCancelled, record, recorder
 from inspector.capture.engine import flat_weights, split_weights
 from inspector.capture.fused import engine_for
 from inspector.model import CharModel, ModelConfig, Vocabulary
-from inspector.recording import SIGNALS, InspectorError, Neuron, open_recording
+from inspector.recording import SIGNALS, Document, InspectorError, Neuron, open_recording
 from tests import oracle
 
 TEXT = ("def spam(eggs):\n\treturn [x * 2 for x in eggs if x]  # 'quoted'\n" * 20)[:1000]
@@ -262,6 +262,43 @@ def test_progress_rises_from_nothing_to_all_characters():
     assert seen[0] == (0, 2000)
     assert seen[-1] == (2000, 2000)
     assert seen == sorted(set(seen))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_texts_read_side_by_side_equal_those_read_one_by_one(kind, monkeypatch):
+    model = char_model(kind)
+    lengths = [1, 300, 0, 17, 64, 5, 0, 16, 120, 3, 33]
+    texts = [TEXT[7 * i : 7 * i + n] for i, n in enumerate(lengths)]
+    monkeypatch.setattr(recorder, "_NEURON_STEPS", 1)  # stretches of 16 characters
+    found = record(model, texts)
+    assert [document.stop - document.start for document in found.documents] == lengths
+    ends = np.cumsum(lengths)
+    values = values_of(found)
+    for text, stop in zip(texts, ends, strict=True):
+        if text:
+            alone = values_of(record(model, text))
+            assert_same_values({key: whole[..., stop - len(text) : stop] for key, whole in values.items()}, alone)
+
+
+def test_only_as_many_texts_are_read_side_by_side_as_memory_allows():
+    documents = [Document(str(i), 10 * i, 10 * i + 10) for i in range(50)]
+    assert [len(group) for group in recorder._groups(documents, 60)] == [6] * 8 + [2]
+    assert [len(group) for group in recorder._groups(documents, 9)] == [1] * 50
+    assert [len(group) for group in recorder._groups(documents, 10**6)] == [32, 18]
+
+
+def test_several_texts_that_were_cut_off_are_resumed_to_the_same_bytes(tmp_path, monkeypatch):
+    model = char_model(n_layers=1)
+    texts = [TEXT[:700], TEXT[:900]] * 8
+    monkeypatch.setattr(recorder, "_GROUP_BYTES", 4 * 5 * 900 * N_UNITS * 6)  # groups of five or six
+    whole = record(model, texts, out=tmp_path / "whole")
+    asked = iter([False] * 14 + [True])
+    with pytest.raises(RecordingCancelled):
+        record(model, texts, out=tmp_path / "cut", should_stop=lambda: next(asked))
+    assert 0 < open_recording(tmp_path / "cut").n_chars < whole.n_chars
+    again = record(model, texts, out=tmp_path / "cut", resume=True)
+    for key, values in values_of(whole).items():
+        assert np.array_equal(values, values_of(again)[key], equal_nan=True)
 
 
 def test_should_stop_ends_the_recording(monkeypatch):

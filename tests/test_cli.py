@@ -29,7 +29,8 @@ def text_file(tmp_path, python_folder) -> Path:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "train", "pack", "sample", "record", "search", "survey", "verify", "recordings", "export"]
+    "command",
+    ["", "concepts", "card", "train", "pack", "sample", "record", "search", "survey", "verify", "recordings", "export"],
 )
 def test_help_is_there_for_every_command(command):
     answer = subprocess.run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from torch import nn
 
 from inspector.capture import fused as room
 from inspector.capture import record, watch
-from inspector.capture.engine import flat_weights, recompute, split_weights
+from inspector.capture.engine import flat_weights, recompute, split_weights, stepped
 from inspector.capture.fused import engine_for, fused
 from inspector.recording import SIGNALS
 from tests import oracle
 from tests.conftest import PYTHON_TEXT, tiny_model
+
+pytestmark = pytest.mark.usefixtures("one_thread")  # with several, a lone sequence is recomputed
 
 SIZES = [(3, 4, 1), (7, 13, 3), (5, 16, 2), (98, 64, 1), (64, 64, 5)]  # inputs, units, batch; 4 x 64 is a padded row
 
@@ -23,9 +26,9 @@ SIZES = [(3, 4, 1), (7, 13, 3), (5, 16, 2), (98, 64, 1), (64, 64, 5)]  # inputs,
 @pytest.fixture(autouse=True)
 def nothing_proved_yet():
     """A proof that a test spoilt must not outlive it."""
-    room._is_proved.cache_clear()
+    room._is_proved_for.cache_clear()
     yield
-    room._is_proved.cache_clear()
+    room._is_proved_for.cache_clear()
 
 
 def layer_of(module):
@@ -60,6 +63,14 @@ def test_fused_equals_the_oracle_and_recompute(n_in, n_units, batch, bias):
             oracle.assert_close(found[name][:, b], again[name][:, b])
     for ours, theirs in zip(end, end_again, strict=True):
         oracle.assert_close(ours, theirs)
+
+
+def test_a_lone_sequence_is_recomputed_where_threads_share_it():
+    weights = layer_of(nn.LSTM(3, 4))
+    assert_is_fused(weights)
+    torch.set_num_threads(2)
+    assert engine_for([weights], 1) is recompute
+    assert_is_fused(weights, batch=2)
 
 
 def test_fused_values_obey_the_equations():
@@ -116,7 +127,7 @@ def test_a_wrong_layout_is_found_out_and_recomputed(name, monkeypatch):
     assert_is_fused(layer_of(model.rnn))
     right = record(model, PYTHON_TEXT)
     assert right.engine == "fused"
-    room._is_proved.cache_clear()
+    room._is_proved_for.cache_clear()
     monkeypatch.setattr(room, *WRONG_LAYOUTS[name])
     recording = record(model, PYTHON_TEXT)
     assert recording.engine == "recompute"
@@ -151,11 +162,47 @@ def test_a_torch_without_the_kernel_recomputes(monkeypatch):
     assert engine_for([layer_of(nn.LSTM(3, 4))], 1) is recompute
 
 
-@pytest.mark.parametrize(
-    "module", [nn.GRU(3, 4), nn.RNN(3, 4), nn.LSTM(3, 4, proj_size=2), nn.LSTM(3, 4).double(), nn.LSTM(3, 4).bfloat16()]
-)
+@pytest.mark.parametrize("module", [nn.LSTM(3, 4, proj_size=2), nn.LSTM(3, 4).double(), nn.LSTM(3, 4).bfloat16()])
 def test_what_the_kernel_does_not_run_is_recomputed(module):
     assert engine_for([layer_of(module)], 1) is recompute
+
+
+PLAIN = {"gru": nn.GRU, "tanh": nn.RNN, "relu": partial(nn.RNN, nonlinearity="relu")}
+
+
+@pytest.mark.parametrize("engine", [stepped, recompute])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kind", sorted(PLAIN))
+def test_grus_and_rnns_equal_the_oracle_in_either_engine(kind, bias, engine):
+    torch.manual_seed(1)
+    module = PLAIN[kind](3, 20, bias=bias)
+    weights, inputs, state = layer_of(module), torch.randn(200, 2, 3), torch.randn(2, 20)
+    assert engine_for([weights], 2) is stepped
+    given = inputs.clone(), state.clone(), weights.hidden_weight.clone()
+    with torch.inference_mode():
+        found, (end,) = engine(weights, inputs, (state,), ["hidden", "candidate"])
+    assert all(map(torch.equal, given, (inputs, state, weights.hidden_weight)))
+    assert torch.equal(end, found["hidden"][-1])
+    for b in range(2):
+        reference = oracle.run(kind, module.state_dict(), inputs[:, b], h0=state[b][None])[0][0]
+        assert found.keys() == reference.keys()
+        for name, values in reference.items():
+            oracle.assert_close(found[name][:, b].T, values)
+
+
+@pytest.mark.parametrize("kind", ["gru", "tanh", "lstm"])
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")
+def test_a_gpu_gives_the_same_signals(kind):
+    torch.manual_seed(1)
+    module = {**PLAIN, "lstm": nn.LSTM}[kind](3, 64)
+    inputs = torch.randn(300, 2, 3)
+    weights = split_weights(module, [weight.detach().cuda() for weight in flat_weights(module)])[0][0]
+    engine = engine_for([weights], 2)
+    assert engine is recompute
+    with torch.inference_mode():
+        found, _ = engine(weights, inputs.cuda(), weights.zero_state(2), SIGNALS[module.__class__.__name__.lower()])
+    for name, values in oracle.run(kind, module.state_dict(), inputs[:, 1])[0][0].items():
+        oracle.assert_close(found[name][:, 1].T.cpu(), values, 1e-4)
 
 
 def test_values_that_are_not_finite_are_those_of_recompute():
@@ -200,12 +247,14 @@ def test_a_shape_is_proved_once(monkeypatch):
     assert len(runs) > once
 
 
-def test_watched_values_come_from_the_fused_engine_where_it_is_proved(monkeypatch):
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_watched_values_come_from_the_kernels_own_run_or_else_the_fused_engine(mode, monkeypatch):
     module = nn.LSTM(3, 4, num_layers=2, bidirectional=True)
     assert_is_fused(layer_of(module), 2)
+    assert engine_for([layer[0] for layer in split_weights(module, flat_weights(module))], 2) is fused
     runs = []
     monkeypatch.setattr(room, "_run", lambda *given, run=room._run: runs.append(1) or run(*given))
-    with watch(module) as tape:
+    with mode(), watch(module) as tape:
         module(torch.randn(6, 2, 3))
-    tape[""].signal("cell")
-    assert len(runs) >= 4  # layers and directions
+        tape[""].signal("cell")
+    assert len(runs) == (0 if mode is torch.enable_grad else 4)  # layers and directions

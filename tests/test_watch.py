@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import platform
 from contextlib import nullcontext
 
 import numpy as np
@@ -12,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 
+from inspector.capture import tape as tape_room
 from inspector.capture import watch
-from inspector.recording import InspectorError
+from inspector.capture.kernel import KernelCall
+from inspector.recording import SIGNALS, InspectorError
 from tests import oracle
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -112,7 +115,8 @@ class DroppedMasks(TorchDispatchMode):
 def masks_by_sequence(masks, given_input, form):
     """For each sequence the factors (n_steps, width) on the inputs of layer 1 and up."""
     if form == "packed":
-        padded = [pad_packed_sequence(given_input._replace(data=mask)) for mask in masks]
+        rows = [mask.flatten(0, -2) for mask in masks]  # torch pads a packed batch of equal lengths
+        padded = [pad_packed_sequence(given_input._replace(data=row)) for row in rows]
         return [[mask[:n, b] for mask, _ in padded] for b, n in enumerate(pad_packed_sequence(given_input)[1])]
     return [[mask[:, b] for mask in masks] for b in range(masks[0].shape[1])]
 
@@ -254,7 +258,7 @@ def test_values_are_as_of_the_call_whatever_happens_later():
 
 def test_weights_are_kept_once_while_they_do_not_change():
     module = nn.LSTM(3, 4)
-    with watch(module) as tape:
+    with torch.no_grad(), watch(module) as tape:
         module(torch.randn(5, 3))
         module(torch.randn(5, 3))
     one, two = tape[""].calls
@@ -299,7 +303,7 @@ def test_hooks_are_gone_after_the_block_also_after_an_exception():
 
 def test_dropout_that_cannot_be_drawn_again_leaves_the_first_layer():
     module, steps = nn.LSTM(3, 4, num_layers=2, dropout=0.5).train(), torch.randn(5, 3)
-    with watch(module) as tape:
+    with torch.no_grad(), watch(module) as tape:
         module.register_forward_pre_hook(
             lambda *_: torch.manual_seed(5) and None
         )  # behind our own: we saw another stream
@@ -432,6 +436,117 @@ def test_a_forward_of_its_own_runs_undisturbed_and_is_refused_when_asked(kind):
     assert len(watched) and len(tape[""].calls) == 1
     with pytest.raises(InspectorError, match=r"call -1: .*something else than torch's own class.*cannot be followed"):
         tape[""].signal("hidden")
+
+
+# ---------------------------------------------------------------------------------------------- torch's own kernel
+
+
+def is_followed_by_kernel(module, steps):
+    with watch(module) as tape:
+        module(steps)
+    return isinstance(tape[""].calls[-1], KernelCall)
+
+
+@pytest.fixture
+def lstm():
+    """Two layers in both directions that drop, and a batch; on an x86 with oneDNN their kernel must be seen."""
+    torch.manual_seed(0)
+    module, steps = nn.LSTM(3, 16, num_layers=2, bidirectional=True, dropout=0.5).train(), torch.randn(9, 2, 3)
+    if not is_followed_by_kernel(module, steps):
+        if torch.backends.mkldnn.is_available() and platform.machine() in ("x86_64", "AMD64"):
+            pytest.fail("torch's own kernel was not seen, or could not be proved, on this machine")
+        pytest.skip("this torch has no kernel that could be seen")
+    return module, steps
+
+
+def test_reading_before_the_backward_pass_changes_no_gradient_and_the_backward_pass_no_value(lstm):
+    module, steps = lstm
+    gradients = []
+    for block in (watch(module), nullcontext()):
+        torch.manual_seed(1)
+        module.zero_grad()
+        with block as tape:
+            hidden, (_, cell) = module(steps)
+            if tape:
+                early = [tape[""].signal(name, layer=1) for name in ("cell", "forget_gate", "hidden")]
+                oracle.assert_close(early[0][..., -1], cell[2].detach(), 1e-6)
+            hidden.square().sum().backward()
+        gradients.append([weight.grad.clone() for weight in module.parameters()])
+        if tape:
+            late = [tape[""].signal(name, layer=1) for name in ("cell", "forget_gate", "hidden")]
+    assert all(map(torch.equal, *gradients))
+    assert all(map(np.array_equal, early, late))
+
+
+def test_an_answer_that_its_caller_writes_to_does_not_change_the_values(lstm):
+    module, steps = lstm
+    state = tuple(torch.randn(4, 2, 16) for _ in range(2))
+    with watch(module.eval()) as tape:
+        hidden, (last, cell) = module(steps, state)
+        expected = hidden.detach()[..., :16].permute(1, 2, 0).clone()
+        for values in (hidden, last, cell, *state, *module.parameters()):
+            values.data.zero_()
+    assert np.array_equal(tape[""].signal("hidden", layer=1), expected)
+    h, c, o = (tape[""].signal(name, layer=1) for name in ("hidden", "cell", "output_gate"))
+    oracle.assert_close(h, o * np.tanh(c), 1e-6)
+
+
+def test_an_answer_that_its_own_forward_wrote_to_is_refused():
+    class Muted(nn.LSTM):
+        def forward(self, input, hx=None):
+            hidden, state = super().forward(input, hx)
+            hidden.data[3] = 0  # leaves no mark
+            hidden[4] = 0
+            return hidden, state
+
+    module = Muted(3, 16)
+    with watch(module) as tape:
+        module(torch.randn(5, 2, 3))
+    with pytest.raises(InspectorError, match="cannot be followed"):
+        tape[""].signal("cell")
+
+
+def test_views_are_read_only_and_equal_the_signals(lstm):
+    module, steps = lstm
+    with watch(module) as tape:
+        module(steps)
+    for name in SIGNALS["lstm"]:
+        for direction in ("forward", "reverse"):
+            view = tape[""].view(name, 1, direction)
+            assert np.array_equal(view, tape[""].signal(name, 1, direction))
+            assert not view.flags.writeable and not view.flags.owndata
+
+
+def test_the_workspaces_that_are_kept_are_bounded(lstm, monkeypatch):
+    module, steps = lstm
+    monkeypatch.setattr(tape_room, "_KERNEL_BYTES", 0)
+    with watch(module.eval()) as tape:
+        module(steps)
+        module(steps)
+    assert [isinstance(call, KernelCall) for call in tape[""].calls] == [True, False]
+    oracle.assert_close(tape[""].signal("cell", 1, call=0), tape[""].signal("cell", 1, call=1))
+
+
+def test_an_interrupted_forward_leaves_nothing_that_looks_on():
+    module = nn.LSTM(3, 4)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), watch(module):
+        module.register_forward_pre_hook(interrupt)
+        module(torch.randn(5, 3))
+    assert _get_current_dispatch_mode() is None
+
+
+def test_a_forward_that_fails_is_no_call_and_leaves_nothing_that_looks_on():
+    module = nn.LSTM(3, 4)
+    with watch(module) as tape:
+        with pytest.raises(RuntimeError):
+            module(torch.randn(5, 7))
+        assert _get_current_dispatch_mode() is None
+        module(torch.randn(5, 3))
+    assert [call.n_steps for call in tape[""].calls] == [5]
 
 
 # ------------------------------------------------------------------------------------------------------------- cells

@@ -3,6 +3,7 @@
     engine.py      weights, input and initial state of one layer ──► its signals at every step
     fused.py       the same out of what torch's own kernel keeps, where that is proved to be right
     recorder.py    a text, stretch by stretch, through the engine into a recording
+    kernel.py      what torch's own kernel leaves behind while a watched LSTM runs with gradients on
     tape.py        hooks that keep what every RNN of a module was given
     calls.py       what one call of an nn.LSTM, nn.GRU or nn.RNN was given ──► its signals
     cells.py       the same for an nn.LSTMCell, nn.GRUCell or nn.RNNCell called in a loop

@@ -34,8 +34,11 @@ class Call:
     batch: int | None
     lengths: tuple[int, ...]
 
-    def _signal(self, name: str, layer: int, direction: int) -> np.ndarray:
-        """Arguments are checked by WatchedRNN.signal. This base class is a call that nobody could make sense of."""
+    def _values(self, name: str, layer: int, direction: int) -> np.ndarray:
+        """Float32 (B, n_units, T), perhaps the very memory that this call keeps.
+
+        Arguments are checked by WatchedRNN. This base class is a call that nobody could make sense of.
+        """
         raise InspectorError(f"torch's own class is not called like this, so {_OTHER}")
 
 
@@ -51,7 +54,7 @@ class RNNCall(Call):
     _dropped: Dropped | None = field(repr=False)  # None: nothing was dropped between layers
     _found: list[list[Signals]] = field(default_factory=list, repr=False)  # by layer and direction
 
-    def _signal(self, name: str, layer: int, direction: int) -> np.ndarray:
+    def _values(self, name: str, layer: int, direction: int) -> np.ndarray:
         if not self._found:
             with torch.inference_mode(), torch.autocast(self._inputs.device.type, enabled=False):
                 self._found.extend(self._run())
@@ -61,10 +64,12 @@ class RNNCall(Call):
                 f"(it ran on {self._inputs.device.type}), so only layer 0 can be told exactly. Call module.eval() "
                 "first, or set its dropout to 0."
             )
-        array = as_array(self._found[layer][direction][name])
-        for row, length in zip(array, self.lengths, strict=True):
-            row[:, length:] = np.nan
-        return array[0] if self.batch is None else array
+        array = by_unit(self._found[layer][direction][name])
+        if min(self.lengths) < self.n_steps:
+            array = array.copy()
+            for row, length in zip(array, self.lengths, strict=True):
+                row[:, length:] = np.nan
+        return array
 
     def _run(self) -> list[list[Signals]]:
         """Every signal of every layer; of the first only, where nobody can tell what was dropped behind it."""
@@ -124,9 +129,10 @@ def engine_dtype(values: Tensor) -> torch.dtype:
     return torch.float64 if values.dtype == torch.float64 else torch.float32
 
 
-def as_array(values: Tensor) -> np.ndarray:
-    """(T, B, units) as float32 (B, units, T), a copy for the caller."""
-    return np.array(values.permute(1, 2, 0).float().cpu().numpy(), order="C")
+def by_unit(values: Tensor) -> np.ndarray:
+    """(T, B, units) as float32 (B, units, T), without a copy where the values are that already."""
+    array: np.ndarray = values.permute(1, 2, 0).float().cpu().numpy()
+    return array
 
 
 def check_answer(found: Tensor, answer: Tensor, valid: Tensor, *, closely: bool = False) -> None:

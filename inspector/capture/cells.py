@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inspector.capture.calls import Call, as_array, check_answer, engine_dtype
+from inspector.capture.calls import Call, by_unit, check_answer, engine_dtype
 from inspector.capture.engine import LayerWeights, Signals, State, recompute
 
 CELL_KINDS: dict[type[nn.RNNCellBase], str] = {nn.LSTMCell: "lstm", nn.GRUCell: "gru", nn.RNNCell: "rnn"}
@@ -89,12 +89,11 @@ class CellCall(Call):
         moved = [rows & given.any(dim=-1) for rows, given in zip(same, step.before, strict=True)]
         return any(bool(rows.any()) for rows in moved) or all(bool(rows.all()) for rows in same)
 
-    def _signal(self, name: str, layer: int, direction: int) -> np.ndarray:
+    def _values(self, name: str, layer: int, direction: int) -> np.ndarray:
         if not self._found:
             with torch.inference_mode(), torch.autocast(self._steps[0].inputs.device.type, enabled=False):
                 self._found.update(self._run())
-        array = as_array(self._found[name])
-        return array[0] if self.batch is None else array
+        return by_unit(self._found[name])
 
     def _run(self) -> Signals:
         """All steps at once, as a batch of T x B sequences of one step each."""

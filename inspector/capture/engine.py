@@ -1,18 +1,20 @@
 """The signals of one recurrent layer, in one direction, from its weights, its input and its initial state.
 
 An engine is a function like `recompute`; a recording names the one that made it. `recompute` lets torch's own fused
-kernel find the hidden states, then gets all gates of all steps by one matrix product from (x_t, h_{t-1}):
+kernel find the hidden states, then gets all gates of all steps by one matrix product from (x_t, h_{t-1}); `stepped`
+takes one step after the other, which on a CPU is what torch itself does for all but LSTMs, and comes by the gates:
 
     LSTM   i, f, o = sigmoid(...)   g = tanh(...)   c_t = f_t * c_{t-1} + i_t * g_t   h_t = o_t * tanh(c_t)
     GRU    r, z = sigmoid(...)   n = tanh(W x_t + b + r * (U h_{t-1} + d))   h_t = (1 - z) * n + z * h_{t-1}
     RNN    h_t = tanh or relu (W x_t + b + U h_{t-1} + d)
 
-Only c, which needs its own past, is then left to a loop over the steps: one fused operation each.
+In `recompute` only c, which needs its own past, is left to a loop over the steps: one fused operation each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -98,7 +100,8 @@ def _forward(weights: LayerWeights, inputs: Tensor, state: State) -> tuple[Tenso
     first = tuple(part[None].contiguous() for part in state)
     options = (weights.input_bias is not None, 1, 0.0, False, False, False)  # one layer, no dropout, time first
     given = first if weights.kind == "lstm" else first[0]
-    hidden, *end = _FORWARD[weights.kind](inputs, given, parts, *options)  # type: ignore[operator]
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if inputs.is_cuda else nullcontext():
+        hidden, *end = _FORWARD[weights.kind](inputs, given, parts, *options)  # type: ignore[operator]
     return hidden, tuple(part[0] for part in end)
 
 
@@ -133,3 +136,38 @@ def _gru_signals(weights: LayerWeights, inputs: Tensor, before: Tensor) -> Signa
     update.add_(update_hidden).sigmoid_()
     candidate.addcmul_(reset, candidate_hidden).tanh_()
     return {"reset_gate": reset, "update_gate": update, "candidate": candidate}
+
+
+def stepped(weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
+    """As `recompute`, for a GRU or an RNN on a CPU; all signals come, whatever `signals` says."""
+    found = _gru_steps(weights, inputs, state[0]) if weights.kind == "gru" else _rnn_steps(weights, inputs, state[0])
+    return found, (found["hidden"][-1],)
+
+
+def _rnn_steps(weights: LayerWeights, inputs: Tensor, before: Tensor) -> Signals:
+    hidden = linear(inputs, weights.input_weight, weights.input_bias)  # (T, B, H), before its steps
+    if weights.hidden_bias is not None:
+        hidden += weights.hidden_bias
+    recurrent = weights.hidden_weight.t().contiguous()  # a product runs faster along whole rows
+    squash = torch.relu_ if weights.kind == "relu" else torch.tanh_
+    for step in hidden.unbind():
+        before = squash(torch.addmm(step, before, recurrent, out=step))
+    return {"hidden": hidden}
+
+
+def _gru_steps(weights: LayerWeights, inputs: Tensor, before: Tensor) -> Signals:
+    gates = linear(inputs, weights.input_weight, weights.input_bias)  # (T, B, 3H)
+    recurrent = weights.hidden_weight.t().contiguous()
+    n_units = len(recurrent)
+    bias = gates.new_zeros(3 * n_units) if weights.hidden_bias is None else weights.hidden_bias
+    from_hidden = gates.new_empty(gates.shape[1:])
+    both_hidden, candidate_hidden = from_hidden[:, : 2 * n_units], from_hidden[:, 2 * n_units :]
+    hidden = gates.new_empty(*gates.shape[:2], n_units)
+    r, z, n = gates.chunk(3, dim=-1)
+    steps = (gates[..., : 2 * n_units], r, z, n, hidden)
+    for both, reset, update, candidate, after in zip(*(part.unbind() for part in steps), strict=True):
+        torch.addmm(bias, before, recurrent, out=from_hidden)
+        both.add_(both_hidden).sigmoid_()
+        candidate.addcmul_(reset, candidate_hidden).tanh_()
+        before = torch.lerp(candidate, before, update, out=after)
+    return {"hidden": hidden, "reset_gate": r, "update_gate": z, "candidate": n}

@@ -5,9 +5,9 @@ backward pass would want to know, among it all gates, activated, and all cell st
 
     gates [time][batch][i f g o, and padding]    ...    cell states, from a page's start: [2][1 + time][batch][unit]
 
-The end state's slot stays empty: it goes to the kernel's answer alone, and is put there by `_read`.
+The end state's slot stays empty: it goes to the kernel's answer alone, and is put there by `signals_in`.
 
-No document promises this layout. So it is proved by `engine_for` before it is used, on a random layer of the same
+No document promises this layout. So it is proved by `is_proved` before it is used, on a random layer of the same
 shape against the plain equations, and looked at again in every run; where it does not hold, `recompute` does the work.
 """
 
@@ -19,7 +19,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from inspector.capture.engine import LayerWeights, Signals, State, recompute
+from inspector.capture.engine import LayerWeights, Signals, State, recompute, stepped
+from inspector.recording import SIGNALS
 
 Engine = Callable[[LayerWeights, Tensor, State, Collection[str]], tuple[Signals, State]]
 
@@ -29,17 +30,23 @@ _PAGE = 1024  # floats in the 4096 bytes at which oneDNN starts a part of the wo
 _LSTM = 2  # torch's number for the mode of mkldnn_rnn_layer
 _TOLERANCE = 1e-5  # of |difference| / (1 + |value|)
 _PROVED_LENGTHS = (1, 2, 7)  # steps; where the cell states start depends on the length, so one would prove little
-_CELLS_AT_ONCE = 2**21  # steps x batch x units in one workspace, which takes 61 bytes for each: 128 MB
-_N_LOOKS = 16  # steps of every run at which its own equations are checked
+_CELLS_AT_ONCE = 2**18  # steps x batch x units in one workspace, 61 bytes for each: 16 MB, which malloc uses again
+_N_LOOKS = 16  # steps of every run, each in one row of the batch, at which its own equations are checked
 
 
-class _UnknownLayout(Exception):
+class UnknownLayout(Exception):
     """The workspace does not hold what it was thought to."""
 
 
 def engine_for(layers: Collection[LayerWeights], batch: int) -> Engine:
     """The fastest engine that gives the right signals of all these layers; its `__name__` goes into a recording."""
-    return fused if all(_can_fuse(layer, batch) for layer in layers) else recompute
+    if all(layer.kind != "lstm" and layer.hidden_weight.device.type == "cpu" for layer in layers):
+        return stepped
+    if batch == 1 and torch.get_num_threads() > 1:
+        # What the kernel keeps costs it more than all gates in one product, for its other self shares a lone sequence
+        # better among threads: 38 against 35 ms for 512 steps of 512 units on two cores, but 7 against 11 at batch 32.
+        return recompute
+    return fused if all(is_proved(layer, batch) for layer in layers) else recompute
 
 
 def fused(weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
@@ -62,25 +69,26 @@ def fused(weights: LayerWeights, inputs: Tensor, state: State, signals: Collecti
 def _run_or_recompute(weights: LayerWeights, inputs: Tensor, state: State) -> tuple[Signals, State]:
     try:
         return _run(weights, inputs, state)
-    except _UnknownLayout:
+    except UnknownLayout:
         return recompute(weights, inputs, state, _GATES)
 
 
-def _can_fuse(weights: LayerWeights, batch: int) -> bool:
+def is_proved(weights: LayerWeights, batch: int) -> bool:
+    """Whether a run of this layer leaves a workspace that `signals_in` can read."""
     return (
         weights.kind == "lstm"
         and weights.projection is None
         and all((part.device.type, part.dtype) == ("cpu", torch.float32) for part in weights[1:] if part is not None)
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         # What may choose another kernel, or other numbers, is part of the key.
-        and _is_proved(
+        and _is_proved_for(
             *weights.input_weight.shape, batch, torch.get_num_threads(), torch.get_float32_matmul_precision()
         )
     )
 
 
 @cache
-def _is_proved(n_rows: int, n_in: int, batch: int, *_settings: object) -> bool:
+def _is_proved_for(n_rows: int, n_in: int, batch: int, *_settings: object) -> bool:
     """Whether the workspace of a random layer of this shape holds what the plain equations give."""
     n_units = n_rows // 4
     random = torch.Generator().manual_seed(n_units)  # of its own: the caller's random stream is not touched
@@ -96,7 +104,7 @@ def _is_proved(n_rows: int, n_in: int, batch: int, *_settings: object) -> bool:
             inputs, state = normal(length, batch, n_in), (normal(batch, n_units), normal(batch, n_units))
             try:
                 found, end = _run(weights, inputs, state)
-            except (_UnknownLayout, RuntimeError):  # RuntimeError: torch has no such kernel here
+            except (UnknownLayout, RuntimeError):  # RuntimeError: torch has no such kernel here
                 return False
             expected = _plain_equations(weights, inputs, state)
             last = (expected["hidden"][-1], expected["cell"][-1])
@@ -141,29 +149,37 @@ def _run(weights: LayerWeights, inputs: Tensor, state: State) -> tuple[Signals, 
     with torch.enable_grad():  # or there is no workspace; nothing here asks for a gradient, so no graph is kept
         hidden, *end, workspace = kernel(inputs.detach().contiguous(), *parts, *first, *options)
     last_hidden, last_cell = (part.reshape(-1, n_units) for part in end if part is not None)
-    signals = {"hidden": hidden} | _read(workspace, len(inputs), state[1], last_cell)
-    _look(signals, state[1])
-    return signals, (last_hidden, last_cell)
+    return signals_in(workspace, hidden, state[1], last_cell), (last_hidden, last_cell)
 
 
-def _read(workspace: Tensor | None, n_steps: int, cell_before: Tensor, last_cell: Tensor) -> Signals:
-    """Cell and gates, (steps, batch, units), as views of the workspace of a run between these two cell states."""
+def signals_in(workspace: Tensor | None, hidden: Tensor, cell_before: Tensor, last_cell: Tensor) -> Signals:
+    """All signals, (steps, batch, units), of a run that answered `hidden`, between these two cell states.
+
+    Cell and gates are views of the workspace. Raises UnknownLayout where they are not what the equations say.
+    """
     if workspace is None or workspace.nbytes % 4 or workspace.storage_offset():
-        raise _UnknownLayout
+        raise UnknownLayout
     floats = workspace.view(torch.float32)
-    batch, n_units = last_cell.shape
-    row, size = _row_length(4 * n_units), batch * n_units
+    n_steps, batch, n_units = hidden.shape
+    row = _row_length(4 * n_units)
     if len(floats) < n_steps * batch * row:
-        raise _UnknownLayout
+        raise UnknownLayout
     gates = floats.as_strided((n_steps, batch, 4, n_units), (batch * row, row, n_units, 1)).unbind(2)
     named = dict(zip(_GATES, gates, strict=True))
-    if n_steps == 1:
-        return {"cell": last_cell[None]} | named
-    first_cell = named["forget_gate"][0] * cell_before + named["input_gate"][0] * named["candidate"][0]
-    start = _find(floats, first_cell.flatten(), first=(n_steps + 2) * size, n_behind=(n_steps - 1) * size)
-    cell = floats[start : start + n_steps * size].view(n_steps, batch, n_units)
-    cell[-1] = last_cell  # which the kernel writes to its answer alone; the workspace is ours
-    return {"cell": cell} | named
+    cell = last_cell[None]
+    if n_steps > 1:
+        first_cell = named["forget_gate"][0] * cell_before + named["input_gate"][0] * named["candidate"][0]
+        size, unit_row = batch * n_units, _row_length(n_units)
+        first, n_behind = (n_steps + 2) * size, (n_steps - 1) * size
+        # Gates, hidden states and a third part, each from a page on, lie in front where a layer is large.
+        parts = (n_steps * row, 2 * (n_steps + 1) * unit_row, n_steps * unit_row)
+        likely = first + sum(-(-batch * part // _PAGE) * _PAGE for part in parts)
+        start = _find(floats, first_cell.flatten(), first, n_behind, likely)
+        cell = floats[start : start + n_steps * size].view(n_steps, batch, n_units)
+        cell.numpy()[-1] = last_cell.numpy()  # through numpy: a graph that holds the workspace need not mind
+    signals = {"hidden": hidden, "cell": cell} | named
+    _look(signals, cell_before)
+    return signals
 
 
 def _row_length(n: int) -> int:
@@ -172,25 +188,32 @@ def _row_length(n: int) -> int:
     return rounded + _LINE if rounded % 256 == 0 else rounded
 
 
-def _find(floats: Tensor, wanted: Tensor, first: int, n_behind: int) -> int:
-    """Which of the places `first`, `first` + a page, ... holds `wanted`, with room for `n_behind` floats behind it."""
-    heads = floats[first : max(len(floats) - len(wanted) - n_behind + 1, 0) : _PAGE]
+def _find(floats: Tensor, wanted: Tensor, first: int, n_behind: int, likely: int) -> int:
+    """Which of the places `first`, `first` + a page, ... holds `wanted`, with room for `n_behind` floats behind it.
+
+    The `likely` one is looked at first: going through all of a large workspace takes longer than the rest together.
+    """
+    last = len(floats) - len(wanted) - n_behind
+    if likely <= last and _is_close(floats[likely : likely + len(wanted)], wanted):
+        return likely
+    heads = floats[first : max(last + 1, 0) : _PAGE]
     for page in ((heads - wanted[0]).abs() <= _TOLERANCE * (1 + wanted[0].abs())).nonzero().flatten().tolist():
         place = first + page * _PAGE
         if _is_close(floats[place : place + len(wanted)], wanted):
             return int(place)
-    raise _UnknownLayout
+    raise UnknownLayout
 
 
 def _look(signals: Signals, cell_before: Tensor) -> None:
     """h = o * tanh(c) and c_t = f * c_{t-1} + i * g must hold at the first step, the last, and some between."""
-    n_steps = len(signals["cell"])
+    n_steps, batch, _ = signals["cell"].shape
     steps = torch.linspace(0, n_steps - 1, min(n_steps, _N_LOOKS)).long()
-    h, c, i, f, g, o = (signals[name][steps] for name in ("hidden", "cell", *_GATES))
-    before = signals["cell"][(steps - 1).clamp_(min=0)]
-    before[0] = cell_before  # the first of `steps` is 0
+    rows = torch.arange(len(steps)) % batch
+    h, c, i, f, g, o = (signals[name][steps, rows] for name in SIGNALS["lstm"])
+    before = signals["cell"][(steps - 1).clamp_(min=0), rows]
+    before[0] = cell_before[0]  # the first of `steps` and `rows` is 0
     if not (_is_close(h, o * c.tanh()) and _is_close(c, f * before + i * g)):
-        raise _UnknownLayout
+        raise UnknownLayout
 
 
 def _is_close(found: Tensor, expected: Tensor) -> bool:

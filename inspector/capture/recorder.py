@@ -1,4 +1,8 @@
-"""Reading a text with a network and keeping what its neurons did, stretch by stretch, so that memory stays bounded."""
+"""Reading texts with a network and keeping what its neurons did, stretch by stretch, so that memory stays bounded.
+
+A text is read one character after the other, as the network's state asks. Several short ones are read side by side,
+each from the zero state, and handed on in their order.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ import torch
 from torch import Tensor
 
 from inspector.capture.engine import LayerWeights, State, flat_weights, rnn_kind, split_weights
-from inspector.capture.fused import Engine, engine_for
+from inspector.capture.fused import engine_for
 from inspector.capture.standstill import from_bytes, to_bytes
 from inspector.recording import SIGNALS, Document, InspectorError, Layer, Recording, RecordingWriter
 
@@ -23,7 +27,9 @@ if TYPE_CHECKING:
     from inspector.model import CharModel
 
 N_GUESSES = 10
-_NEURON_STEPS = 2**21  # neurons x characters in one stretch: about 50 MB for all six signals in float32
+_NEURON_STEPS = 2**19  # neurons x characters in one stretch: 12 MB for all six signals in float32, soon used again
+_GROUP_BYTES = 2**28  # of values in float32 that texts which are read side by side may come to
+_GROUP_SIZE = 32  # such texts; more of them are hardly faster
 _SECONDS_BETWEEN_REPORTS = 0.2
 
 Progress = Callable[[int, int], object]
@@ -51,7 +57,9 @@ def record(
     >>> recording.trace(Neuron(1, 42), "cell")      # the state after each character
 
     text : one text, or a list of texts. Each starts from the zero state and becomes one of `recording.documents`;
-        one of length zero becomes a document of length zero, so that documents and texts pair up.
+        one of length zero becomes a document of length zero, so that documents and texts pair up. Short neighbours in
+        a list are read side by side, several times as fast as one by one. A lone text cannot be hurried: each step
+        needs the state that the one before it left.
     signals : names of the signals to keep, None for all. All six of a 2x512 LSTM are 24 kB per character in float32,
         `("hidden", "cell")` in float16 are 4 kB.
     progress : called as progress(done, total), in characters, at the start, the end and a few times a second.
@@ -74,7 +82,6 @@ def record(
     kept = _check_signals(signals, kind)
     whole = "".join(texts)
     widths = [layer.hidden_weight.shape[1] for layer in weights]
-    engine = engine_for(weights, batch=1)
     writer = RecordingWriter(
         None if out is None else Path(out),
         text=whole,
@@ -85,85 +92,158 @@ def record(
         network_hash=model.hash,
         symbols=model.vocabulary.symbols,
         unknown=model.vocabulary.unknown(whole),
-        engine=engine.__name__,
+        engine=engine_for(weights, batch=1).__name__,
         resume=resume,
     )
     report = _Reporter(progress, should_stop, len(whole), writer.n_written)
-    stretch = min(max(_NEURON_STEPS // sum(widths), 64), 8192)
-    for document, content in zip(documents, texts, strict=True):
-        done = writer.n_written - document.start  # more than 0 only where an earlier run was cut off
-        for part in _read(model, weights, engine, content[done:], kept, stretch, writer.state if done > 0 else b""):
+    n_values = sum(width * len(kept) for width in widths)
+    for group in _groups(documents, max(_GROUP_BYTES // (4 * n_values), 1)):
+        start, stop = group[0].start, group[-1].stop
+        if writer.n_written >= stop:
+            continue  # an earlier run, which was cut off, got so far
+        done = writer.n_written - start if len(group) == 1 else 0
+        contents = [whole[document.start + done : document.stop] for document in group]
+        reading = _read(model, weights, contents, kept, writer.state if done else b"")
+        for part in _in_order(reading, [len(content) for content in contents], report):
             writer.append(part.values, part.loss, part.guess_ids, part.guess_probabilities, part.state)
-            report(len(part.loss))
     return writer.finish()
+
+
+def _groups(documents: Sequence[Document], n_chars: int) -> Iterator[list[Document]]:
+    """Neighbours that are read side by side, up to `n_chars` together. Which they are depends on nothing else, so that
+    a recording which is cut off and resumed is made of the same numbers.
+    """
+    group: list[Document] = []
+    for document in documents:
+        if group and (document.stop - group[0].start > n_chars or len(group) == _GROUP_SIZE):
+            yield group
+            group = []
+        group.append(document)
+    yield group
 
 
 class _Part(NamedTuple):
     """One stretch of one document, as RecordingWriter takes it."""
 
+    document: int  # which of those that are read side by side
     values: list[dict[str, np.ndarray]]  # by layer and signal: float32 (n_units, n)
     loss: np.ndarray  # float32 (n,), nats
     guess_ids: np.ndarray  # int64 (n, N_GUESSES)
     guess_probabilities: np.ndarray  # float32 (n, N_GUESSES)
-    state: bytes  # from which the next stretch of the document can be read
+    state: bytes | None  # from which the next stretch of the document can be read; None within a group
+
+
+def _in_order(reading: Iterator[_Part], lengths: list[int], report: _Reporter) -> Iterator[_Part]:
+    """Document after document; what is read before its turn waits. Resuming begins where a group does, from zero."""
+    left, waiting, turn = list(lengths), dict[int, list[_Part]](), 0
+    for part in reading:
+        left[part.document] -= len(part.loss)
+        waiting.setdefault(part.document, []).append(part)
+        while turn < len(left) and (turn in waiting or not left[turn]):
+            if turn in waiting:
+                whole = _joined(waiting.pop(turn))
+                yield whole._replace(state=b"") if len(left) > 1 and not any(left) and not waiting else whole
+            if left[turn]:
+                break
+            turn += 1
+        report(len(part.loss))
+
+
+def _joined(parts: list[_Part]) -> _Part:
+    if len(parts) == 1:
+        return parts[0]
+    layers = zip(*(part.values for part in parts), strict=True)
+    return _Part(
+        parts[0].document,
+        [{name: np.concatenate([part[name] for part in layer], axis=1) for name in layer[0]} for layer in layers],
+        np.concatenate([part.loss for part in parts]),
+        np.concatenate([part.guess_ids for part in parts]),
+        np.concatenate([part.guess_probabilities for part in parts]),
+        None,
+    )
 
 
 def _read(
-    model: CharModel,
-    weights: list[LayerWeights],
-    engine: Engine,
-    text: str,
-    signals: tuple[str, ...],
-    stretch: int,
-    state: bytes,
+    model: CharModel, weights: list[LayerWeights], texts: list[str], signals: tuple[str, ...], state: bytes
 ) -> Iterator[_Part]:
-    """Read one document, or the rest of one from `state` (b"" is its start).
+    """Read texts side by side, or the rest of one from `state` (b"" is its start).
 
-    The modes of torch are set anew for each part, never across a yield.
+    As the shorter ones end, the batch is halved. Torch's modes are set anew for each stretch, never across a yield.
     """
     device = model.head.weight.device
-    ids = torch.from_numpy(model.vocabulary.encode(text)).to(device)  # (T,)
-    states = [layer.zero_state(1) for layer in weights]
-    expected = None  # log probabilities of the next character, as they stood after the one before it
+    order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+    lengths = [len(texts[i]) for i in order]
+    batch = 1 << (len(texts) - 1).bit_length()
+    ids = torch.zeros(batch, lengths[0], dtype=torch.long)  # behind a text's end, and below the last text, any symbol
+    for row, i in zip(ids, order, strict=False):
+        row[: len(texts[i])] = torch.from_numpy(model.vocabulary.encode(texts[i]))
+    states = [layer.zero_state(batch) for layer in weights]
+    expected = model.head.weight.new_zeros(batch, model.head.out_features).float()  # log probabilities, as they stood
     if state:
-        found = from_bytes(state, [*chain(*states), model.head.weight.new_zeros(model.head.out_features).float()])
-        expected, before = found.pop(), iter(found)
-        states = [tuple(next(before) for _ in layer) for layer in states]
-    for start in range(0, len(ids), stretch):
+        found = iter(from_bytes(state, [*chain(*states), expected]))
+        states, expected = [tuple(next(found) for _ in layer) for layer in states], next(found)
+    start = 0
+    while start < lengths[0]:
+        going = sum(length > start for length in lengths)
+        while batch >= 2 * going:
+            batch //= 2
+            states, expected = [tuple(part[:batch] for part in layer) for layer in states], expected[:batch]
+        part_ids = ids[:batch, start : start + _stretch(weights, batch)].to(device)
         with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-            part_ids = ids[start : start + stretch]
-            values, hidden = _run_layers(weights, engine, model.embed(part_ids[None]).transpose(0, 1), states, signals)
+            values, hidden = _run_layers(weights, model.embed(part_ids).transpose(0, 1), states, signals)
             logits = torch.nn.functional.linear(hidden, model.head.weight, model.head.bias)
-            log_probabilities = logits.float().log_softmax(-1)  # (n, V)
-            loss = _loss(log_probabilities, part_ids, expected)
-            expected = log_probabilities[-1]
-            part = _Part(values, loss, *_guesses(log_probabilities), to_bytes([*chain(*states), expected]))
-        yield part
+            log_probabilities = logits.float().log_softmax(-1).transpose(0, 1).contiguous()  # (B, n, V)
+            loss = _loss(log_probabilities, part_ids, expected if start or state else None)
+            expected = log_probabilities[:, -1]
+            guessed, probabilities = _guesses(log_probabilities)
+            after = to_bytes([*chain(*states), expected]) if len(texts) == 1 else None
+        for row in range(going):
+            n = min(lengths[row] - start, part_ids.shape[1])
+            kept = [{name: found[row, :, :n] for name, found in layer.items()} for layer in values]
+            yield _Part(order[row], kept, loss[row, :n], guessed[row, :n], probabilities[row, :n], after)
+        start += part_ids.shape[1]
+
+
+def _stretch(weights: list[LayerWeights], batch: int) -> int:
+    """Characters of each text that are read at a time."""
+    n_units = sum(layer.hidden_weight.shape[1] for layer in weights)
+    return min(max(_NEURON_STEPS // (n_units * batch), 64 // batch, 16), 8192)
 
 
 def _run_layers(
-    weights: list[LayerWeights], engine: Engine, inputs: Tensor, states: list[State], signals: tuple[str, ...]
+    weights: list[LayerWeights], inputs: Tensor, states: list[State], signals: tuple[str, ...]
 ) -> tuple[list[dict[str, np.ndarray]], Tensor]:
-    """All layers over one stretch (n, 1, n_in); `states` moves on. Also returns the last layer's hidden, (n, units)."""
-    values = []
+    """All layers over one stretch (n, B, n_in); `states` moves on.
+
+    Returns values (B, n_units, n) by layer and signal, and the last layer's hidden (n, B, units).
+    """
+    engine, values = engine_for(weights, inputs.shape[1]), []
     for i, layer in enumerate(weights):
         found, states[i] = engine(layer, inputs, states[i], signals)
         inputs = found["hidden"]
-        values.append({name: found[name][:, 0].t().float().cpu().numpy() for name in signals})
-    return values, inputs[:, 0]
+        values.append({name: _by_unit(found[name]) for name in signals})
+    return values, inputs
+
+
+def _by_unit(values: Tensor) -> np.ndarray:
+    """(n, B, units) as float32 (B, units, n). Of whole rows torch makes columns several times as fast as of a part."""
+    rows = values.float().contiguous().flatten(1)
+    array: np.ndarray = rows.t().contiguous().view(*values.shape[1:], len(rows)).cpu().numpy()
+    return array
 
 
 def _loss(log_probabilities: Tensor, ids: Tensor, expected: Tensor | None) -> np.ndarray:
-    """Nats paid for each character given those before it; nan for a document's first."""
-    loss = log_probabilities.new_full((len(ids),), math.nan)
-    loss[1:] = -log_probabilities[:-1].gather(1, ids[1:, None])[:, 0]
+    """Nats paid for each character (B, n) given those before it; nan for a document's first."""
+    loss = log_probabilities.new_full(ids.shape, math.nan)
+    loss[:, 1:] = -log_probabilities[:, :-1].gather(2, ids[:, 1:, None])[..., 0]
     if expected is not None:
-        loss[0] = -expected[ids[0]]
+        loss[:, 0] = -expected.gather(1, ids[:, :1])[:, 0]
     return loss.cpu().numpy()
 
 
 def _guesses(log_probabilities: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    best, ids = log_probabilities.topk(min(N_GUESSES, log_probabilities.shape[1]))  # (n, k), most likely first
+    """Ids and probabilities (..., k) of the likeliest of the last axis, most likely first."""
+    best, ids = log_probabilities.topk(min(N_GUESSES, log_probabilities.shape[-1]))
     return ids.cpu().numpy(), best.exp().cpu().numpy()
 
 

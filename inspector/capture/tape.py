@@ -1,17 +1,18 @@
 """Following every RNN and RNN cell inside somebody's module, without that module noticing.
 
-Hooks copy what an RNN was given (input, initial state, weights where they changed) and what it answered. Signals are
-worked out from these copies when they are asked for (calls.py, cells.py), so watching costs little and the values are
-as of the call, whatever an optimiser does later.
+Hooks keep what torch's own kernel found out while an LSTM ran with gradients on (kernel.py). Where it found out nothing
+they copy what an RNN was given (input, initial state, weights where they changed) and what it answered, and signals are
+worked out from these copies when they are asked for (calls.py, cells.py). Either way the values are as of the call,
+whatever an optimiser does later.
 """
 
 from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from inspector.capture.calls import (
     time_first,
 )
 from inspector.capture.engine import LayerWeights, flat_weights, rnn_kind, split_weights
+from inspector.capture.kernel import KernelCall, KernelEye, kernel_call, may_leave_signals
 from inspector.recording import SIGNALS, InspectorError
 
 Direction = Literal["forward", "reverse"]
@@ -37,6 +39,7 @@ Direction = Literal["forward", "reverse"]
 _DIRECTIONS: tuple[Direction, ...] = ("forward", "reverse")
 _RNNS = (nn.LSTM, nn.GRU, nn.RNN)
 _CELLS = tuple(cells.CELL_KINDS)
+_KERNEL_BYTES = 2**30  # of workspaces that one RNN's calls may keep; later calls are kept as copies, a fifth as large
 _OPEN_SEQUENCES = 8  # a cell may be shared by this many sequences that take turns
 
 
@@ -118,9 +121,16 @@ class WatchedRNN(ABC):
         the projected one, which may be narrower than its cell. call : which call, counted as in a list; of a cell
         which sequence, as `watch` puts steps together.
 
-        What train mode dropped between layers is drawn again from the random stream as the call found it, so higher
-        layers are exact too; on a GPU that cannot be done, and asking for them is an InspectorError, as is a signal,
-        layer, direction or call that does not exist.
+        What train mode dropped between layers is part of the values; where it must be drawn again, which takes the
+        random stream as the call found it, a GPU cannot do it, and asking for a higher layer is an InspectorError, as
+        is a signal, layer, direction or call that does not exist.
+        """
+        return np.array(self.view(name, layer, direction, call), order="C")
+
+    def view(self, name: str, layer: int = 0, direction: Direction = "forward", call: int = -1) -> np.ndarray:
+        """As `signal`, but read-only and not copied where the values lie somewhere in memory already.
+
+        Its strides may be any. As long as it is kept, so is all that was kept of the call.
         """
         here = f"The {self.kind.upper()} {self.name!r}"
         known = SIGNALS[self.kind]
@@ -133,9 +143,12 @@ class WatchedRNN(ABC):
         if not -len(self._calls) <= call < len(self._calls):
             raise InspectorError(f"{here} has no call {call}: it was called {len(self._calls)} times in the block.")
         try:
-            return self._calls[call]._signal(name, layer, self.directions.index(direction))
+            values = self._calls[call]._values(name, layer, self.directions.index(direction))
         except InspectorError as error:
             raise InspectorError(f"{here}, call {call}: {error}") from error
+        values = (values[0] if self._calls[call].batch is None else values).view()
+        values.flags.writeable = False
+        return values
 
     @abstractmethod
     def _follow(self) -> list[Any]:
@@ -156,27 +169,50 @@ class _WatchedStack(WatchedRNN):
         super().__init__(name, rnn_kind(module), module.num_layers, _DIRECTIONS[: 2 if module.bidirectional else 1])
         self._module = module
         self._stream: Tensor | None = None  # the random stream as the call that runs now found it
+        self._eye = KernelEye()
 
     def _follow(self) -> list[Any]:
         # First in line, so that it sees the module's own answer before other hooks may replace it.
-        hooks = [self._module.register_forward_hook(self._keep, prepend=True, with_kwargs=True)]
-        if self.n_layers > 1:
-            hooks.append(self._module.register_forward_pre_hook(self._note_stream))
-        return hooks
+        return [
+            self._module.register_forward_pre_hook(self._before),
+            self._module.register_forward_hook(self._keep, prepend=True, with_kwargs=True),
+            self._module.register_forward_hook(self._after, always_call=True),
+            _Unhook(self._eye.close),  # what is no Exception, a keyboard's interrupt, calls no hook
+        ]
 
     def _drops(self) -> bool:
         return self._module.training and self._module.dropout > 0 and self.n_layers > 1
 
-    def _note_stream(self, module: nn.RNNBase, args: tuple[Any, ...]) -> None:
+    def _before(self, module: nn.RNNBase, args: tuple[Any, ...]) -> None:
         self._stream = torch.get_rng_state() if self._drops() else None
+        if may_leave_signals(module):
+            self._eye.open()
+
+    def _after(self, *_: Any) -> None:
+        """Also when the forward raised."""
+        self._eye.close()
+        self._eye.runs = []
 
     def _keep(self, module: nn.RNNBase, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any) -> None:
+        self._eye.close()
         arguments = dict(zip(("input", "hx"), args, strict=False)) | kwargs
         given, hx = arguments.get("input"), arguments.get("hx")
         if not (is_sequence(given) and isinstance(answer, tuple) and is_sequence(answer[0])):
             self._calls.append(Call(0, None, ()))
             return
-        dropped = None
+        seen = self._seen(given, answer[0])
+        self._calls.append(self._copied(given, hx, answer[0]) if seen is None else seen)
+
+    def _seen(self, given: Tensor | PackedSequence, answer: Tensor | PackedSequence) -> KernelCall | None:
+        kept = sum(call.nbytes for call in self._calls if isinstance(call, KernelCall))
+        if not self._eye.runs or isinstance(answer, PackedSequence) or kept > _KERNEL_BYTES:
+            return None
+        with torch.no_grad():
+            weights = split_weights(self._module, flat_weights(self._module))
+            return kernel_call(weights, self._eye.runs, given, answer)
+
+    def _copied(self, given: Tensor | PackedSequence, hx: Any, answer: Tensor | PackedSequence) -> RNNCall:
+        module, dropped = self._module, None
         if self._drops():
             packed = given._replace(data=given.data.detach()) if isinstance(given, PackedSequence) else None
             after = torch.get_rng_state()
@@ -184,7 +220,7 @@ class _WatchedStack(WatchedRNN):
         with torch.inference_mode():
             self._weights_changed(flat_weights(module))
             inputs, lengths = time_first(given, batch_first=module.batch_first)
-            call = RNNCall(
+            return RNNCall(
                 n_steps=len(inputs),
                 batch=None if is_unbatched(given) else inputs.shape[1],
                 lengths=lengths,
@@ -192,10 +228,15 @@ class _WatchedStack(WatchedRNN):
                 _weights=split_weights(module, self._weights),
                 _inputs=inputs,
                 _state=initial_state(hx),
-                _output=time_first(answer[0], batch_first=module.batch_first)[0],
+                _output=time_first(answer, batch_first=module.batch_first)[0],
                 _dropped=dropped,
             )
-        self._calls.append(call)
+
+
+class _Unhook(NamedTuple):
+    """A handle like those of torch's hooks."""
+
+    remove: Callable[[], None]
 
 
 class _WatchedCell(WatchedRNN):

@@ -10,6 +10,18 @@ so (``causal=False``); all others give the same labels to a text cut off at any 
 
 from inspector.concepts.catalogue import CONCEPTS, concepts_for, get_concept
 from inspector.concepts.concept import LANGUAGES, Concept, language_of
+from inspector.concepts.own import load_concept, resolve_concept, span_concept
 from inspector.concepts.patterns import regex_concept
 
-__all__ = ["CONCEPTS", "LANGUAGES", "Concept", "concepts_for", "get_concept", "language_of", "regex_concept"]
+__all__ = [
+    "CONCEPTS",
+    "LANGUAGES",
+    "Concept",
+    "concepts_for",
+    "get_concept",
+    "language_of",
+    "load_concept",
+    "regex_concept",
+    "resolve_concept",
+    "span_concept",
+]

@@ -27,6 +27,11 @@ def paint_class(text: str, belongs: Callable[[str], bool]) -> Bools:
     return table[code_points(text)]
 
 
+def latest(where: Bools) -> Ints:
+    """For every position the latest one so far at which `where` holds; -1 when there was none."""
+    return np.maximum.accumulate(np.where(where, np.arange(len(where)), -1))
+
+
 def paint_spans(n_chars: int, starts: Ints, stops: Ints) -> Bools:
     """True on every `[start, stop)`; spans may touch, overlap, be empty and come in any order."""
     steps = np.bincount(starts, minlength=n_chars + 1) - np.bincount(stops, minlength=n_chars + 1)

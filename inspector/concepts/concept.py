@@ -75,7 +75,7 @@ class Concept:
     def _check_language(self, language: str | None) -> str:
         if language is not None and language not in LANGUAGES:
             raise InspectorError(f"There is no language {language!r}: choose one of {', '.join(LANGUAGES)}.")
-        if not self.languages or language in self.languages:
+        if not self.languages or (language or "text") in self.languages:
             return language or "text"
         given = "no language was given" if language is None else f"the text is read as {language!r}"
         choices = " or ".join(f"language={name!r}" for name in self.languages)

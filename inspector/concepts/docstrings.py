@@ -9,20 +9,21 @@ from itertools import zip_longest
 import numpy as np
 
 from inspector.concepts.characters import Bools
-from inspector.concepts.scan import STRING, code_only, paint_strings, scan
+from inspector.concepts.scan import STRING, paint_strings, scan
+from inspector.concepts.statements import BLANK, logical
 
-# All on `code_only` text: strings are runs of `"`, comments runs of `#`, line breaks are "\n".
-_HEADER = re.compile(r"^[ \t\f]*+(?:async(?:[ \t\f]|\\\n)++)?+(?:def|class)\b", re.MULTILINE)
+# All on `logical` text: strings are runs of `"`, comments runs of `#`, and every "\n" ends a statement.
+_HEADER = re.compile(rf"^{BLANK}*+(?:async{BLANK}++)?+(?:def|class)\b", re.MULTILINE)
 _HEADER_MARK = re.compile(r"[()\[\]{}:]|\n")
-_FIRST_STRING = re.compile(r"(?:[ \t\f\n#]|\\\n)*+[rRuU]?(?=\")")
-_NEXT_STRING = re.compile(r"(?:[ \t\f]|\\\n)*+[rRuU]?(?=\")")
+_FIRST_STRING = re.compile(r"[ \t\f\n#\\]*+[rRuU]?(?=\")")
+_NEXT_STRING = re.compile(rf"{BLANK}*+[rRuU]?(?=\")")
 
 
 def inside_docstring(text: str, language: str) -> Bools:
     """Label of the reader inside a docstring; edges as for strings. One written in adjoining parts counts whole."""
     found = scan(text, language)
     strings = found.only(found.kinds == STRING)
-    code = code_only(text, language)
+    code = logical(text, language)
     stop_of = dict(zip(strings.starts.tolist(), strings.stops.tolist(), strict=True))
     chosen: set[int] = set()
     for body in _bodies(code):
@@ -56,6 +57,6 @@ def _closing_colon(code: str, start: int, stop: int) -> int | None:
             depth -= 1
         elif depth == 0 and character == ":":
             return mark.start()
-        elif depth == 0 and code[mark.start() - 1] != "\\":
+        elif depth == 0:
             return None
     return None

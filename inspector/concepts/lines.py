@@ -7,9 +7,9 @@ and indentation are 0 there. Everything is vectorised: prefix maxima carry what 
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.concepts.characters import Bools, Ints, code_points
+from inspector.concepts.characters import Bools, Ints, code_points, latest
 
-_NEWLINE, _RETURN, _TAB, _SPACE = 10, 13, 9, 32
+_NEWLINE, _RETURN, _TAB, _FORM_FEED, _SPACE, _COLON = 10, 13, 9, 12, 32, 58
 
 
 def is_break(codes: NDArray[np.uint32]) -> Bools:
@@ -25,42 +25,49 @@ def first_of_line(codes: NDArray[np.uint32]) -> Bools:
     return first
 
 
-def _last(where: Bools) -> Ints:
-    """For every position the latest one so far at which `where` holds; -1 when there was none."""
-    return np.maximum.accumulate(np.where(where, np.arange(len(where)), -1))
-
-
 def line_position(text: str) -> Ints:
     """How many characters of the current line have been read: 1 on its first, 0 on the line break."""
     codes = code_points(text)
-    position = np.arange(len(codes)) - _last(first_of_line(codes)) + 1
+    position = np.arange(len(codes)) - latest(first_of_line(codes)) + 1
     position[is_break(codes)] = 0
     return position
 
 
-def indentation(text: str, tab: int) -> Ints:
-    """Columns of blank space the current line has begun with, as far as it has been read; 0 on the line break.
+def _columns(codes: NDArray[np.uint32], start: Ints, tab: int) -> Ints:
+    """Columns the line begun at `start` has reached with each character, line breaks counting as one.
 
     A tab leads to the next multiple of `tab` columns, so after each tab counting starts afresh from a multiple:
-    columns = sum over tabs of (blanks before it // tab + 1) * tab + blanks after the last one.
+    columns = sum over tabs of (characters before it // tab + 1) * tab + characters after the last one.
     """
-    codes = code_points(text)
     here = np.arange(len(codes))
-    start = _last(first_of_line(codes))
     is_tab = codes == _TAB
-    blank = is_tab | (codes == _SPACE)
-    leading = blank & (_last(~blank & ~is_break(codes)) < start) & ~is_break(codes)
+    count = here - np.maximum(latest(is_tab), start - 1)  # (n_chars,), since the last tab or line start; 0 on a tab
+    before = np.where(here == start, 0, np.concatenate([[0], count[:-1]]))
+    tabs = np.cumsum(np.where(is_tab, (before // tab + 1) * tab, 0))
+    columns: Ints = tabs - np.concatenate([[0], tabs])[start] + count
+    return columns
 
-    blanks = here - np.maximum(_last(is_tab), start - 1)  # (n_chars,), since the last tab or line start; 0 on a tab
-    blanks_before = np.where(here == start, 0, np.concatenate([[0], blanks[:-1]]))
-    tabs = np.cumsum(np.where(is_tab & leading, (blanks_before // tab + 1) * tab, 0))
-    tabs_before_line = np.concatenate([[0], tabs])[start]
-    columns = tabs - tabs_before_line + blanks
 
-    last_leading = _last(leading)
-    held = np.where(last_leading >= start, columns[last_leading], 0)
-    held[is_break(codes)] = 0
+def indentation(text: str, tab: int) -> Ints:
+    """Columns of blank space the current line has begun with, as far as it has been read; 0 on the line break."""
+    codes = code_points(text)
+    start = latest(first_of_line(codes))
+    breaks = is_break(codes)
+    blank = (codes == _TAB) | (codes == _SPACE)
+    leading = blank & (latest(~blank & ~breaks) < start)
+    last_leading = latest(leading)
+    held = np.where(last_leading >= start, _columns(codes, start, tab)[last_leading], 0)
+    held[breaks] = 0
     return held
+
+
+def line_length(text: str, tab: int) -> Ints:
+    """Columns the current line has so far, tabs counted as columns; on its line break those of the whole line."""
+    codes = code_points(text)
+    start = latest(first_of_line(codes))
+    columns = _columns(codes, start, tab)
+    last = latest(~is_break(codes))
+    return np.where(last >= start, columns[last], 0)
 
 
 def line_start(text: str) -> Bools:
@@ -68,7 +75,26 @@ def line_start(text: str) -> Bools:
     return first_of_line(code_points(text))
 
 
+def blank_line(text: str) -> Bools:
+    """True on the break that ends a line of nothing but blanks."""
+    codes = code_points(text)
+    blank = np.isin(codes, [_SPACE, _TAB, _FORM_FEED])
+    breaks = is_break(codes)
+    return breaks & (latest(~blank & ~breaks) < latest(first_of_line(codes)))
+
+
 def before_break(text: str) -> Bools:
     """True where the next character ends a line; False on the last character of the text."""
     breaks = is_break(code_points(text))
     return np.append(breaks[1:], np.zeros(min(len(text), 1), np.bool_))
+
+
+def after_colon(code: str, *, blanks: str) -> Bools:
+    """True from a line break before which a colon came last, `blanks` aside, up to the next break that has none."""
+    codes = code_points(code)
+    breaks = is_break(codes)
+    solid = latest(~breaks & ~np.isin(codes, [ord(blank) for blank in blanks]))
+    begin = latest(breaks)
+    last = np.where(begin >= 0, solid[begin], -1)
+    label: Bools = (last >= 0) & (codes[last] == _COLON)
+    return label

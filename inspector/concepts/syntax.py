@@ -15,11 +15,27 @@ import tree_sitter_c
 import tree_sitter_python
 
 from inspector.concepts.characters import Bools, Ints, code_points, paint_pairs
+from inspector.concepts.scan import inside_string
 
 _GRAMMARS = {"python": tree_sitter_python.language, "c": tree_sitter_c.language}
-_IF_CONDITIONS = {
-    "python": "(if_statement condition: (_) @condition) (elif_clause condition: (_) @condition)",
-    "c": "(if_statement condition: (parenthesized_expression) @condition)",
+# What each concept marks: the captures of that name.
+_QUERIES = {
+    "python": """
+        (if_statement condition: (_) @if_condition) (elif_clause condition: (_) @if_condition)
+        (function_definition name: (identifier) @function_name)
+        (call function: [(identifier) @call (attribute attribute: (identifier) @call)])
+        (call arguments: [(argument_list) (generator_expression)] @arguments)
+        (typed_parameter type: (type) @annotation) (typed_default_parameter type: (type) @annotation)
+        (function_definition return_type: (type) @annotation) (assignment type: (type) @annotation)
+    """,
+    "c": """
+        (if_statement condition: (parenthesized_expression) @if_condition)
+        (function_declarator declarator: (identifier) @function_name)
+        (call_expression function: [(identifier) @call (field_expression field: (field_identifier) @call)])
+        (call_expression arguments: (argument_list) @arguments)
+        (for_statement body: (_) @loop_body) (while_statement body: (_) @loop_body)
+        (do_statement body: (_) @loop_body)
+    """,
 }
 
 # What only holds statements: an error in one of them leaves the others sound.
@@ -93,17 +109,57 @@ def _tree(data: bytes, language: str) -> tree_sitter.Node | None:
     return tree.root_node
 
 
+@lru_cache(maxsize=2)
+def _captured(text: str, language: str) -> dict[str, list[tuple[int, int]]]:
+    """Start and stop of every capture, by name; what stands in the braces of an f-string is left out."""
+    parsed = _parse(text, language)
+    in_string = inside_string(text, language)
+    query = tree_sitter.Query(_grammar(language), _QUERIES[language])
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for statement in parsed.sound:
+        for name, nodes in tree_sitter.QueryCursor(query).captures(statement).items():
+            ends = [(int(parsed.position[node.start_byte]), int(parsed.position[node.end_byte])) for node in nodes]
+            spans.setdefault(name, []).extend(ends)
+    return {name: [span for span in found if not _behind_quote(in_string, span[0])] for name, found in spans.items()}
+
+
+def _behind_quote(in_string: Bools, start: int) -> bool:
+    return start > 0 and bool(in_string[start - 1]) and bool(in_string[start])
+
+
+def _paint(text: str, language: str, name: str, *, closing: bool = False) -> Bools:
+    spans = _captured(text, language).get(name, [])
+    return paint_pairs(len(text), [(start, stop - closing) for start, stop in spans])
+
+
 def inside_if_condition(text: str, language: str) -> Bools:
     """True on the condition of an if statement; in C from its opening bracket to before the closing one."""
-    parsed = _parse(text, language)
-    query = tree_sitter.Query(_grammar(language), _IF_CONDITIONS[language])
-    closing = 1 if language == "c" else 0
-    spans = [
-        (int(parsed.position[node.start_byte]), int(parsed.position[node.end_byte]) - closing)
-        for statement in parsed.sound
-        for node in tree_sitter.QueryCursor(query).captures(statement).get("condition", [])
-    ]
-    return paint_pairs(len(text), spans)
+    return _paint(text, language, "if_condition", closing=language == "c")
+
+
+def is_function_name(text: str, language: str) -> Bools:
+    """True on the name of a function where it is defined; in C where it is declared too."""
+    return _paint(text, language, "function_name")
+
+
+def is_called_name(text: str, language: str) -> Bools:
+    """True on the name of what is called."""
+    return _paint(text, language, "call")
+
+
+def inside_arguments(text: str, language: str) -> Bools:
+    """True from the opening bracket of a call to before its closing one."""
+    return _paint(text, language, "arguments", closing=True)
+
+
+def inside_annotation(text: str, language: str) -> Bools:
+    """True on the type of a Python parameter, result or variable."""
+    return _paint(text, language, "annotation")
+
+
+def inside_c_loop_body(text: str) -> Bools:
+    """True on the body of a C loop: from its first character to before its last, "}" or ";"."""
+    return _paint(text, "c", "loop_body", closing=True)
 
 
 def is_parsed(text: str, language: str) -> Bools:

@@ -1,6 +1,7 @@
-"""Words of code: keywords and identifiers, told apart by the language's list of keywords. No parser, so never an error.
+"""Words of any text, and the words, numbers and operators of code. No parser, so never an error.
 
-A word is labelled whole as what it turns out to be, so the label at its first letter needs the letters to come.
+Keywords and identifiers are told apart by the language's list of keywords. A word of code is labelled whole as what it
+turns out to be, so the label at its first letter needs the letters to come.
 """
 
 import keyword
@@ -8,8 +9,9 @@ import re
 
 import numpy as np
 
-from inspector.concepts.characters import Bools, paint_pairs
-from inspector.concepts.scan import code_only
+from inspector.concepts.characters import Bools, Ints, latest, paint_class, paint_pairs, paint_spans
+from inspector.concepts.scan import COMMENT, code_only, scan
+from inspector.concepts.statements import BLANK, logical
 
 # Numbers are matched to be passed over: 0x1F and 1e5 hold no words.
 _WORD = re.compile(r"[0-9][\w.]*+|(\w++)")
@@ -29,6 +31,20 @@ _C_KEYWORDS = (
 _DIRECTIVE_NAMES = frozenset(_C_DIRECTIVES.split())
 _KEYWORDS = {"python": frozenset(keyword.kwlist), "c": frozenset(_C_KEYWORDS.split())}
 _STRING_PREFIXES = {"python": {"r", "u", "b", "f", "br", "rb", "fr", "rf"}, "c": {"l", "u", "u8"}}
+
+_DIGITS = "[0-9](?:_?[0-9])*+"
+_NUMBERS = {
+    "python": re.compile(
+        r"(?<!\w)(?:0[xX](?:_?[0-9a-fA-F])++|0[bB](?:_?[01])++|0[oO](?:_?[0-7])++"
+        rf"|(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?[jJ]?)"
+    ),
+    "c": re.compile(r"(?<!\w)(?:0[xX](?:[pP][+-]|[\w.])*+|\.?[0-9](?:[eE][+-]|[\w.])*+)"),
+}
+_EXPONENT_SIGN = re.compile(
+    r"(?<!\w)(?:(?:[0-9][0-9_]*+\.?+[0-9_]*+|\.[0-9][0-9_]*+)[eE]|0[xX][0-9a-fA-F]*+\.?+[0-9a-fA-F]*+[pP])[+-]"
+)
+_OPERATORS = {"python": "+-*/%@&|^~<>=!", "c": "+-*/%&|^~<>=!?"}
+_FIRST_AT = re.compile(rf"^{BLANK}*+@", re.MULTILINE)
 
 
 def is_keyword(text: str, language: str) -> Bools:
@@ -60,18 +76,62 @@ def _words(text: str, language: str) -> list[tuple[tuple[int, int], bool]]:
     return words
 
 
+def is_number(text: str, language: str) -> Bools:
+    """True on every character of a number as the language writes it."""
+    return paint_pairs(len(text), [match.span() for match in _NUMBERS[language].finditer(code_only(text, language))])
+
+
+def is_operator(text: str, language: str) -> Bools:
+    """True on the characters of operators; not on the sign of an exponent and the "@" of a decorator."""
+    found = scan(text, language)
+    begins_later = (found.kinds == COMMENT) & (language == "c")  # at "/" it is still one
+    hidden = paint_spans(len(text), found.starts + begins_later, found.stops)
+    label = paint_class(text, _OPERATORS[language].__contains__) & ~hidden
+    code = logical(text, language)
+    others = [_EXPONENT_SIGN, _FIRST_AT] if language == "python" else [_EXPONENT_SIGN]
+    label[[match.end() - 1 for pattern in others for match in pattern.finditer(code)]] = False
+    return label
+
+
+def word_position(text: str) -> Ints:
+    """How many characters of the current word have been read; 0 outside words."""
+    in_word = _in_word(text)
+    return np.where(in_word, np.arange(len(text)) - latest(~in_word), 0)
+
+
+def word_length(text: str) -> Ints:
+    """Length of the word being read, as far as it has been read, and behind it until the next one begins; 0 before."""
+    last = latest(_in_word(text))
+    return np.where(last >= 0, word_position(text)[last], 0)
+
+
+def in_capitalised_word(text: str) -> Bools:
+    """True inside words whose first character is a capital letter."""
+    in_word = _in_word(text)
+    start = latest(word_start(text))
+    capital = paint_class(text, lambda character: character.isupper() or character.istitle())
+    return in_word & capital[start]
+
+
+def in_number(text: str) -> Bools:
+    """True on digits that do not go on a word, and on points and commas between them."""
+    spans = [match.span() for match in re.finditer(r"(?<!\w)[0-9]++(?:[.,][0-9]++)*+", text)]
+    return paint_pairs(len(text), spans)
+
+
+def _in_word(text: str) -> Bools:
+    return paint_class(text, lambda character: character.isalnum() or character == "_")
+
+
 def word_start(text: str) -> Bools:
     """True on the first character of every run of letters, digits and underscores."""
-    return _word_edges(text)[0]
+    first = _in_word(text)
+    first[1:] &= ~first[:-1]
+    return first
 
 
 def word_end(text: str) -> Bools:
     """True on the last character of every run of letters, digits and underscores."""
-    return _word_edges(text)[1]
-
-
-def _word_edges(text: str) -> tuple[Bools, Bools]:
-    spans = np.array([match.span() for match in re.finditer(r"\w++", text)], np.int64).reshape(-1, 2)
-    first, last = np.zeros(len(text), np.bool_), np.zeros(len(text), np.bool_)
-    first[spans[:, 0]] = last[spans[:, 1] - 1] = True
-    return first, last
+    last = _in_word(text)
+    last[:-1] &= ~last[1:]
+    return last
