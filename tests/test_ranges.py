@@ -42,7 +42,7 @@ def test_planted_neurons_of_both_polarities_come_first_with_their_thresholds(rec
     assert (table["n_marked"] == 50).all() and (table["n_around"] == 470).all()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 @given(st.integers(0, 1000), st.booleans())
 def test_scores_are_those_of_the_threshold_that_is_shown_and_no_other_is_better(seed, with_ties):
     rng = np.random.default_rng(seed)
@@ -62,8 +62,8 @@ def test_scores_are_those_of_the_threshold_that_is_shown_and_no_other_is_better(
         assert row.jaccard == pytest.approx(jaccard_score(label, on))
         assert row.precision == pytest.approx(precision_score(label, on))
         assert row.recall == pytest.approx(recall_score(label, on))
-        others = [f1_score(label, side * trace >= side * cut) for cut in np.unique(trace) for side in (1, -1)]
-        assert row.f1 >= max(others) - 1e-6
+        others = np.stack([side * trace >= side * cut for cut in np.unique(trace) for side in (1, -1)])
+        assert row.f1 >= (2 * (others & label).sum(axis=1) / (others.sum(axis=1) + label.sum())).max() - 1e-6
 
 
 def test_only_the_windows_around_the_marks_count(recording):
@@ -82,7 +82,7 @@ def test_surroundings_end_with_the_document_and_are_cut_for_long_marks():
     assert surroundings(recording, MARKS) == [(800, 1320)]
     assert surroundings(recording, MARKS[:1]) == [(800, 1050)]
     assert surroundings(recording, MARKS, around=5) == [(995, 1035), (1095, 1125)]
-    ((start, stop),) = surroundings(recording, [(2000, 4000)], around=5000)
+    ((start, stop),) = surroundings(recording, [(2500, 4500)], around=5000)
     assert stop - start == MOST_CHARS
 
 
