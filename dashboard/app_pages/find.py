@@ -149,8 +149,8 @@ def _here(table: pd.DataFrame, view: state.View, mark: state.Mark, reading: data
     cards.claim(
         f"On in “{_shortened(reading.text[mark.start : mark.stop])}” and off around it: {best.layer}:{best.unit}",
         f"{_on_words(best)} Among {best.n_marked:,} marked characters and {best.n_around:,} around them; the best "
-        f"neuron for other stretches so long has F1 {best.chance:.2f}. One place shows what a neuron does there, not what "
-        "it means: look at it elsewhere.",
+        f"neuron for other stretches so long has F1 {best.chance:.2f}. One place shows what a neuron does there, "
+        "not what it means: look at it elsewhere.",
     )
     first, last = _around(mark, reading)
     with st.container(key="found"):
@@ -208,9 +208,10 @@ def _list_places(places: Places, view: state.View, reading: data.Reading) -> Non
 def _on_words(row: pd.Series) -> str:
     """How exactly a neuron is on in the mark, in words."""
     signal = SIGNAL_WORDS.get(row.signal, row.signal)
+    side = "at least" if row.polarity > 0 else "at most"
     return (
-        f"Its {signal} is {'at least' if row.polarity > 0 else 'at most'} {row.threshold:.2f} in {row.recall:.0%} of the mark, "
-        f"and {row.precision:.0%} of where it is so is marked (F1 {row.f1:.2f})."
+        f"Its {signal} is {side} {row.threshold:.2f} in {row.recall:.0%} of the mark, and "
+        f" {row.precision:.0%} of where it is so is marked (F1 {row.f1:.2f})."
     )
 
 
