@@ -29,7 +29,7 @@ FORMAT_VERSION = 1
 MOST_CONCEPTS = 63  # that fit into the bits of one number
 LEAST_POSITIVE = 50  # characters of the choosing part for which a formula has to hold, and not to hold
 GAIN = 0.01  # of Matthews' correlation that one more concept has to bring
-BEAM = 4
+BEAM = 12  # a pair such as "a OR b" is worth little before the third concept joins it
 _LONGEST = 3
 _TAILS = np.linspace(-7.0, 7.0, 49)  # edges of bins: quantiles, close together where few characters are left
 _EDGES = np.unique(np.concatenate([1 / (1 + np.exp(-_TAILS)), np.linspace(0, 1, 50)[1:-1]]))
@@ -222,7 +222,7 @@ def _search(counts: Array, names: Sequence[str], holds: Array) -> _Named | None:
     singles = atoms @ counts  # (labels, bins)
     every = counts.sum(axis=0)
     scores, cuts, signs = _judge(singles, every)
-    order = np.argsort(-scores)[:BEAM]
+    order = _best(scores, singles, every)
     beam = [Formula(names[i], 1, holds[i]) for i in order]
     if scores[order[0]] <= 0:
         return None
@@ -230,13 +230,20 @@ def _search(counts: Array, names: Sequence[str], holds: Array) -> _Named | None:
     for length in range(2, _LONGEST + 1):
         grown = np.concatenate([_grown(formula.holds, atoms, singles, counts, every) for formula in beam])
         scores, cuts, signs = _judge(grown, every)
-        order = np.argsort(-scores)[:BEAM]
+        order = _best(scores, grown, every)
         beam = [_joined(beam[i // (4 * len(names))], i % (4 * len(names)), names, holds) for i in order.tolist()]
         if scores[order[0]] < best.choose_score + GAIN:
             break
         first = order[0]
         best = _Named(beam[0]._replace(n_concepts=length), float(scores[first]), int(cuts[first]), int(signs[first]))
     return best
+
+
+def _best(scores: Array, inside: Array, every: Array) -> Array:
+    """Places of the best; a formula and its opposite score the same, and the one that holds less often says more."""
+    is_most = inside.sum(axis=1) > every.sum() / 2
+    order: Array = np.argsort(1e-4 * is_most - scores, kind="stable")[:BEAM]
+    return order
 
 
 def _grown(held: Array, atoms: Array, singles: Array, counts: Array, every: Array) -> Array:
@@ -268,7 +275,7 @@ def _judge(inside: Array, every: Array) -> tuple[Array, Array, Array]:
 
 
 def _matthews(hits: Array, n_on: Array, n_holds: Array, n: float) -> Array:
-    """Matthews' correlation of two yes/no properties from how often both, either and all occur; 0 where one is constant.
+    """Matthews' correlation of two properties from how often both and each of them occur; 0 where one is constant.
 
     Matthews 1975, Biochimica et Biophysica Acta 405.
     """
