@@ -24,11 +24,11 @@ def labels():
 
 @pytest.fixture(scope="module")
 def values(labels):
-    """0: a; 1: off when a and not b; 2: (a or b) and c; 3: noise; 4: constant."""
+    """0: a; 1: off when a and not b; 2: (a or c) and not b; 3: noise; 4: constant."""
     noise = 0.2 * np.random.default_rng(0).standard_normal((5, N_CHARS)).astype(np.float32)
     noise[0] += labels["a"]
     noise[1] -= labels["a"] & ~labels["b"]
-    noise[2] += (labels["a"] | labels["b"]) & labels["c"]
+    noise[2] += (labels["a"] | labels["c"]) & ~labels["b"]
     noise[3] = wandering(np.random.default_rng(1), 1, N_CHARS)[0]
     noise[4] = 0.5
     return noise
@@ -42,7 +42,7 @@ def table(values, labels):
 def test_planted_formulas_come_back(table):
     assert table.formula[0] == "a" and table.polarity[0] == 1
     assert table.formula[1] == "a AND NOT b" and table.polarity[1] == -1
-    assert table.formula[2] in {"(a OR b) AND c", "(b OR a) AND c"}
+    assert table.formula[2] in {"(a OR c) AND NOT b", "(c OR a) AND NOT b"}
     assert list(table.n_concepts[[0, 1, 2]]) == [1, 2, 3]
     assert table.is_explained[[0, 1, 2]].all() and (table.score[[0, 1, 2]] > EXPLAINED).all()
 
@@ -54,7 +54,7 @@ def test_noise_and_a_constant_are_not_explained(table):
 
 
 def test_scores_are_those_of_the_threshold_on_the_scoring_part(table, values, labels):
-    held = {0: labels["a"], 1: labels["a"] & ~labels["b"], 2: (labels["a"] | labels["b"]) & labels["c"]}
+    held = {0: labels["a"], 1: labels["a"] & ~labels["b"], 2: (labels["a"] | labels["c"]) & ~labels["b"]}
     for unit, formula in held.items():
         row = table.loc[unit]
         on = row.polarity * values[unit] >= row.polarity * np.float32(row.threshold)
