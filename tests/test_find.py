@@ -35,7 +35,7 @@ def test_here_ranks_neurons_for_the_mark_and_leads_back():
 def test_elsewhere_lists_places_of_the_neuron_most_alike_first():
     app = ask("elsewhere", **MARK)
 
-    assert "1:3 is cell state" in said(app)
+    assert "1:3, its cell state at" in said(app)
     assert "elsewhere" in said(app)
     assert any("line" in label for label in links(app))
 

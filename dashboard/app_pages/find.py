@@ -185,8 +185,8 @@ def _elsewhere(table: pd.DataFrame, view: state.View, mark: state.Mark, reading:
     (condition,) = conditions_of(row, 1)
     places = find_places(reading.recording, [condition], mark=(mark.start, mark.stop), n=PLACES)
     cards.claim(
-        f"{condition.neuron} is {SIGNAL_WORDS.get(condition.signal, condition.signal)} "
-        f"{'above' if condition.polarity > 0 else 'below'} {condition.threshold:.2f}: {places.said()}",
+        f"{condition.neuron}, its {SIGNAL_WORDS.get(condition.signal, condition.signal)} at "
+        f"{'least' if condition.polarity > 0 else 'most'} {condition.threshold:.2f}: {places.said()}",
         f"{_on_words(row.iloc[0])} That threshold was chosen on the marked stretch; the places most alike come first.",
     )
     _list_places(places, view, reading)
