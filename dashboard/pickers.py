@@ -148,8 +148,8 @@ def pick_concept(view: state.View, names: list[str]) -> state.View:
     is_regex = concept.startswith(data.REGEX)
     st.session_state["pick_concept"] = None if is_regex else concept
     st.selectbox(
-        "concept", names, key="pick_concept", index=None, placeholder="a concept", format_func=data.concept_title,
-        width=250, on_change=lambda: _take_concept(st.session_state["pick_concept"]),
+        "concept", names, key="pick_concept", index=None, placeholder="a concept", format_func=_grouped,
+        width=310, on_change=lambda: _take_concept(st.session_state["pick_concept"]),
     )  # fmt: skip
     st.session_state["pick_regex"] = concept.removeprefix(data.REGEX) if is_regex else ""
     st.text_input(
@@ -157,6 +157,11 @@ def pick_concept(view: state.View, names: list[str]) -> state.View:
         on_change=lambda: _take_concept(data.REGEX + st.session_state["pick_regex"]),
     )  # fmt: skip
     return replace(view, concept=concept)
+
+
+def _grouped(name: str) -> str:
+    """What a concept is called in the list, with the group it stands in: typing either finds it."""
+    return f"{data.concept_title(name)} · {data.concept_called(name).group}"
 
 
 def _take_concept(concept: str | None) -> None:

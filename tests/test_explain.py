@@ -1,0 +1,85 @@
+"""Planted formulas come back by name; noise, constants and moved labels do not."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import matthews_corrcoef, roc_auc_score
+
+from inspector.corpus import load_corpus
+from inspector.explain import EXPLAINED, explain, explain_recording, summary_of
+from inspector.model import load_checkpoint
+from inspector.recording import InspectorError
+from tests.test_search import recording_of, runs, wandering
+
+N_CHARS = 8_000
+CHOOSE = np.arange(N_CHARS) < N_CHARS // 2
+
+
+@pytest.fixture(scope="module")
+def labels():
+    return {name: runs(np.random.default_rng(seed), N_CHARS) for seed, name in enumerate("abcde", start=10)}
+
+
+@pytest.fixture(scope="module")
+def values(labels):
+    """0: a; 1: off when a and not b; 2: (a or c) and not b; 3: noise; 4: constant."""
+    noise = 0.2 * np.random.default_rng(0).standard_normal((5, N_CHARS)).astype(np.float32)
+    noise[0] += labels["a"]
+    noise[1] -= labels["a"] & ~labels["b"]
+    noise[2] += (labels["a"] | labels["c"]) & ~labels["b"]
+    noise[3] = wandering(np.random.default_rng(1), 1, N_CHARS)[0]
+    noise[4] = 0.5
+    return noise
+
+
+@pytest.fixture(scope="module")
+def table(values, labels):
+    return explain_recording(recording_of({"hidden": values}), labels, choose=CHOOSE).set_index("unit")
+
+
+def test_planted_formulas_come_back(table):
+    assert table.formula[0] == "a" and table.polarity[0] == 1
+    assert table.formula[1] == "a AND NOT b" and table.polarity[1] == -1
+    assert table.formula[2] in {"(a OR c) AND NOT b", "(c OR a) AND NOT b"}
+    assert list(table.n_concepts[[0, 1, 2]]) == [1, 2, 3]
+    assert table.is_explained[[0, 1, 2]].all() and (table.score[[0, 1, 2]] > EXPLAINED).all()
+
+
+def test_noise_and_a_constant_are_not_explained(table):
+    assert not table.is_explained[[3, 4]].any()
+    assert abs(table.score[3]) < 0.3 and abs(table.chance).max() < 0.4
+    assert (table.formula[4], table.score[4]) == ("", 0)
+
+
+def test_scores_are_those_of_the_threshold_on_the_scoring_part(table, values, labels):
+    held = {0: labels["a"], 1: labels["a"] & ~labels["b"], 2: (labels["a"] | labels["c"]) & ~labels["b"]}
+    for unit, formula in held.items():
+        row = table.loc[unit]
+        on = row.polarity * values[unit] >= row.polarity * np.float32(row.threshold)
+        assert row.score == pytest.approx(matthews_corrcoef(formula[~CHOOSE], on[~CHOOSE]), abs=1e-5)
+        assert row.coverage == pytest.approx((formula & on)[~CHOOSE].sum() / on[~CHOOSE].sum(), abs=1e-5)
+        assert row.precision == pytest.approx((formula & on)[~CHOOSE].sum() / formula[~CHOOSE].sum(), abs=1e-5)
+        expected = roc_auc_score(formula[~CHOOSE], row.polarity * values[unit][~CHOOSE])
+        assert row.auroc == pytest.approx(expected, abs=5e-3)
+
+
+def test_a_summary_counts_what_is_explained(table):
+    summary = summary_of(table.reset_index())
+
+    assert summary["said"].startswith("3 of 5 neurons explained at 0.9 or better")
+    assert summary["n_at_least"]["score_0.9"] == 3
+
+
+def test_labels_that_never_vary_make_no_formula(values):
+    with pytest.raises(InspectorError, match="0 labels vary"):
+        explain_recording(recording_of({"hidden": values}), {"a": np.zeros(N_CHARS, bool)}, choose=CHOOSE)
+
+
+def test_explaining_a_network_writes_a_row_for_every_neuron(tiny_checkpoint, python_folder, tmp_path):
+    table, summary = explain(load_checkpoint(tiny_checkpoint), load_corpus(python_folder), tmp_path / "out")
+
+    assert len(table) == 16 and set(table.signal) <= {"hidden", "cell"}
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "explanations.parquet"), table)
+    assert json.loads((tmp_path / "out" / "explanations.json").read_text()) == summary
