@@ -15,6 +15,16 @@ from dashboard.palette import DEFAULT, Scale, Theme, lut
 
 MOST_POINTS = 3_000  # about two for each pixel of a wide screen
 
+_ON: dict[Theme, str] = {"light": "#108a92", "dark": "#1ea6aa"}
+_OFF: dict[Theme, str] = {"light": "#9aa3af", "dark": "#6b7280"}
+_SMALL = {
+    "height": 250,
+    "margin": {"l": 50, "r": 10, "t": 10, "b": 40},
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "legend": {"orientation": "h", "y": 1.12},
+}
+
 _MARK: dict[Theme, str] = {"light": "rgba(28,36,48,.55)", "dark": "rgba(226,231,238,.6)"}
 
 
@@ -103,3 +113,48 @@ def _quiet(figure: go.Figure, *, n_chars: int, low: float, high: float) -> None:
     whole = [-0.5, max(n_chars - 0.5, 0.5)]
     figure.update_xaxes(range=whole, showgrid=False, zeroline=False, tickformat=",d", nticks=12)
     figure.update_yaxes(range=[low * 1.08, high * 1.08], showgrid=False, zeroline=True, nticks=4, fixedrange=True)
+
+
+def class_figure(values: np.ndarray, label: np.ndarray, threshold: float, *, theme: Theme = "light") -> go.Figure:
+    """How one neuron's values are spread where a concept holds and where it does not, each as a share of its own.
+
+    values : float ndarray of shape (n_chars,). label : bool, the same. threshold : what is marked.
+    """
+    edges = np.linspace(*_ends(values), 61)
+    figure = go.Figure()
+    for name, chosen, colour in (("does not hold", ~label, _OFF[theme]), ("holds", label, _ON[theme])):
+        counts, _ = np.histogram(values[chosen], edges)
+        shares = counts / max(counts.sum(), 1)
+        figure.add_bar(x=(edges[1:] + edges[:-1]) / 2, y=shares, name=name, marker_color=colour, opacity=0.7)
+    figure.add_vline(x=threshold, line={"width": 1.2, "dash": "dot", "color": _MARK[theme]})
+    figure.update_layout(barmode="overlay", bargap=0, **_SMALL)
+    figure.update_xaxes(title="value")
+    figure.update_yaxes(title="share", tickformat=".0%")
+    return figure
+
+
+def roc_figure(values: np.ndarray, label: np.ndarray, *, theme: Theme = "light") -> go.Figure:
+    """The ROC curve of one neuron's values for a label, and the diagonal of one that knows nothing.
+
+    values : float ndarray of shape (n_chars,). label : bool, the same. The curve of a neuron that is low where the
+    concept holds is drawn with its sign turned, as its score is counted.
+    """
+    order = np.argsort(-values, kind="stable")
+    hits, ends = label[order], np.append(np.flatnonzero(np.diff(values[order])), values.size - 1)
+    true = np.append(0, np.cumsum(hits)[ends]) / max(int(label.sum()), 1)
+    false = np.append(0, np.cumsum(~hits)[ends]) / max(int((~label).sum()), 1)
+    if np.trapezoid(true, false) < 0.5:
+        true, false = 1 - true[::-1], 1 - false[::-1]
+    keep = np.unique(np.linspace(0, true.size - 1, MOST_POINTS).astype(np.int64))
+    figure = go.Figure()
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"width": 1, "dash": "dot", "color": _MARK[theme]})
+    figure.add_scatter(x=false[keep], y=true[keep], mode="lines", line={"width": 2, "color": _ON[theme]})
+    figure.update_layout(**{**_SMALL, "showlegend": False})
+    figure.update_xaxes(title="share of the others taken for it", range=[0, 1], constrain="domain")
+    figure.update_yaxes(title="share found", range=[0, 1.01])
+    return figure
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+    return (low, high) if low < high else (low - 0.5, low + 0.5)

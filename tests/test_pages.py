@@ -343,6 +343,13 @@ def test_find_leads_to_read_at_the_neuron():
     assert "text=sample" in links[0].query_string
 
 
+def test_find_shows_what_the_survey_says_where_this_text_has_too_little():
+    text = texts.keep_text('x = "one string"\ny = 1\n' * 2, "short.py")
+    words = said(open_app(FIND, text=text, concept="inside_string"))
+    assert "Too little to rank" in words and "held-out AUROC 0.97" in words
+    assert "Too little to rank" in said(open_app(FIND, text=text, concept="inside_docstring"))
+
+
 def test_find_takes_a_pattern():
     app = open_app(FIND, network="small")
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import cards, data, pickers, share, state
-from dashboard.evidence import SIGNAL_WORDS, score_words, telling_stretch
+from dashboard import cards, data, figures, pickers, share, state
+from dashboard.evidence import SIGNAL_WORDS, Finding, score_words, telling_stretch
 from dashboard.palette import scale_for
-from inspector.recording import Neuron
+from inspector.recording import InspectorError, Neuron
 from inspector.search import verdict
 from inspector.search.places import Places, conditions_of, find_places
 from inspector.search.ranges import find_neurons
@@ -62,11 +64,21 @@ def page() -> None:
     state.settle(view)
     concept = data.concept_called(str(view.concept))
     cards.quiet(concept.description)
-    with cards.progress() as tell:
-        table = data.ranking(reading, str(view.concept), tell)
-    _surveyed(str(view.concept), reading)
+    surveyed = _surveyed(str(view.concept), reading)
+    label, valid = data.labels(reading, concept)
+    start, stop = telling_stretch(reading.text, label)
+    try:
+        with cards.progress() as tell:
+            table = data.ranking(reading, str(view.concept), tell)
+    except InspectorError as error:
+        if not surveyed:
+            raise
+        cards.notes([str(error)])  # what whole held-out files say can be shown all the same
+        for one in surveyed[:FIRST_RESULTS]:
+            row = {"layer": one.neuron.layer, "unit": one.neuron.unit, "signal": one.signal}
+            _result(row, view, reading, start, stop, f"{one.words()}; {one.verdict}")
+        return
     cards.summary(reading, concept, table)
-    start, stop = telling_stretch(reading.text, data.labels(reading, concept)[0])
     with st.container(key="found"):  # app.css puts the columns below each other on a narrow page
         results, rows = st.columns([11, 9], gap="medium")
     with results:
@@ -74,6 +86,23 @@ def page() -> None:
             _result(row, view, reading, start, stop, f"{score_words(row)}; {verdict(row)}")
     with rows:
         _table(table, view)
+        _separation(table.iloc[0].to_dict(), reading, label, valid)
+
+
+def _separation(row: dict, reading: data.Reading, label: np.ndarray, valid: np.ndarray) -> None:
+    """How the best neuron's values lie inside and outside, and what every threshold would give."""
+    if row["metric"] != "auroc":
+        return
+    neuron = Neuron(int(row["layer"]), int(row["unit"]))
+    values = reading.trace(neuron, str(row["signal"]))
+    with st.expander(f"How well {neuron} alone tells them apart in this text"):
+        theme = cards.theme()
+        st.plotly_chart(figures.class_figure(values[valid], label[valid], row["threshold"], theme=theme), key="classes")
+        st.plotly_chart(figures.roc_figure(values[valid], label[valid], theme=theme), key="roc")
+        cards.quiet(
+            "Over the whole text, that on which the neuron was chosen too: how sure it is the held-out score says. A "
+            "neuron that tells them apart need not be what the network uses."
+        )
 
 
 def _opens(row: dict, view: state.View, at: int | None) -> state.View:
@@ -111,8 +140,8 @@ def _table(table: pd.DataFrame, view: state.View) -> None:
         st.switch_page(READ, query_params=_opens(row, view, None).to_query())
 
 
-def _surveyed(name: str, reading: data.Reading) -> None:
-    """What whole held-out files say about the concept: a short text alone seldom rules out chance."""
+def _surveyed(name: str, reading: data.Reading) -> Sequence[Finding]:
+    """What whole held-out files say about the concept, best first: a short text alone seldom rules out chance."""
     found = cards.survey_of(reading)
     best = found.best(name) if found is not None else None
     if found is not None and best is not None:
@@ -120,6 +149,8 @@ def _surveyed(name: str, reading: data.Reading) -> None:
             f"In {found.n_report_chars:,} held-out characters: {best.neuron}",
             f"{best.words()}; {best.verdict}. {found.corpus}. Below: this text alone.",
         )
+        return found.concepts[name]
+    return ()
 
 
 # ------------------------------------------------------------------------------------------- asked of a marked stretch
