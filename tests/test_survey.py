@@ -11,7 +11,7 @@ from inspector.card import write_card
 from inspector.concepts import get_concept
 from inspector.corpus import Corpus, Text, load_corpus
 from inspector.model import load_checkpoint, untrained_twin
-from inspector.recording import InspectorError
+from inspector.recording import InspectorError, Neuron
 from inspector.search import rank_neurons
 from inspector.survey import load_survey, open_found, search_corpus, survey
 
@@ -68,6 +68,22 @@ def test_survey_folder_holds_every_row_and_short_passages(tiny_checkpoint, corpu
             assert place["text"] in texts[place["file"]]
             line = texts[place["file"]].split("\n")[place["line"] - 1]
             assert place["text"][place["at"]] in line + "\n"
+
+
+def test_statistics_tell_how_every_signal_gates_too_is_spread(tiny_checkpoint, corpus, model, tables):
+    held_out = [text for split in ("choose", "report") for _, text in sorted(corpus.splits[split])]
+    recording = record(model, held_out)
+    table = pd.read_parquet(tiny_checkpoint / "survey" / "statistics.parquet").astype({"signal": str})
+    assert len(table) == 2 * 8 * 6 and sorted(table.signal.unique()) == sorted(recording.layers[0].signals)
+    for row in table[table.unit == 5].itertuples():
+        trace = recording.trace(Neuron(row.layer, row.unit), row.signal).astype(np.float64)
+        found = (row.mean, row.std, row.lowest, row.highest, row.low_share, row.high_share)
+        expected = (trace.mean(), trace.std(), trace.min(), trace.max(), (trace < 0.1).mean(), (trace > 0.9).mean())
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+        assert row.median == pytest.approx(np.median(trace), abs=0.02)
+        assert abs(sum(row.histogram) - trace.size) <= 16
+        counts, _ = np.histogram(trace, 32, (row.lowest, row.highest))
+        assert np.abs(np.cumsum(row.histogram) - np.cumsum(counts)).max() < 0.06 * trace.size
 
 
 def test_concept_without_examples_is_left_out(tables):

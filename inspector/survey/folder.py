@@ -4,7 +4,7 @@ survey.json           what was read; the best rows for each concept
 neurons.parquet       every row of every concept (`open_found` reads it)
 passages.json         where each concept's best neuron is strongest in report files, with file and line
 passages.parquet      the same for every neuron: strongest either way, quantile and random samples
-statistics.parquet    how every neuron's values are spread: mean, median, saturation, histogram
+statistics.parquet    how the values of each neuron's every signal are spread: mean, median, saturation, histogram
 correlations.npz      Pearson's r between all neurons by signal, int8 in steps of 1/127
 """
 
@@ -25,7 +25,7 @@ from inspector.corpus import Corpus, Text
 from inspector.model import CharModel
 from inspector.recording import InspectorError
 from inspector.search import verdict
-from inspector.survey.gathering import Gatherer, statistics_of
+from inspector.survey.gathering import Gatherer
 from inspector.survey.searching import Found, Report, search_corpus
 
 FORMAT_VERSION = 2  # version 1 had survey.json, neurons.parquet and passages.json alone
@@ -59,8 +59,8 @@ def survey(
         model, texts, concepts_for(_language(texts)), signals=_signals(model), choose=choose,
         folder=folder.with_name(folder.name + ".state"), on_progress=on_progress, gather=True,
     )  # fmt: skip
-    if found.census is None or found.gathered is None:
-        raise ValueError("a fresh search holds what it counted")
+    if found.gathered is None:
+        raise ValueError("a search that gathers holds what it gathered")
     places = _places(found.gathered, texts)
     facts = {
         "version": FORMAT_VERSION,
@@ -168,12 +168,13 @@ def _write(folder: Path, facts: dict[str, Any], found: Found, places: pd.DataFra
     fresh.mkdir(parents=True)
     facts = facts | {"concepts": {name: _rows(table) for name, table in found.tables.items()}}
     _short(found).save(fresh / "neurons.parquet")
-    statistics = statistics_of(found.census) if found.census is not None else pd.DataFrame()
+    if found.census is None or found.gathered is None:
+        raise ValueError("a fresh search holds what it counted")
+    statistics = found.gathered.statistics(found.census)
     statistics.astype({"signal": "category"}).to_parquet(fresh / "statistics.parquet", index=False, compression="zstd")
     words = {column: "category" for column in ("signal", "kind", "file")}
     places.astype(words).to_parquet(fresh / "passages.parquet", index=False, compression="zstd")
-    correlations = found.gathered.correlations() if found.gathered is not None else {}
-    np.savez_compressed(fresh / "correlations.npz", **correlations)  # type: ignore[arg-type]
+    np.savez_compressed(fresh / "correlations.npz", **found.gathered.correlations())  # type: ignore[arg-type]
     passages = {name: _strongest(table, places) for name, table in found.tables.items()}
     for name, value in (("survey.json", facts), ("passages.json", passages)):
         (fresh / name).write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")

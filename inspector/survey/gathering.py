@@ -18,13 +18,21 @@ _QUANTILES = (0.02, 0.25, 0.5, 0.75, 0.98)
 _N_RANDOM = 3
 _EVERY = 8  # correlations between neurons are taken at every eighth character
 _HISTOGRAM = 32  # equal steps of a neuron's own range
+_STEPS = 256  # in which values of gates are counted
+_AT_ONCE = 32  # rows
 
 
 class Gatherer:
     """Takes every stretch that a census takes, and gives places and statistics at the end."""
 
-    def __init__(self, rows: Sequence[Row], sampled: np.ndarray) -> None:
-        """sampled : (n,) positions of which every row's value is kept, from all over the scoring part."""
+    def __init__(self, rows: Sequence[Row], is_searched: np.ndarray, sampled: np.ndarray) -> None:
+        """is_searched : (rows,) which rows a census counts too; of the others, the gates, the spread is counted here.
+
+        sampled : (n,) positions of which every searched row's value is kept, from all over the scoring part.
+        """
+        self._is_searched = is_searched
+        self._spread = Spread([row for row, known in zip(rows, is_searched, strict=True) if not known])
+        rows = [row for row, known in zip(rows, is_searched, strict=True) if known]
         n = len(rows)
         self._rows = rows
         self._sampled = np.sort(sampled)
@@ -43,7 +51,7 @@ class Gatherer:
         arrays = {"samples": self._samples, "n": np.array(self._n)}
         for name in ("_best", "_places", "_products", "_sums"):
             arrays |= {f"{name}.{key}": array for key, array in getattr(self, name).items()}
-        return arrays
+        return arrays | {f"spread.{name}": array for name, array in vars(self._spread).items() if name != "rows"}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         self._samples, self._n = arrays["samples"], int(arrays["n"])
@@ -51,9 +59,14 @@ class Gatherer:
             held = getattr(self, name)
             for key in held:
                 held[key] = arrays[f"{name}.{key}"]
+        for name in vars(self._spread).keys() - {"rows"}:
+            setattr(self._spread, name, arrays[f"spread.{name}"])
 
     def take(self, values: np.ndarray, positions: np.ndarray, *, is_scored: bool) -> None:
         """values (rows, n) of the characters at positions (n,)."""
+        if self._spread.rows:
+            self._spread.take(values[~self._is_searched])
+            values = values[self._is_searched]
         for signal, members in self._whole.items():
             some = values[:, ::_EVERY][members]
             self._products[signal] += some @ some.T
@@ -93,6 +106,13 @@ class Gatherer:
             found += [(*row, kind, int(self._sampled[j]), float(self._samples[i, j])) for kind, j in picked]
         return pd.DataFrame(found, columns=["layer", "unit", "signal", "kind", "position", "value"])
 
+    def statistics(self, census: Census) -> pd.DataFrame:
+        """`statistics_of` the census, and the same of the signals that it did not count."""
+        parts = [statistics_of(census)]
+        if self._spread.rows:
+            parts.append(self._spread.statistics())
+        return pd.concat(parts, ignore_index=True)
+
     def correlations(self) -> dict[str, np.ndarray]:
         """By signal, Pearson's r between all its neurons, int8 in steps of 1/127; 0 beside a constant one."""
         found = {}
@@ -106,28 +126,75 @@ class Gatherer:
         return found
 
 
+class Spread:
+    """How the values of gates and candidates are spread, counted in equal steps of the range they have by nature."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = list(rows)
+        n = len(self.rows)
+        self.low = np.array([[0.0 if row.signal.endswith("_gate") else -1.0] for row in self.rows], np.float32)
+        self.counts = np.zeros((n, _STEPS), np.int64)
+        self.sums = np.zeros((n, 2))  # of values, of their squares
+        self.ends = np.tile(np.array([np.inf, -np.inf], np.float32), (n, 1))
+        self.saturated = np.zeros((n, 2), np.int64)  # below .1, above .9
+
+    def take(self, values: np.ndarray) -> None:
+        """values (rows, n), float32; some rows at a time, so that what is worked out on the way stays in the cache."""
+        for start in range(0, len(values), _AT_ONCE):
+            rows = slice(start, start + _AT_ONCE)
+            some, low = values[rows], self.low[rows]
+            steps = ((some - low) * (_STEPS / (1 - low))).astype(np.int64).clip(0, _STEPS - 1)
+            steps += np.arange(len(some))[:, None] * _STEPS
+            self.counts[rows] += np.bincount(steps.ravel(), minlength=len(some) * _STEPS).reshape(-1, _STEPS)
+            self.sums[rows, 0] += some.sum(axis=1, dtype=np.float64)
+            self.sums[rows, 1] += np.square(some).sum(axis=1, dtype=np.float64)
+            self.ends[rows, 0] = np.minimum(self.ends[rows, 0], some.min(axis=1))
+            self.ends[rows, 1] = np.maximum(self.ends[rows, 1], some.max(axis=1))
+            self.saturated[rows, 0] += (some < 0.1).sum(axis=1)
+            self.saturated[rows, 1] += (some > 0.9).sum(axis=1)
+
+    def statistics(self) -> pd.DataFrame:
+        """The columns of `statistics_of`."""
+        n_chars = self.counts[0].sum()
+        mean, square = (self.sums / n_chars).T
+        edges = self.low + (1 - self.low) * np.linspace(0, 1, _STEPS + 1, dtype=np.float32)
+        edges = np.clip(edges, self.ends[:, :1], self.ends[:, 1:])
+        return _described(
+            self.rows, edges, self.counts, mean=mean, std=np.sqrt(np.maximum(square - mean**2, 0)),
+            lowest=self.ends[:, 0], highest=self.ends[:, 1],
+            low_share=self.saturated[:, 0] / n_chars, high_share=self.saturated[:, 1] / n_chars,
+        )  # fmt: skip
+
+
 def statistics_of(census: Census) -> pd.DataFrame:
     """One row for each neuron and signal: how its values were spread over all text that was counted.
 
     `low_share`, `high_share`: below .1 and above .9, a gate's saturation. `histogram`: counts in equal steps from
     `lowest` to `highest`, each of the census' bins spread evenly over the steps it reaches; `median` from the same.
     """
-    table = pd.DataFrame(census.rows)
-    counts, edges = census.histograms(), bin_edges(census)
+    summary = census.summary
+    return _described(
+        census.rows, bin_edges(census), census.histograms(), mean=census.means, std=census.deviations,
+        lowest=summary[:, 2], highest=summary[:, 3],
+        low_share=summary[:, 4] / census.n_chars, high_share=summary[:, 5] / census.n_chars,
+    )  # fmt: skip
+
+
+def _described(
+    rows: Sequence[Row], edges: np.ndarray, counts: np.ndarray, *, mean: np.ndarray, std: np.ndarray,
+    lowest: np.ndarray, highest: np.ndarray, low_share: np.ndarray, high_share: np.ndarray,
+) -> pd.DataFrame:  # fmt: skip
+    """The table of statistics; median and histogram out of counts (rows, bins) between edges (rows, bins + 1)."""
     histograms, medians = [], []
     for row in range(len(counts)):
-        reached = np.interp(
-            np.linspace(edges[row, 0], edges[row, -1], _HISTOGRAM + 1), *_stairs(edges[row], counts[row])
-        )
-        histograms.append(np.diff(reached).round().astype(np.int32))
         places, heights = _stairs(edges[row], counts[row])
+        reached = np.interp(np.linspace(places[0], places[-1], _HISTOGRAM + 1), places, heights)
+        histograms.append(np.diff(reached).round().astype(np.int32))
         medians.append(float(np.interp(heights[-1] / 2, heights, places)))
-    return table.assign(
-        mean=census.means.astype(np.float32), std=census.deviations.astype(np.float32),
-        lowest=census.summary[:, 2].astype(np.float32), highest=census.summary[:, 3].astype(np.float32),
-        median=np.array(medians, np.float32), low_share=(census.summary[:, 4] / census.n_chars).astype(np.float32),
-        high_share=(census.summary[:, 5] / census.n_chars).astype(np.float32), histogram=histograms,
-    )  # fmt: skip
+    numbers = {"mean": mean, "std": std, "lowest": lowest, "highest": highest, "median": medians,
+               "low_share": low_share, "high_share": high_share}  # fmt: skip
+    columns = {name: np.asarray(values, np.float32) for name, values in numbers.items()}
+    return pd.DataFrame(rows, columns=list(Row._fields)).assign(**columns, histogram=histograms)
 
 
 def bin_edges(census: Census) -> np.ndarray:

@@ -121,7 +121,8 @@ def search_corpus(
     folder : where the state is put about once a minute; the same search, begun again, goes on from there. It is
         removed at the end, but for the twin's scores. None keeps nothing.
     on_progress : called with (what is being done, done, total).
-    gather : also keep where every neuron is strongest and how its values are spread (`Found.gathered`).
+    gather : also keep where every neuron is strongest and how the values of all its signals, gates too, are spread
+        (`Found.gathered`).
 
     A concept of which there is too little is said in `Found.too_little` and not ranked. Raises InspectorError for fewer
     than 4 documents or when no concept is left.
@@ -198,8 +199,10 @@ class _Job:
         self, model: CharModel, folder: Path | None, what: str, gather: bool
     ) -> tuple[Census, Gatherer | None, float]:
         """A census of all documents, the choosing part first; goes on where an earlier one was cut off."""
-        readers = [self._reader(model, texts) for texts in self._sets]
-        rows = [Row(*row) for row in readers[0].rows]
+        readers = [self._reader(model, texts, None if gather else self._signals) for texts in self._sets]
+        read = [Row(*row) for row in readers[0].rows]
+        is_searched = np.array([self._signals is None or row.signal in self._signals for row in read])
+        rows = [row for row, searched in zip(read, is_searched, strict=True) if searched]
         n_counters = len(rows) * len(self.lanes.groups) * 256 * 64 * 4
         if n_counters > MAX_COUNTS:
             raise InspectorError(
@@ -209,8 +212,9 @@ class _Job:
         n_score = sum(len(text) for text in self._sets[1])
         census = Census(rows, self.lanes, n_blocks=min(MAX_BLOCKS, max(n_score // _STRETCH, 1)))
         sampled = self._offset + np.random.default_rng(0).permutation(n_score)[:_SAMPLED]
-        gatherer = Gatherer(rows, sampled) if gather else None
-        key = repr([model.hash, self.made_by["corpus_hash"], self._offset, self._signals, sorted(self.labels), gather])
+        gatherer = Gatherer(read, is_searched, sampled) if gather else None
+        said = [model.hash, self.made_by["corpus_hash"], self._offset, self._signals, sorted(self.labels), gather]
+        key = repr([*said, len(read)])
         checkpoint = _Checkpoint(folder, key)
         losses = checkpoint.load(census, readers, gatherer)
         for part, reader in enumerate(readers):
@@ -221,7 +225,8 @@ class _Job:
             for stretch in reader:
                 positions = stretch.positions + offset
                 block = n_read * census.n_blocks // (n_score + 1) if part else 0
-                census.fold(stretch.values, positions, block=block)
+                searched = stretch.values if is_searched.all() else stretch.values[is_searched]
+                census.fold(searched, positions, block=block)
                 if gatherer is not None:
                     gatherer.take(stretch.values, positions, is_scored=bool(part))
                 n_read += len(positions)
@@ -235,8 +240,8 @@ class _Job:
         checkpoint.remove()
         return census, gatherer, float(losses[0] / max(losses[1], 1))
 
-    def _reader(self, model: CharModel, texts: Sequence[str]) -> BatchReader:
-        return BatchReader(model, texts, self._signals, lanes=lanes_for(sum(map(len, texts))), size=_STRETCH)
+    def _reader(self, model: CharModel, texts: Sequence[str], signals: Sequence[str] | None) -> BatchReader:
+        return BatchReader(model, texts, signals, lanes=lanes_for(sum(map(len, texts))), size=_STRETCH)
 
 
 def lanes_for(n_chars: int) -> int:
