@@ -15,7 +15,7 @@ from inspector.search import verdict
 
 FIRST_RESULTS = 5
 MOST_ROWS = 200
-READ = "app_pages/read.py"
+NEURON, READ = "app_pages/neuron.py", "app_pages/read.py"
 
 _number, _words = st.column_config.NumberColumn, st.column_config.TextColumn
 _COLUMNS = {
@@ -67,6 +67,7 @@ def _result(row: dict, view: state.View, reading: data.Reading, start: int, stop
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         signal = SIGNAL_WORDS.get(str(there.signal), there.signal)
         st.page_link(READ, label=f"**{there.neuron}** {signal} →", query_params=there.to_query())
+        st.page_link(NEURON, label="its page", query_params=there.to_query())
         cards.quiet(f"{score_words(row)}; {verdict(row)}")
     trace = reading.trace(there.neuron, there.signal)
     first_line = reading.text.count("\n", 0, start) + 1
