@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -69,9 +69,9 @@ def notes(sentences: Iterable[str]) -> None:
         st.html(f'<div class="cs-note" role="status">{html.escape(sentence)}</div>')
 
 
-def quiet(sentence: str) -> None:
+def quiet(sentence: str, *, width: Literal["stretch", "content"] = "stretch") -> None:
     """A remark that does not ask for attention."""
-    st.html(f'<div class="cs-quiet">{html.escape(sentence)}</div>')
+    st.html(f'<div class="cs-quiet">{html.escape(sentence)}</div>', width=width)
 
 
 def claim(headline: str, evidence: str) -> None:

@@ -22,7 +22,7 @@ SIGNAL_WORDS = {
     "output_gate": "output gate", "reset_gate": "reset gate", "update_gate": "update gate", "candidate": "candidate",
 }  # fmt: skip
 _VISIBLE = {" ": "space", "\n": "line end", "\t": "tab", "\r": "carriage return"}
-_NOT_MUCH = 0.3  # of the way from chance to a perfect score: below, a concept hardly says what a neuron does
+_NOT_MUCH = 0.3  # of the way from chance or an untrained twin to a perfect score: less says little of a neuron
 
 
 @dataclass(frozen=True)

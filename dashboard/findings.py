@@ -73,7 +73,8 @@ class Findings:
     """What a survey says of all neurons.
 
     scores : a row for each concept and neuron: that of the signal which did better where neurons were chosen, with
-        `skill`, the share of the way from chance to a perfect score, and `choose_skill`, the same where it was chosen.
+        `skill`, the share of the way to a perfect score from the better of chance and the untrained twin, and
+        `choose_skill`, the same where it was chosen.
     statistics : a row for each neuron and signal, as the survey folder has them, with `kurtosis`.
     overview : a row for each neuron, its best concept's columns beside some of its statistics, and x, y on the map.
     """
@@ -158,8 +159,9 @@ def _scores(folder: Path) -> pd.DataFrame:
     table = pd.concat([one.assign(concept=name) for name, one in tables.items()], ignore_index=True)
     best = table.sort_values("choose_score", ascending=False, kind="stable")
     best = best.drop_duplicates(["concept", *_NEURON]).astype(dict.fromkeys(_NEURON, int))
+    unlearned = np.fmin(np.fmax(best.baseline, best.twin_score), 0.999)  # what chance and no training at all give
     for name in ("score", "choose_score"):
-        best[name.replace("score", "skill")] = (best[name] - best.baseline) / (1 - best.baseline)
+        best[name.replace("score", "skill")] = (best[name] - unlearned) / (1 - unlearned)
     return best.reset_index(drop=True)
 
 

@@ -94,7 +94,7 @@ def _steps(view: state.View, kept: data.Network, found: Findings | None) -> None
     with st.container(horizontal=True, gap="small", key="steps"):
         _link(f"← {neurons[place - 1]}", neurons[place - 1], view)
         _link(f"{neurons[(place + 1) % len(neurons)]} →", neurons[(place + 1) % len(neurons)], view)
-        _link("any", random.choice(neurons), view)
+        _link("random", random.choice(neurons), view)
         for words, by in (("explained", "skill"), ("peaked", "kurtosis")) if found is not None else ():
             for neuron, more in zip(neighbours(found.overview, view.shown, by), ("more", "less"), strict=False):
                 _link(f"{more} {words}: {neuron}", neuron, view)
@@ -105,7 +105,7 @@ def _steps(view: state.View, kept: data.Network, found: Findings | None) -> None
 
 def _detects(view: state.View, found: Findings) -> None:
     rows = found.about(view.shown, 1).to_dict("records")
-    row = rows[0] if rows else None
+    row = {**rows[0], "verdict": verdict(rows[0])} if rows else None
     cards.claim(*detects_words(view.shown, row, data.concept_title(row["concept"]) if row else ""))
 
 
@@ -157,7 +157,7 @@ def _passage(scene: data.Scene, signal: str, extent: float, view: state.View) ->
     words = f"{passage.file}:{passage.line}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if scene.text_id is None or scene.start is None:
-            cards.quiet(words)
+            cards.quiet(words, width="content")
         else:
             there = replace(view, text=scene.text_id, signal=signal, at=scene.start + passage.at)
             st.page_link(READ, label=f"{cards.plain(words)} →", query_params=there.to_query())
@@ -203,7 +203,7 @@ def _kin(view: state.View, found: Findings) -> None:
 
 def _relatives(words: str, relatives: Sequence[Relative], view: state.View) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"kin {words}"):
-        cards.quiet(words if relatives else f"{words}: none")
+        cards.quiet(words if relatives else f"{words}: none", width="content")
         for one in relatives:
             _link(f"{one.neuron} {one.r:+.2f}", one.neuron, view)
 
