@@ -91,8 +91,8 @@ def sentence(words: str) -> None:
 
 def chips(words: str, said: Iterable[tuple[str, str]]) -> None:
     """A row of characters, each with its number."""
-    rows = (f"<b>{html.escape(symbol)}</b><small>{html.escape(number)}</small>" for symbol, number in said)
-    st.html(f'<div class="cs-chips"><small>{html.escape(words)}</small>{"".join(rows)}</div>')
+    rows = (f"<span><b>{html.escape(symbol)}</b><small>{html.escape(number)}</small></span>" for symbol, number in said)
+    st.html(f'<div class="cs-chips"><small>{html.escape(words)}</small>{" ".join(rows)}</div>')
 
 
 @contextmanager

@@ -85,7 +85,7 @@ class Findings:
     _passages: pd.DataFrame
     _correlations: dict[str, np.ndarray]
 
-    def about(self, neuron: Neuron, n: int = 8) -> pd.DataFrame:
+    def about(self, neuron: Neuron, n: int = 6) -> pd.DataFrame:
         """The concepts a neuron follows best, by what was seen where neurons were chosen; scores are held out."""
         rows = self.scores[(self.scores.layer == neuron.layer) & (self.scores.unit == neuron.unit)]
         return rows.sort_values("choose_skill", ascending=False, kind="stable").head(n)

@@ -102,7 +102,7 @@ def test_neuron_page_shows_every_part_for_every_kind_of_network(kind):
     memory = {"lstm": "Its forget gate is 0.", "gru": "Its update gate is 0.", "rnn": "has no gates"}
     assert memory[kind] in words
     assert ("After which characters its gates are open" in words) == (kind != "rnn")
-    assert len(app.dataframe[0].value) == 8
+    assert len(app.dataframe[0].value) == 6
 
 
 def test_neuron_without_explanation_has_the_same_page_and_a_plain_sentence(surveyed):
