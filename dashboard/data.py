@@ -145,13 +145,14 @@ def findings(kept: Network) -> Findings | None:
     """
     if survey(kept) is None:
         return None
-    names = ("survey.json", "neurons.parquet", "statistics.parquet", "passages.parquet", "correlations.npz")
-    return _read_findings(str(kept.folder), kept.place, _stamp(kept.folder / "survey", names))
+    tables = ("neurons", "statistics", "passages", "explanations")
+    names = ["survey.json", "correlations.npz", "explanations.json", *(f"{name}.parquet" for name in tables)]
+    return _read_findings(str(kept.folder), kept.place, kept.hash, _stamp(kept.folder / "survey", names))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _read_findings(folder: str, place: str, stamp: tuple[tuple[int, int], ...]) -> Findings:
-    return open_findings(Path(folder), place)
+def _read_findings(folder: str, place: str, network_hash: str, stamp: tuple[tuple[int, int], ...]) -> Findings:
+    return open_findings(Path(folder), place, network_hash)
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,19 @@ def detects_words(neuron: Neuron, row: Mapping[str, Any] | None, title: str) -> 
     return f"Neuron {neuron} {does} “{title}”", evidence
 
 
+def formula_words(row: Mapping[str, Any]) -> str:
+    """The formula of concepts that best says when a neuron is on, and how well it does, chance beside it.
+
+    row : of the explanations; `score` is Matthews' correlation on files that had no part in finding the formula.
+    """
+    side = "at least" if row["polarity"] > 0 else "at most"
+    worth = "explains it" if row["is_explained"] else "does not explain it"
+    return (
+        f"Its {SIGNAL_WORDS[row['signal']]} is {side} {row['threshold']:.2f} most nearly where {row['formula']}: "
+        f"held-out Matthews correlation {row['score']:.2f}, chance {row['chance']:.2f}; that {worth}."
+    )
+
+
 def memory_words(kind: str, kept: float, half_life: float) -> str:
     """How long a neuron keeps what it holds, from the median of the gate that keeps it.
 

@@ -2,17 +2,19 @@
 
     neurons.parquet ──► scores      statistics.parquet ──► statistics      passages.parquet ──► passages
     correlations.npz ─► kin, and the places of a map on which neurons lie close that go up and down together
+    explanations.parquet, where `inspector explain` made it ──► a formula of concepts for each neuron
 
 Knows files and columns. Knows nothing about sentences, pages or Streamlit, and keeps nothing: `data.py` does.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -77,11 +79,13 @@ class Findings:
         `choose_skill`, the same where it was chosen.
     statistics : a row for each neuron and signal, as the survey folder has them, with `kurtosis`.
     overview : a row for each neuron, its best concept's columns beside some of its statistics, and x, y on the map.
+    explanations : a row for each neuron with its formula, as `inspector explain` wrote it; None where it did not.
     """
 
     scores: pd.DataFrame
     statistics: pd.DataFrame
     overview: pd.DataFrame
+    explanations: pd.DataFrame | None
     _passages: pd.DataFrame
     _correlations: dict[str, np.ndarray]
 
@@ -89,6 +93,14 @@ class Findings:
         """The concepts a neuron follows best, by what was seen where neurons were chosen; scores are held out."""
         rows = self.scores[(self.scores.layer == neuron.layer) & (self.scores.unit == neuron.unit)]
         return rows.sort_values("choose_skill", ascending=False, kind="stable").head(n)
+
+    def formula(self, neuron: Neuron) -> dict[str, Any] | None:
+        """The formula of concepts that best says when a neuron is on, with its scores; None where there is none."""
+        if self.explanations is None:
+            return None
+        table = self.explanations
+        rows = table[(table.layer == neuron.layer) & (table.unit == neuron.unit)].to_dict("records")
+        return rows[0] if rows and rows[0]["formula"] else None
 
     def spread(self, neuron: Neuron, signal: str) -> pd.Series | None:
         """The statistics of one signal; None where the survey did not gather them."""
@@ -127,10 +139,11 @@ class Findings:
         return [one for one in related[:n] if one.r > 0], [one for one in related[: -n - 1 : -1] if one.r < 0]
 
 
-def open_findings(checkpoint: Path, place: str) -> Findings:
+def open_findings(checkpoint: Path, place: str, network_hash: str) -> Findings:
     """Read the survey folder of a checkpoint.
 
-    place : the checkpoint as one types it in a command. Raises InspectorError, with the command that helps, where the
+    place : the checkpoint as one types it in a command. network_hash : explanations of other weights are left out;
+    that the survey is of these is for the caller to see. Raises InspectorError, with the command that helps, where the
     folder is damaged, or of a version that had less in it.
     """
     folder = checkpoint / "survey"
@@ -146,10 +159,19 @@ def open_findings(checkpoint: Path, place: str) -> Findings:
         with np.load(folder / "correlations.npz", allow_pickle=False) as kept:
             correlations = {name: kept[name] for name in kept.files}
         statistics["kurtosis"] = [kurtosis_of(row) for row in statistics.itertuples()]
-        overview = _overview(scores, statistics, correlations["hidden"])
+        explanations = _explanations(folder, network_hash)
+        overview = _overview(scores, statistics, correlations["hidden"], explanations)
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise InspectorError(f"The survey of {place} is damaged: make it again with {command}.") from error
-    return Findings(scores, statistics, overview, passages, correlations)
+    return Findings(scores, statistics, overview, explanations, passages, correlations)
+
+
+def _explanations(folder: Path, network_hash: str) -> pd.DataFrame | None:
+    table, summary = folder / "explanations.parquet", folder / "explanations.json"
+    if not (table.is_file() and summary.is_file()):
+        return None
+    said = json.loads(summary.read_text(encoding="utf-8"))
+    return pd.read_parquet(table) if said["network_hash"] == network_hash else None
 
 
 def _scores(folder: Path) -> pd.DataFrame:
@@ -165,7 +187,9 @@ def _scores(folder: Path) -> pd.DataFrame:
     return best.reset_index(drop=True)
 
 
-def _overview(scores: pd.DataFrame, statistics: pd.DataFrame, correlations: np.ndarray) -> pd.DataFrame:
+def _overview(
+    scores: pd.DataFrame, statistics: pd.DataFrame, correlations: np.ndarray, explanations: pd.DataFrame | None
+) -> pd.DataFrame:
     best = scores.sort_values("choose_skill", ascending=False, kind="stable").drop_duplicates(_NEURON)
     best = best.assign(verdict=[verdict(row) for row in best.to_dict("records")])
     columns = ["signal", "concept", "polarity", "score", "metric", "baseline", "twin_score", "skill",
@@ -178,7 +202,9 @@ def _overview(scores: pd.DataFrame, statistics: pd.DataFrame, correlations: np.n
     for column, name in (("open_share", "high_share"), ("shut_share", "low_share")):
         table[column] = keeps[name].reindex(where).array
     table["x"], table["y"] = places_of(correlations).T
-    return table
+    if explanations is None:
+        return table.assign(formula=None)
+    return table.merge(explanations[[*_NEURON, "formula"]], on=_NEURON, how="left")
 
 
 def places_of(correlations: np.ndarray) -> np.ndarray:

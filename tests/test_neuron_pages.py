@@ -1,6 +1,7 @@
 """The neuron's page, the table and map of all neurons, saturation: with a survey, with an old one, and without."""
 
 import html
+import json
 import re
 import shutil
 from pathlib import Path
@@ -106,7 +107,7 @@ def test_neuron_page_shows_every_part_for_every_kind_of_network(kind):
 
 
 def test_neuron_without_explanation_has_the_same_page_and_a_plain_sentence(surveyed):
-    found = open_findings(surveyed / "lstm", "lstm")
+    found = open_findings(surveyed / "lstm", "lstm", "")
     worst = found.overview.sort_values("skill").iloc[0]
 
     app = open_app(NEURON, network="lstm", neuron=f"{worst.layer}:{worst.unit}")
@@ -125,7 +126,7 @@ def test_neuron_page_leads_to_neighbours_and_relatives(surveyed):
 
     links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
     assert "neuron=0%3A4" in links["← 0:4"] and "neuron=1%3A0" in links["1:0 →"]
-    alike, opposite = open_findings(surveyed / "lstm", "lstm").kin(Neuron(0, 5), "hidden")
+    alike, opposite = open_findings(surveyed / "lstm", "lstm", "").kin(Neuron(0, 5), "hidden")
     for one in alike + opposite:
         assert f"{one.neuron} {one.r:+.2f}" in links
 
@@ -149,6 +150,29 @@ def test_survey_without_gates_says_which_command_gathers_them(surveyed, monkeypa
     for page in (NEURON, GATES):
         assert "did not gather gates: `python -m inspector survey" in said(open_app(page, network="lstm"))
     assert len(open_app(NEURONS, network="lstm").dataframe[0].value) == 12
+
+
+@pytest.mark.parametrize("is_of_these_weights", [True, False])
+def test_formula_of_a_neuron_is_shown_where_it_was_made_for_these_weights(
+    surveyed, monkeypatch, tmp_path, is_of_these_weights
+):
+    shutil.copytree(surveyed / "lstm", tmp_path / "nets" / "lstm")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+    network_hash = data.network("lstm").hash if is_of_these_weights else "0" * 64
+    row = {"layer": 1, "unit": 2, "signal": "cell", "formula": "digit AND NOT newline", "polarity": -1,
+           "threshold": -0.25, "score": 0.81, "chance": 0.07, "is_explained": True}  # fmt: skip
+    folder = tmp_path / "nets" / "lstm" / "survey"
+    pd.DataFrame([row]).to_parquet(folder / "explanations.parquet")
+    (folder / "explanations.json").write_text(json.dumps({"network_hash": network_hash}))
+
+    words = said(open_app(NEURON, network="lstm", neuron="1:2"))
+
+    told = (
+        "Its cell state is at most -0.25 most nearly where digit AND NOT newline: held-out Matthews correlation 0.81, "
+        "chance 0.07; that explains it."
+    )
+    assert (told in words) == is_of_these_weights
+    assert ("formula" in open_app(NEURONS, network="lstm").dataframe[0].value) == is_of_these_weights
 
 
 def test_damaged_survey_is_a_sentence(surveyed, monkeypatch, tmp_path):
@@ -245,7 +269,7 @@ def test_gates_page_shows_saturation_of_every_gate():
 
 
 def test_saturation_figure_has_each_neuron_where_its_shares_are(surveyed):
-    statistics = open_findings(surveyed / "lstm", "lstm").statistics
+    statistics = open_findings(surveyed / "lstm", "lstm", "").statistics
     gates = [("input_gate", "input gate"), ("forget_gate", "forget gate")]
 
     figure = saturation_figure(statistics, gates, chosen=Neuron(1, 3))
@@ -352,4 +376,4 @@ def test_words_of_a_neuron_put_chance_beside_the_score_and_admit_what_is_not_kno
 
 def test_findings_of_an_old_survey_name_the_command(surveyed):
     with pytest.raises(InspectorError, match="python -m inspector survey --network nets/old"):
-        open_findings(surveyed / "old", "nets/old")
+        open_findings(surveyed / "old", "nets/old", "")

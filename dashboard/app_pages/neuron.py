@@ -9,7 +9,7 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard import cards, data, pickers, state
-from dashboard.evidence import SIGNAL_WORDS, detects_words, memory_words, symbol_words
+from dashboard.evidence import SIGNAL_WORDS, detects_words, formula_words, memory_words, symbol_words
 from dashboard.figures import spread_figure
 from dashboard.findings import KINDS, STATES, Findings, Relative, neighbours
 from dashboard.palette import Scale
@@ -107,6 +107,8 @@ def _detects(view: state.View, found: Findings) -> None:
     rows = found.about(view.shown, 1).to_dict("records")
     row = {**rows[0], "verdict": verdict(rows[0])} if rows else None
     cards.claim(*detects_words(view.shown, row, data.concept_title(row["concept"]) if row else ""))
+    if (formula := found.formula(view.shown)) is not None:
+        cards.quiet(formula_words(formula))
 
 
 def _concepts(view: state.View, found: Findings) -> None:

@@ -23,6 +23,7 @@ _COLUMNS = {
     "baseline": _number("chance", format="%.2f", width=60, help="what a neuron that knows nothing scores"),
     "twin_score": _number("untrained", format="%.2f", width=75, help="the best neuron of an untrained network"),
     "verdict": _words("verdict", width=120),
+    "formula": _words("formula", width=260, help="of concepts, by `inspector explain`: when the neuron is on"),
     "kurtosis": _number("peaked", format="%.1f", width=65, help="excess kurtosis: large where it is rarely active"),
     "half_life": _number("half-life", format="%.1f", width=75, help="characters, from the median of the keeping gate"),
     "open_share": _number("keeps", format="percent", width=60, help="share of time its keeping gate is above .9"),
