@@ -59,7 +59,7 @@ class Passage:
                 return None
         ends = content.find("\n", begins)
         start = content.find(self.text, max(begins - self.at, 0))
-        is_there = start >= 0 and begins <= start + self.at <= (len(content) if ends < 0 else ends)
+        is_there = start >= 0 and start + self.at <= (len(content) if ends < 0 else ends)
         return start if is_there and self.text else None
 
 

@@ -127,6 +127,7 @@ def test_neuron_page_leads_to_neighbours_and_relatives(surveyed):
     links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
     assert "neuron=0%3A4" in links["← 0:4"] and "neuron=1%3A0" in links["1:0 →"]
     alike, opposite = open_findings(surveyed / "lstm", "lstm", "").kin(Neuron(0, 5), "hidden")
+    assert alike and opposite and all(one.r > 0 for one in alike) and all(one.r < 0 for one in opposite)
     for one in alike + opposite:
         assert f"{one.neuron} {one.r:+.2f}" in links
 
@@ -202,6 +203,19 @@ def test_hostile_passages_and_file_names_stay_text(surveyed, monkeypatch, tmp_pa
     assert "<img" not in "".join(bodies(app)) and ">bold<" not in "".join(bodies(app))
 
 
+def test_headings_sentences_and_chips_show_markup_as_text():
+    def script():
+        from dashboard import cards
+
+        cards.heading("<b>1", "<b>2")
+        cards.sentence("<b>3")
+        cards.chips("<b>4", [("<b>", "<b>5")])
+
+    app = AppTest.from_function(script).run()
+
+    assert said(app) == "<b>1 <b>2\n<b>3\n<b>4<b><b>5"
+
+
 # --------------------------------------------------------------------------------------------------------- Passages
 
 
@@ -270,6 +284,7 @@ def test_gates_page_shows_saturation_of_every_gate():
 
 def test_saturation_figure_has_each_neuron_where_its_shares_are(surveyed):
     statistics = open_findings(surveyed / "lstm", "lstm", "").statistics
+    statistics = statistics.assign(low_share=np.linspace(0, 0.4, len(statistics)), high_share=0.5)
     gates = [("input_gate", "input gate"), ("forget_gate", "forget gate")]
 
     figure = saturation_figure(statistics, gates, chosen=Neuron(1, 3))
