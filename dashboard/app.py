@@ -30,6 +30,8 @@ def main() -> None:
         [
             st.Page("app_pages/read.py", title="Read", default=True),
             st.Page("app_pages/find.py", title="Find"),
+            st.Page("app_pages/neurons.py", title="Neurons"),
+            st.Page("app_pages/neuron.py", title="Neuron"),
             st.Page("app_pages/gates.py", title="Gates"),
             st.Page("app_pages/networks.py", title="Networks"),
             st.Page("app_pages/tour.py", title="Tour"),

@@ -12,14 +12,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import data, state, texts
 from dashboard.evidence import FIRST_CONCEPT, Finding, Survey, score_words
+from dashboard.findings import Findings
 from dashboard.overlay import Look
 from dashboard.palette import DEFAULT, Scale, Theme, colour_index, ink, lut
 from inspector.concepts import Concept
@@ -67,14 +69,30 @@ def notes(sentences: Iterable[str]) -> None:
         st.html(f'<div class="cs-note" role="status">{html.escape(sentence)}</div>')
 
 
-def quiet(sentence: str) -> None:
+def quiet(sentence: str, *, width: Literal["stretch", "content"] = "stretch") -> None:
     """A remark that does not ask for attention."""
-    st.html(f'<div class="cs-quiet">{html.escape(sentence)}</div>')
+    st.html(f'<div class="cs-quiet">{html.escape(sentence)}</div>', width=width)
 
 
 def claim(headline: str, evidence: str) -> None:
     """What is said about a neuron, and beside it what it rests on."""
     st.html(f'<div class="cs-claim">{html.escape(headline)} <small>{html.escape(evidence)}</small></div>')
+
+
+def heading(headline: str, remark: str) -> None:
+    """What a part of a page shows, and beside it how to read it."""
+    st.html(f'<div class="cs-heading cs-claim">{html.escape(headline)} <small>{html.escape(remark)}</small></div>')
+
+
+def sentence(words: str) -> None:
+    """A plain sentence of a page's own."""
+    st.html(f"<div>{html.escape(words)}</div>")
+
+
+def chips(words: str, said: Iterable[tuple[str, str]]) -> None:
+    """A row of characters, each with its number."""
+    rows = (f"<span><b>{html.escape(symbol)}</b><small>{html.escape(number)}</small></span>" for symbol, number in said)
+    st.html(f'<div class="cs-chips"><small>{html.escape(words)}</small>{" ".join(rows)}</div>')
 
 
 @contextmanager
@@ -115,14 +133,18 @@ def read(view: state.View) -> data.Reading:
         return data.read_with(data.network(view.network), text, tell)
 
 
-def excerpt(text: str, trace: np.ndarray, scale: Scale, *, first_line: int) -> None:
-    """A few lines of text coloured by a trace of the same length, standing still; each letter is escaped."""
+def excerpt(text: str, trace: np.ndarray, scale: Scale, *, first_line: int, at: int | None = None) -> None:
+    """A few lines of text coloured by a trace of the same length, standing still; each letter is escaped.
+
+    at : the character that is marked.
+    """
     kind, shade = scale.kind, theme()
     paint, letters = lut(DEFAULT, kind, shade), ink(DEFAULT, kind, shade)
     lines: list[list[str]] = [[]]
-    for character, entry in zip(text, colour_index(trace, scale).tolist(), strict=True):
+    for place, (character, entry) in enumerate(zip(text, colour_index(trace, scale).tolist(), strict=True)):
         style = "" if entry < 0 else f"background:rgb({_rgb(paint[entry])});color:rgb({_rgb(letters[entry])})"
-        lines[-1].append(f'<span style="{style}">{html.escape(_visible(character))}</span>')
+        marked = ' class="at"' if place == at else ""
+        lines[-1].append(f'<span{marked} style="{style}">{html.escape(_visible(character))}</span>')
         if character == "\n":
             lines.append([])
     if not lines[-1]:
@@ -153,6 +175,31 @@ def survey_of(reading: data.Reading) -> Survey | None:
     except InspectorError as error:
         state.note(str(error))
         return None
+
+
+def findings_of(view: state.View) -> Findings | None:
+    """What the survey of the view's network says of every neuron; where nothing does, the reader is told why."""
+    if view.network is None:
+        quiet(f"There is no network in {data.checkpoints_folder()}; `python -m inspector train` makes one.")
+        return None
+    kept = data.network(view.network)
+    try:
+        found = data.findings(kept)
+    except InspectorError as error:
+        notes([str(error)])
+        return None
+    if found is None:
+        command = f"python -m inspector survey --network {kept.place}"
+        quiet(f"No survey of {kept.name} exists yet; `{command}` makes one, and shows here what its neurons detect.")
+    return found
+
+
+def clicked(figure: go.Figure, *, key: str) -> str | None:
+    """Draw a figure of points; the `customdata` of the one that the reader has clicked."""
+    chosen = st.plotly_chart(figure, key=key, on_select="rerun", selection_mode="points", config={"displaylogo": False})
+    points = chosen.selection.points
+    said = points[0].get("customdata") if points else None
+    return str(said[0] if isinstance(said, list | tuple) else said) if said is not None else None
 
 
 def fit(view: state.View, reading: data.Reading, survey: Survey | None) -> state.View:

@@ -17,7 +17,12 @@ import numpy as np
 from inspector.recording import InspectorError, Neuron
 
 FIRST_CONCEPT = "inside_string"
-SIGNAL_WORDS = {"hidden": "hidden state", "cell": "cell state"}
+SIGNAL_WORDS = {
+    "hidden": "hidden state", "cell": "cell state", "input_gate": "input gate", "forget_gate": "forget gate",
+    "output_gate": "output gate", "reset_gate": "reset gate", "update_gate": "update gate", "candidate": "candidate",
+}  # fmt: skip
+_VISIBLE = {" ": "space", "\n": "line end", "\t": "tab", "\r": "carriage return"}
+_NOT_MUCH = 0.3  # of the way from chance or an untrained twin to a perfect score: less says little of a neuron
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,64 @@ def score_words(row: Mapping[str, Any]) -> str:
         claim = f"{'high' if up else 'low'} there: held-out AUROC {row['score']:.2f}"
     twin = "" if math.isnan(row["twin_score"]) else f", untrained twin {row['twin_score']:.2f}"
     return f"{claim}, chance {row['baseline']:.2f}{twin}"
+
+
+def detects_words(neuron: Neuron, row: Mapping[str, Any] | None, title: str) -> tuple[str, str]:
+    """What a neuron detects, and what that rests on, out of its best row; also where there is nothing much to say.
+
+    row : of the scores, with skill and verdict. title : of the row's concept.
+    """
+    if row is None:
+        return f"Neuron {neuron}", "No concept could be ranked in the surveyed text."
+    evidence = f"Its {SIGNAL_WORDS[row['signal']]} is {score_words(row)}; {row['verdict']}."
+    if row["skill"] < _NOT_MUCH or row["verdict"].startswith("weak: "):
+        said = f"Of all surveyed concepts it goes best with “{title}”, which says little of it."
+        return f"Neuron {neuron} has no explanation yet", f"{said} {evidence}"
+    if row["metric"] == "correlation":
+        does = "follows" if row["polarity"] > 0 else "falls with"
+    else:
+        does = "is high where it reads" if row["polarity"] > 0 else "is low where it reads"
+    return f"Neuron {neuron} {does} “{title}”", evidence
+
+
+def formula_words(row: Mapping[str, Any]) -> str:
+    """The formula of concepts that best says when a neuron is on, and how well it does, chance beside it.
+
+    row : of the explanations; `score` is Matthews' correlation on files that had no part in finding the formula.
+    """
+    side = "at least" if row["polarity"] > 0 else "at most"
+    worth = "explains it" if row["is_explained"] else "does not explain it"
+    return (
+        f"Its {SIGNAL_WORDS[row['signal']]} is {side} {row['threshold']:.2f} most nearly where {row['formula']}: "
+        f"held-out Matthews correlation {row['score']:.2f}, chance {row['chance']:.2f}; that {worth}."
+    )
+
+
+def memory_words(kind: str, kept: float, half_life: float) -> str:
+    """How long a neuron keeps what it holds, from the median of the gate that keeps it.
+
+    >>> memory_words("lstm", 0.9, 6.58)
+    'Its forget gate is 0.90 at the median: left alone, half of what it holds is gone after 6.6 characters.'
+    """
+    if kind == "rnn":
+        return "A plain recurrent network has no gates: what a neuron keeps is spread over the weights between neurons."
+    gate = SIGNAL_WORDS["forget_gate" if kind == "lstm" else "update_gate"]
+    if math.isnan(half_life):
+        return f"Nothing is known of its {gate}."
+    if half_life > 1000:
+        lasts = "it holds what it has for more than a thousand characters"
+    else:
+        lasts = f"half of what it holds is gone after {half_life:.1f} character{'' if half_life == 1 else 's'}"
+    return f"Its {gate} is {kept:.2f} at the median: left alone, {lasts}."
+
+
+def symbol_words(symbol: str) -> str:
+    """A character as one can see it.
+
+    >>> symbol_words(" "), symbol_words("a"), symbol_words("\\x00")
+    ('space', 'a', '\\\\x00')
+    """
+    return _VISIBLE.get(symbol) or (symbol if symbol.isprintable() else ascii(symbol)[1:-1])
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,23 @@
 """Arrays in, plotly figures out: pure, no Streamlit, nothing loaded.
 
 The trace of a neuron is drawn under its text with position as x, in the text's own colours: what is below zero in the
-one hue, what is above in the other, gates in grey. A long trace is thinned so that every peak stays.
+one hue, what is above in the other, gates in grey. A long trace is thinned so that every peak stays. Of figures with a
+point for each neuron, `customdata` says which it is.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
-from dashboard.palette import DEFAULT, Scale, Theme, lut
+from dashboard.palette import DEFAULT, Scale, Theme, lut, scale_for
+from inspector.recording import Neuron
 
 MOST_POINTS = 3_000  # about two for each pixel of a wide screen
 
@@ -25,6 +31,9 @@ _SMALL = {
     "legend": {"orientation": "h", "y": 1.12},
 }
 
+NOTHING = "no concept"  # the group of neurons that none explains; drawn in grey, below the others
+_GROUPS = ("#0a7f86", "#c9601a", "#5b6fd6", "#a0529e", "#3f8f3f", "#b8901f", "#c2445f", "#6b7d2a")
+_GREY = "rgba(128,136,148,.55)"
 _MARK: dict[Theme, str] = {"light": "rgba(28,36,48,.55)", "dark": "rgba(226,231,238,.6)"}
 
 
@@ -158,3 +167,126 @@ def roc_figure(values: np.ndarray, label: np.ndarray, *, theme: Theme = "light")
 def _ends(values: np.ndarray) -> tuple[float, float]:
     low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
     return (low, high) if low < high else (low - 0.5, low + 0.5)
+
+
+def spread_figure(rows: Mapping[str, pd.Series], *, palette: str = DEFAULT, theme: Theme = "light") -> go.Figure:
+    """How the values of each signal of a neuron are spread, with the median as a line; counts on a logarithmic scale.
+
+    rows : for each signal, in words, `lowest`, `highest`, `median` and `histogram`, and the `signal`.
+    """
+    across = min(3, len(rows))
+    down = math.ceil(len(rows) / across)
+    figure = make_subplots(down, across, subplot_titles=list(rows), horizontal_spacing=0.05, vertical_spacing=0.36)
+    for place, row in enumerate(rows.values()):
+        where = {"row": place // across + 1, "col": place % across + 1}
+        counts = np.asarray(row.histogram)
+        edges = np.linspace(row.lowest, row.highest, counts.size + 1)
+        middles, share = (edges[:-1] + edges[1:]) / 2, counts / max(counts.sum(), 1)
+        figure.add_bar(
+            x=middles, y=np.where(share > 0, share, np.nan), width=np.diff(edges), marker={"line": {"width": 0}},
+            marker_color=_colours(middles, str(row.signal), palette, theme),
+            hovertemplate="around %{x:.2f}: %{y:.2%} of the characters<extra></extra>", **where,
+        )  # fmt: skip
+        figure.add_vline(x=float(row["median"]), line={"width": 1.2, "color": _MARK[theme]}, **where)
+    _bare(figure, height=40 + 108 * down)
+    figure.update_layout(bargap=0, showlegend=False)
+    figure.update_annotations(font_size=12)
+    figure.update_yaxes(type="log", showticklabels=False, showgrid=False)
+    figure.update_xaxes(nticks=4, showgrid=False)
+    return figure
+
+
+def _colours(values: np.ndarray, signal: str, palette: str, theme: Theme) -> list[str]:
+    """The colour of the hue that each value has in a text, strong enough for a plot also near zero."""
+    scale = scale_for(signal, values)
+    table = lut(palette, scale.kind, theme)
+    above, below = ("rgb({},{},{})".format(*table[entry]) for entry in (230, 26))
+    return [below if value < 0 and scale.kind == "diverging" else above for value in values.tolist()]
+
+
+def map_figure(neurons: pd.DataFrame, *, chosen: Neuron | None = None, theme: Theme = "light") -> go.Figure:
+    """A point for each neuron where the map has it, in the colour of its group; a ring around the chosen one.
+
+    neurons : layer, unit, x, y, group and `said`, what the hover says.
+    """
+    figure = go.Figure()
+    groups = sorted(neurons.group.unique(), key=lambda group: (group != NOTHING, group))
+    colours = iter(_GROUPS * (1 + len(groups) // len(_GROUPS)))
+    for group in groups:
+        some = neurons[neurons.group == group]
+        colour = _GREY if group == NOTHING else next(colours)
+        figure.add_scattergl(
+            x=some.x, y=some.y, mode="markers", name=group, marker={"size": 7, "color": colour},
+            customdata=_names(some), text=[_escaped(said) for said in some.said],
+            hovertemplate="%{customdata} %{text}<extra></extra>",
+        )  # fmt: skip
+    if chosen is not None:
+        here = neurons[(neurons.layer == chosen.layer) & (neurons.unit == chosen.unit)]
+        figure.add_scattergl(
+            x=here.x, y=here.y, mode="markers", showlegend=False, hoverinfo="skip", customdata=_names(here),
+            marker={"size": 15, "color": "rgba(0,0,0,0)", "line": {"width": 2, "color": _MARK[theme]}},
+        )  # fmt: skip
+    _bare(figure, height=430)
+    figure.update_layout(legend={"orientation": "h", "y": -0.02, "font": {"size": 11}, "itemsizing": "constant"})
+    figure.update_xaxes(showticklabels=False, zeroline=True, showgrid=False)
+    figure.update_yaxes(showticklabels=False, zeroline=True, showgrid=False)
+    return figure
+
+
+def saturation_figure(
+    statistics: pd.DataFrame, gates: Sequence[tuple[str, str]], *, chosen: Neuron | None = None, theme: Theme = "light"
+) -> go.Figure:
+    """For each gate of each layer, how often each neuron's is above .9 against how often it is below .1.
+
+    statistics : layer, unit, signal, low_share, high_share. gates : (signal, its name in words).
+    Source: Karpathy, Johnson and Fei-Fei, Visualizing and Understanding Recurrent Networks (2015), section 4.2.
+    """
+    layers = sorted(statistics.layer.unique().tolist())
+    titles = [f"{words}, layer {layer}" for layer in layers for _, words in gates]
+    figure = make_subplots(
+        len(layers), len(gates), subplot_titles=titles, shared_xaxes=True, shared_yaxes=True,
+        horizontal_spacing=0.03, vertical_spacing=0.22 / max(len(layers), 2),
+    )  # fmt: skip
+    colour = lut(DEFAULT, "diverging", theme)[230]
+    for down, layer in enumerate(layers, 1):
+        for across, (signal, _) in enumerate(gates, 1):
+            some = statistics[(statistics.layer == layer) & (statistics.signal == signal)]
+            where = {"row": down, "col": across}
+            figure.add_scatter(
+                x=[0, 1], y=[1, 0], mode="lines", line={"width": 1, "color": _GREY}, hoverinfo="skip", **where
+            )
+            figure.add_scattergl(
+                x=some.low_share, y=some.high_share, mode="markers", customdata=_names(some),
+                marker={"size": 6, "color": "rgba({},{},{},.6)".format(*colour)},
+                hovertemplate="%{customdata}<br>below .1: %{x:.0%}<br>above .9: %{y:.0%}<extra></extra>", **where,
+            )  # fmt: skip
+            if chosen is not None:
+                here = some[(some.layer == chosen.layer) & (some.unit == chosen.unit)]
+                figure.add_scattergl(
+                    x=here.low_share, y=here.high_share, mode="markers", hoverinfo="skip", customdata=_names(here),
+                    marker={"size": 14, "color": "rgba(0,0,0,0)", "line": {"width": 2, "color": _MARK[theme]}}, **where,
+                )  # fmt: skip
+    _bare(figure, height=60 + 280 * len(layers))
+    figure.update_layout(showlegend=False)
+    figure.update_annotations(font_size=12)
+    figure.update_xaxes(range=[-0.04, 1.04], tickformat=".0%", nticks=5)
+    figure.update_yaxes(range=[-0.04, 1.04], tickformat=".0%", nticks=5)
+    figure.update_xaxes(title_text="below .1 (shut)", row=len(layers))
+    figure.update_yaxes(title_text="above .9 (open)", col=1)
+    return figure
+
+
+def _names(neurons: pd.DataFrame) -> list[str]:
+    return [f"{layer}:{unit}" for layer, unit in zip(neurons.layer, neurons.unit, strict=True)]
+
+
+def _escaped(text: str) -> str:
+    """A text for a hover, where plotly reads a little markup."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _bare(figure: go.Figure, *, height: int) -> None:
+    figure.update_layout(
+        height=height, margin={"l": 44, "r": 12, "t": 26, "b": 26}, hovermode="closest",
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+    )  # fmt: skip

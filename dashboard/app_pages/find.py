@@ -19,7 +19,7 @@ from inspector.search.ranges import find_neurons
 
 FIRST_RESULTS = 5
 MOST_ROWS = 200
-READ, FIND = "app_pages/read.py", "app_pages/find.py"
+NEURON, READ, FIND = "app_pages/neuron.py", "app_pages/read.py", "app_pages/find.py"
 AROUND = 90  # characters shown on each side of a mark or a place
 LONGEST = 400  # characters of a place that are shown
 PLACES = 12
@@ -118,6 +118,7 @@ def _result(
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         signal = SIGNAL_WORDS.get(str(there.signal), there.signal)
         st.page_link(READ, label=f"**{there.neuron}** {signal} →", query_params=there.to_query())
+        st.page_link(NEURON, label="its page", query_params=there.to_query())
         cards.quiet(words)
     trace = reading.trace(there.neuron, there.signal)
     first_line = reading.text.count("\n", 0, start) + 1

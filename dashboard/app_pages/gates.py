@@ -1,16 +1,20 @@
-"""Gates: what each gate does to one neuron at one character, stepped along a text."""
+"""Gates: what each gate does to one neuron at one character, stepped along a text; how often gates are saturated."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
 
 from dashboard import cards, data, pickers, state
 from dashboard.cell import build_message, cell, position
-from dashboard.evidence import FIRST_CONCEPT
+from dashboard.evidence import FIRST_CONCEPT, SIGNAL_WORDS
+from dashboard.figures import saturation_figure
 from dashboard.palette import DEFAULT
-from inspector.recording import SIGNALS, InspectorError
+from inspector.recording import SIGNALS, InspectorError, Neuron
 
+NEURON = "app_pages/neuron.py"
 KEY = "cell"
 
 
@@ -34,6 +38,8 @@ def page() -> None:
         "A wire is as strong as what flows through it."
     )
     cards.footnote(reading)
+    if reading.network is not None:
+        _saturation(view, reading.network)
 
 
 def _cell(view: state.View, reading: data.Reading) -> None:
@@ -83,6 +89,30 @@ def _telling_place(label: np.ndarray | None, state_trace: np.ndarray) -> int:
     begins = np.flatnonzero(label[1:] & ~label[:-1]) + 1
     change = np.abs(state_trace[begins] - state_trace[begins - 1])
     return int(begins[change.argmax()]) if begins.size else 0
+
+
+def _saturation(view: state.View, kept: data.Network) -> None:
+    """How often each neuron's gates are shut and open, over everything that was surveyed."""
+    cards.claim("How often gates are shut and open", "over all surveyed text, a point for each neuron")
+    gates = [name for name in SIGNALS[kept.model.config.kind] if name.endswith("_gate")]
+    if not gates:
+        cards.quiet("A plain recurrent network has no gates.")
+        return
+    if (found := cards.findings_of(view)) is None:
+        return
+    statistics = found.statistics[found.statistics.signal.isin(gates)]
+    if statistics.empty:
+        cards.quiet(f"Its survey did not gather gates: `python -m inspector survey --network {kept.place}` renews it.")
+        return
+    cards.quiet(
+        "The higher a point, the more of the time that neuron's gate is open (above .9); the further right, the more "
+        "of the time it is shut (below .1); on the slanted line it is always one or the other. So a forget gate at the "
+        "upper left keeps what its neuron holds, and one at the lower right makes it forget at once."
+    )
+    named = [(name, SIGNAL_WORDS[name]) for name in gates]
+    figure = saturation_figure(statistics, named, chosen=view.neuron, theme=cards.theme())
+    if (neuron := cards.clicked(figure, key="saturation")) is not None:
+        st.switch_page(NEURON, query_params=replace(view, neuron=Neuron.parse(neuron)).to_query())
 
 
 def _follow() -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import cards, data, notes, state, texts
 from inspector.recording import InspectorError, Neuron
 
-READ = "app_pages/read.py"
+NEURONS, READ = "app_pages/neurons.py", "app_pages/read.py"
 
 
 def page() -> None:
@@ -37,6 +37,8 @@ def _network(name: str) -> None:
             cards.quiet(f"Not surveyed yet: `python -m inspector survey --network {kept.place}`.")
         else:
             cards.quiet(f"Surveyed on {found.n_report_chars:,} held-out characters: {found.corpus}")
+            there = state.View(network=name).to_query()
+            st.page_link(NEURONS, label=f"All neurons of {cards.plain(name)} →", query_params=there)
             _findings(name, notes.titles(kept.hash), [findings[0] for findings in found.concepts.values() if findings])
     notes.section(name, kept.hash)
     card = kept.folder / "README.md"

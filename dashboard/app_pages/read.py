@@ -14,7 +14,7 @@ from dashboard.overlay.mount import overlay
 from dashboard.overlay.serve import offer
 from inspector.recording import Neuron
 
-FIND = "app_pages/find.py"
+FIND, NEURON = "app_pages/find.py", "app_pages/neuron.py"
 WHOLE_CHARS = 32_768  # texts up to this length are sent along; of longer ones the browser fetches what it shows
 GATES_CHARS = 10_000  # in texts up to this length the gates are read beforehand, so that pointing shows every signal
 SUGGESTED = 5
@@ -44,6 +44,8 @@ def page() -> None:
         cards.make_signal(view, reading)
         cards.tell(view, reading, found)
         notes.line(reading.recording.network_hash, view.shown)
+        if reading.network is not None:
+            st.page_link(NEURON, label="neuron page →", query_params=view.to_query())
     with place:
         overlay(_payload(view, reading, found), key="overlay", height=700, on_change=_follow)
     cards.footnote(reading)

@@ -189,6 +189,8 @@ def _write(folder: Path, facts: dict[str, Any], found: Found, places: pd.DataFra
     passages = {name: _strongest(table, places) for name, table in found.tables.items()}
     for name, value in (("survey.json", facts), ("passages.json", passages)):
         (fresh / name).write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    for kept in folder.glob("explanations.*"):  # another command's; they say themselves which weights they are of
+        shutil.copy2(kept, fresh / kept.name)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
     shutil.rmtree(folder.with_name(folder.name + ".state"), ignore_errors=True)

@@ -1,0 +1,258 @@
+"""Neuron: all that is known of one neuron: what it detects, where it is strong, what it does, and what is like it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import streamlit as st
+
+from dashboard import cards, data, notes, pickers, state
+from dashboard.evidence import SIGNAL_WORDS, detects_words, formula_words, memory_words, symbol_words
+from dashboard.figures import spread_figure
+from dashboard.findings import KINDS, STATES, Findings, Relative, neighbours
+from dashboard.palette import Scale
+from dashboard.weights import Effect, mean_by_character, opened_by, raised_and_lowered
+from inspector.recording import SIGNALS, Neuron
+from inspector.search import verdict
+
+NEURON, NEURONS, READ, GATES = (f"app_pages/{name}.py" for name in ("neuron", "neurons", "read", "gates"))
+_HEADINGS = {
+    "top": "Strongest positive",
+    "bottom": "Strongest negative",
+    "quantile": "From its lowest to its highest",
+    "random": "At random",
+}
+_number = st.column_config.NumberColumn
+_COLUMNS = {
+    "title": st.column_config.TextColumn("concept", width=200),
+    "signal": st.column_config.TextColumn("signal", width=60),
+    "direction": st.column_config.TextColumn("values", width=55, help="high or low where the concept holds"),
+    "score": _number("score", format="%.3f", width=60, help="on files that had no part in choosing"),
+    "baseline": _number("chance", format="%.2f", width=60, help="what a neuron that knows nothing scores"),
+    "twin_score": _number("untrained", format="%.2f", width=75, help="the best neuron of an untrained network"),
+    "verdict": st.column_config.TextColumn("verdict", width=170),
+}
+
+
+def page() -> None:
+    """Draw the page."""
+    view = state.current()
+    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    with bar:
+        view = pickers.pick_network(view)
+    found = cards.findings_of(view)
+    if view.network is None:
+        return
+    kept = data.network(view.network)
+    view = _fit(view, kept, found)
+    with bar:
+        pickers.pick_neuron(view, kept.layers)
+        notes.card(kept.hash, view.shown)
+    _steps(view, kept, found)
+    if found is not None:
+        _detects(view, found)
+    notes.line(kept.hash, view.shown)
+    with st.container(key="neuron"):
+        left, right = st.columns([11, 9], gap="medium")
+    with right:
+        if found is not None:
+            _spread(view, kept, found)
+            _memory(view, kept, found)
+            _kin(view, found)
+        _effect(view, kept)
+        gates_slot = st.container()
+    with left:
+        if found is not None:
+            _concepts(view, found)
+            _passages(view, kept, found)
+    with gates_slot:
+        _openers(view, kept)
+
+
+def _fit(view: state.View, kept: data.Network, found: Findings | None) -> state.View:
+    """The view made one that exists in this network; places in a text are left to the pages that show one."""
+    best = found.overview.sort_values("choose_skill", ascending=False).head(1) if found is not None else None
+    default = (Neuron(0, 0), kept.layers[0][1][0])
+    if best is not None and len(best):
+        default = (Neuron(int(best.layer.iloc[0]), int(best.unit.iloc[0])), str(best.signal.iloc[0]))
+    fitted, sentences = state.fit(view, kept.layers, 10**12, default=default)
+    state.note(*sentences)
+    view = replace(fitted, signal=view.signal if view.signal == fitted.signal else None)
+    state.settle(view)
+    return view
+
+
+def _link(label: str, neuron: Neuron, view: state.View) -> None:
+    there = replace(view, neuron=neuron, signal=None, at=None)
+    st.page_link(NEURON, label=label, query_params=there.to_query())
+
+
+def _steps(view: state.View, kept: data.Network, found: Findings | None) -> None:
+    """Ways to go on: next to it, by chance, to what is better explained or rarer, and to the text."""
+    neurons = [Neuron(layer, unit) for layer, (n_units, _) in enumerate(kept.layers) for unit in range(n_units)]
+    place = neurons.index(view.shown)
+    with st.container(horizontal=True, gap="small", key="steps"):
+        _link(f"← {neurons[place - 1]}", neurons[place - 1], view)
+        _link(f"{neurons[(place + 1) % len(neurons)]} →", neurons[(place + 1) % len(neurons)], view)
+        _link("random", random.choice(neurons), view)
+        for words, by in (("explained", "skill"), ("peaked", "kurtosis")) if found is not None else ():
+            for neuron, more in zip(neighbours(found.overview, view.shown, by), ("more", "less"), strict=False):
+                _link(f"{more} {words}: {neuron}", neuron, view)
+        st.page_link(READ, label="Read with it", query_params=view.to_query())
+        st.page_link(GATES, label="Its gates, step by step", query_params=view.to_query())
+        st.page_link(NEURONS, label="All neurons", query_params=view.to_query())
+
+
+def _detects(view: state.View, found: Findings) -> None:
+    rows = found.about(view.shown, 1).to_dict("records")
+    row = {**rows[0], "verdict": verdict(rows[0])} if rows else None
+    cards.claim(*detects_words(view.shown, row, data.concept_title(row["concept"]) if row else ""))
+    if (formula := found.formula(view.shown)) is not None:
+        cards.quiet(formula_words(formula))
+
+
+def _concepts(view: state.View, found: Findings) -> None:
+    table = found.about(view.shown)
+    if table.empty:
+        return
+    cards.heading("What it follows", "best first by what was seen where it was chosen, scored on other files")
+    table = table.assign(
+        title=[data.concept_title(name) for name in table.concept],
+        direction=table.polarity.map({1: "high", -1: "low"}),
+        verdict=[verdict(row) for row in table.to_dict("records")],
+    )
+    st.dataframe(table[list(_COLUMNS)], column_config=_COLUMNS, hide_index=True, key="concepts")
+
+
+def _passages(view: state.View, kept: data.Network, found: Findings) -> None:
+    """Passages of one of its states, each coloured, with its file and line, and a way to it where it is at hand."""
+    states = [name for name in STATES if name in kept.layers[view.shown.layer][1]]
+    signal = str(view.signal) if view.signal in states else _first_state(view, found, states)
+    st.session_state["state"] = signal
+    if len(states) > 1:
+        st.segmented_control(
+            "passages by", states, key="state", format_func=SIGNAL_WORDS.__getitem__,
+            on_change=lambda: state.go(signal=st.session_state["state"]),
+        )  # fmt: skip
+    with st.spinner("Reading its passages again, for their colours"):
+        scenes = data.scenes(kept, view.shown, signal)
+    extent = found.extent(view.shown, signal) if signal == "cell" else 1.0
+    for kind in KINDS:
+        some = [scene for scene in scenes if scene.passage.kind == kind]
+        cards.heading(_HEADINGS[kind], "" if some else "none were kept")
+        for scene in some:
+            _passage(scene, signal, extent, view)
+    if scenes:
+        cards.quiet(
+            f"The framed character has the survey's value. The others were read again, with up to {data.LEAD_IN} "
+            "characters before them; where that does not lead to the survey's value they have no colour."
+        )
+
+
+def _first_state(view: state.View, found: Findings, states: Sequence[str]) -> str:
+    rows = found.about(view.shown, 1)
+    return str(rows.signal.iloc[0]) if len(rows) and rows.signal.iloc[0] in states else states[0]
+
+
+def _passage(scene: data.Scene, signal: str, extent: float, view: state.View) -> None:
+    passage = scene.passage
+    words = f"{passage.file}:{passage.line}"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if scene.text_id is None or scene.start is None:
+            cards.quiet(words, width="content")
+        else:
+            there = replace(view, text=scene.text_id, signal=signal, at=scene.start + passage.at)
+            st.page_link(READ, label=f"{cards.plain(words)} →", query_params=there.to_query())
+        cards.quiet(f"{passage.value:+.2f}")
+    scale = Scale("diverging", -extent, extent)
+    cards.excerpt(passage.text, scene.values, scale, first_line=passage.first_line, at=passage.at)
+
+
+def _spread(view: state.View, kept: data.Network, found: Findings) -> None:
+    cards.heading("How its values are spread", "over all surveyed text; the line is the median")
+    signals = kept.layers[view.shown.layer][1]
+    rows = {SIGNAL_WORDS[name]: row for name in signals if (row := found.spread(view.shown, name)) is not None}
+    if rows:
+        st.plotly_chart(spread_figure(rows, theme=cards.theme()), key="spread", config={"displayModeBar": False})
+
+
+def _memory(view: state.View, kept: data.Network, found: Findings) -> None:
+    cards.heading("Its memory", "")
+    kind = kept.model.config.kind
+    keeps = found.spread(view.shown, "forget_gate" if kind == "lstm" else "update_gate")
+    own = found.overview[(found.overview.layer == view.shown.layer) & (found.overview.unit == view.shown.unit)]
+    cards.sentence(memory_words(kind, float("nan") if keeps is None else keeps["median"], float(own.half_life.iloc[0])))
+    gates = [name for name in SIGNALS[kind] if name.endswith("_gate")]
+    rows = [(name, row) for name in gates if (row := found.spread(view.shown, name)) is not None]
+    if rows:
+        shares = "; ".join(
+            f"{SIGNAL_WORDS[name]} shut {row.low_share:.0%}, open {row.high_share:.0%}" for name, row in rows
+        )
+        cards.quiet(f"Of the time (below .1, above .9): {shares}.")
+    elif gates:
+        cards.quiet(f"Its survey did not gather gates: `python -m inspector survey --network {kept.place}` renews it.")
+
+
+def _kin(view: state.View, found: Findings) -> None:
+    signal = str(view.signal) if view.signal in STATES else "hidden"
+    alike, opposite = found.kin(view.shown, signal)
+    cards.heading(
+        "Most alike and most opposite", f"by Pearson's r of the {SIGNAL_WORDS[signal]} over the surveyed text"
+    )
+    for words, relatives in (("alike", alike), ("opposite", opposite)):
+        _relatives(words, relatives, view)
+
+
+def _relatives(words: str, relatives: Sequence[Relative], view: state.View) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"kin {words}"):
+        cards.quiet(words if relatives else f"{words}: none", width="content")
+        for one in relatives:
+            _link(f"{one.neuron} {one.r:+.2f}", one.neuron, view)
+
+
+def _effect(view: state.View, kept: data.Network) -> None:
+    cards.heading("What it makes likelier next", "change of the logit as its hidden state rises by 1")
+    effect = raised_and_lowered(kept.model, view.shown)
+    if effect is None:
+        cards.sentence(
+            "It has no direct effect on the next character: only the top layer is read out, and this neuron speaks "
+            "through the layers above."
+        )
+        return
+    for words, effects in zip(("raises", "lowers"), effect, strict=True):
+        cards.chips(words, _chips(effects))
+
+
+def _openers(view: state.View, kept: data.Network) -> None:
+    """Which characters open its gates: by its own weights in the first layer, above it by what is seen in a text."""
+    weights = opened_by(kept.model, view.shown)
+    if weights is not None:
+        cards.heading("Which characters open its gates", "its input weights, less their mean")
+        for signal, ends in weights.items():
+            _gate(signal, *ends)
+        return
+    gates = [name for name in kept.layers[view.shown.layer][1] if name.endswith("_gate")]
+    if not gates:
+        return
+    text = view.text if view.text and not view.text.startswith("recording:") else state.FIRST_TEXT
+    reading = cards.read(replace(view, text=text))
+    said = f"mean after each character over {reading.title}: above the first layer, neurons are read, not characters"
+    cards.heading("After which characters its gates are open", said)
+    with cards.progress() as tell:
+        for signal in gates:
+            trace = reading.trace(view.shown, signal, tell)
+            _gate(signal, *mean_by_character(reading.text, trace), sign="")
+
+
+def _gate(signal: str, high: Sequence[Effect], low: Sequence[Effect], sign: str = "+") -> None:
+    cards.chips(f"{SIGNAL_WORDS[signal]}: up", _chips(high, sign))
+    cards.chips("down", _chips(low, sign))
+
+
+def _chips(effects: Sequence[Effect], sign: str = "+") -> list[tuple[str, str]]:
+    return [(symbol_words(one.symbol), format(one.amount, f"{sign}.2f")) for one in effects]
+
+
+page()

@@ -1,0 +1,261 @@
+"""The survey folder beside a network as tables: scores, spread of values, passages and relatives of every neuron.
+
+    neurons.parquet ──► scores      statistics.parquet ──► statistics      passages.parquet ──► passages
+    correlations.npz ─► kin, and the places of a map on which neurons lie close that go up and down together
+    explanations.parquet, where `inspector explain` made it ──► a formula of concepts for each neuron
+
+Knows files and columns. Knows nothing about sentences, pages or Streamlit, and keeps nothing: `data.py` does.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from inspector.recording import InspectorError, Neuron
+from inspector.search import verdict
+
+KINDS = ("top", "bottom", "quantile", "random")
+STATES = ("hidden", "cell")
+
+_NEURON = ["layer", "unit"]
+_SINCE_2 = ("statistics.parquet", "passages.parquet", "correlations.npz")  # not in a survey of version 1
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A short piece of a surveyed file around one character, and what the neuron's signal was after reading it.
+
+    at : where in `text` the character stands. line : its line in `file`, counted from 1.
+    """
+
+    kind: str
+    value: float
+    file: str
+    line: int
+    text: str
+    at: int
+
+    @property
+    def first_line(self) -> int:
+        """Number of the line in which the piece begins."""
+        return self.line - self.text.count("\n", 0, self.at)
+
+    def start_in(self, content: str) -> int | None:
+        """Where the piece begins in a text, at its line; None where this is not that text."""
+        if self.line < 1:
+            return None
+        begins = 0
+        for _ in range(self.line - 1):
+            begins = content.find("\n", begins) + 1
+            if begins == 0:
+                return None
+        ends = content.find("\n", begins)
+        start = content.find(self.text, max(begins - self.at, 0))
+        is_there = start >= 0 and start + self.at <= (len(content) if ends < 0 else ends)
+        return start if is_there and self.text else None
+
+
+class Relative(NamedTuple):
+    """Another neuron, and how closely its values go with the first one's: Pearson's r."""
+
+    neuron: Neuron
+    r: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a survey says of all neurons.
+
+    scores : a row for each concept and neuron: that of the signal which did better where neurons were chosen, with
+        `skill`, the share of the way to a perfect score from the better of chance and the untrained twin, and
+        `choose_skill`, the same where it was chosen.
+    statistics : a row for each neuron and signal, as the survey folder has them, with `kurtosis`.
+    overview : a row for each neuron, its best concept's columns beside some of its statistics, and x, y on the map.
+    explanations : a row for each neuron with its formula, as `inspector explain` wrote it; None where it did not.
+    """
+
+    scores: pd.DataFrame
+    statistics: pd.DataFrame
+    overview: pd.DataFrame
+    explanations: pd.DataFrame | None
+    _passages: pd.DataFrame
+    _correlations: dict[str, np.ndarray]
+
+    def about(self, neuron: Neuron, n: int = 6) -> pd.DataFrame:
+        """The concepts a neuron follows best, by what was seen where neurons were chosen; scores are held out."""
+        rows = self.scores[(self.scores.layer == neuron.layer) & (self.scores.unit == neuron.unit)]
+        return rows.sort_values("choose_skill", ascending=False, kind="stable").head(n)
+
+    def formula(self, neuron: Neuron) -> dict[str, Any] | None:
+        """The formula of concepts that best says when a neuron is on, with its scores; None where there is none."""
+        if self.explanations is None:
+            return None
+        table = self.explanations
+        rows = table[(table.layer == neuron.layer) & (table.unit == neuron.unit)].to_dict("records")
+        return rows[0] if rows and rows[0]["formula"] else None
+
+    def spread(self, neuron: Neuron, signal: str) -> pd.Series | None:
+        """The statistics of one signal; None where the survey did not gather them."""
+        table = self.statistics
+        rows = table[(table.layer == neuron.layer) & (table.unit == neuron.unit) & (table.signal == signal)]
+        return rows.iloc[0] if len(rows) else None
+
+    def extent(self, neuron: Neuron, signal: str) -> float:
+        """The 99th percentile of a signal's size, 1 where nothing is known: where the colours of a cell state end."""
+        if (row := self.spread(neuron, signal)) is None:
+            return 1.0
+        middles, counts = middles_of(row), np.asarray(row.histogram, np.float64)
+        order = np.argsort(np.abs(middles))
+        reached = np.cumsum(counts[order]) >= 0.99 * counts.sum()
+        return float(np.abs(middles)[order][reached.argmax()]) or 1.0
+
+    def passages(self, neuron: Neuron, signal: str) -> list[Passage]:
+        """The places kept for a neuron: strongest first within each kind."""
+        table = self._passages
+        rows = table[(table.layer == neuron.layer) & (table.unit == neuron.unit) & (table.signal == signal)]
+        return [
+            Passage(str(row.kind), float(row.value), str(row.file), int(row.line), str(row.text), int(row.at))
+            for row in rows.itertuples()
+        ]
+
+    def kin(self, neuron: Neuron, signal: str, n: int = 6) -> tuple[list[Relative], list[Relative]]:
+        """The neurons most alike and most opposite over the surveyed text, closest first."""
+        neurons = list(zip(self.overview.layer, self.overview.unit, strict=True))
+        matrix = self._correlations.get(signal)
+        if matrix is None or (neuron.layer, neuron.unit) not in neurons:
+            return [], []
+        place = neurons.index((neuron.layer, neuron.unit))
+        row = matrix[place] / 127
+        order = [other for other in np.argsort(-row, kind="stable").tolist() if other != place]
+        related = [Relative(Neuron(*map(int, neurons[other])), float(row[other])) for other in order]
+        return [one for one in related[:n] if one.r > 0], [one for one in related[: -n - 1 : -1] if one.r < 0]
+
+
+def open_findings(checkpoint: Path, place: str, network_hash: str) -> Findings:
+    """Read the survey folder of a checkpoint.
+
+    place : the checkpoint as one types it in a command. network_hash : explanations of other weights are left out;
+    that the survey is of these is for the caller to see. Raises InspectorError, with the command that helps, where the
+    folder is damaged, or of a version that had less in it.
+    """
+    folder = checkpoint / "survey"
+    command = f"`python -m inspector survey --network {place}`"
+    if not all((folder / name).is_file() for name in _SINCE_2):
+        raise InspectorError(
+            f"The survey of {place} is of an earlier version and lacks what this page shows: {command} renews it."
+        )
+    try:
+        scores = _scores(folder)
+        statistics = pd.read_parquet(folder / "statistics.parquet").astype({"signal": str})
+        passages = pd.read_parquet(folder / "passages.parquet").astype({"signal": str, "kind": str, "file": str})
+        with np.load(folder / "correlations.npz", allow_pickle=False) as kept:
+            correlations = {name: kept[name] for name in kept.files}
+        statistics["kurtosis"] = [kurtosis_of(row) for row in statistics.itertuples()]
+        explanations = _explanations(folder, network_hash)
+        overview = _overview(scores, statistics, correlations["hidden"], explanations)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise InspectorError(f"The survey of {place} is damaged: make it again with {command}.") from error
+    return Findings(scores, statistics, overview, explanations, passages, correlations)
+
+
+def _explanations(folder: Path, network_hash: str) -> pd.DataFrame | None:
+    table, summary = folder / "explanations.parquet", folder / "explanations.json"
+    if not (table.is_file() and summary.is_file()):
+        return None
+    said = json.loads(summary.read_text(encoding="utf-8"))
+    return pd.read_parquet(table) if said["network_hash"] == network_hash else None
+
+
+def _scores(folder: Path) -> pd.DataFrame:
+    from inspector.survey import open_found  # it brings torch, which takes a second
+
+    tables = open_found(folder / "neurons.parquet").tables
+    table = pd.concat([one.assign(concept=name) for name, one in tables.items()], ignore_index=True)
+    best = table.sort_values("choose_score", ascending=False, kind="stable")
+    best = best.drop_duplicates(["concept", *_NEURON]).astype(dict.fromkeys(_NEURON, int))
+    unlearned = np.fmin(np.fmax(best.baseline, best.twin_score), 0.999)  # what chance and no training at all give
+    for name in ("score", "choose_score"):
+        best[name.replace("score", "skill")] = (best[name] - unlearned) / (1 - unlearned)
+    return best.reset_index(drop=True)
+
+
+def _overview(
+    scores: pd.DataFrame, statistics: pd.DataFrame, correlations: np.ndarray, explanations: pd.DataFrame | None
+) -> pd.DataFrame:
+    best = scores.sort_values("choose_skill", ascending=False, kind="stable").drop_duplicates(_NEURON)
+    best = best.assign(verdict=[verdict(row) for row in best.to_dict("records")])
+    columns = ["signal", "concept", "polarity", "score", "metric", "baseline", "twin_score", "skill",
+               "choose_skill", "verdict"]  # fmt: skip
+    table = statistics[statistics.signal == "hidden"][[*_NEURON, "histogram", "kurtosis"]]
+    table = table.merge(best[_NEURON + columns], on=_NEURON, how="left").sort_values(_NEURON, ignore_index=True)
+    keeps = statistics[statistics.signal.isin(("forget_gate", "update_gate"))].set_index(_NEURON)
+    where = pd.MultiIndex.from_frame(table[_NEURON])
+    table["half_life"] = [half_life(value) for value in keeps["median"].reindex(where)]
+    for column, name in (("open_share", "high_share"), ("shut_share", "low_share")):
+        table[column] = keeps[name].reindex(where).array
+    table["x"], table["y"] = places_of(correlations).T
+    if explanations is None:
+        return table.assign(formula=None)
+    return table.merge(explanations[[*_NEURON, "formula"]], on=_NEURON, how="left")
+
+
+def places_of(correlations: np.ndarray) -> np.ndarray:
+    """Where neurons lie on a map, (n, 2): the two main axes of their correlations, each with its longest end positive.
+
+    correlations : (n, n), int8 in steps of 1/127.
+    """
+    matrix = correlations.astype(np.float64) / 127
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    axes = vectors[:, ::-1][:, :2] * np.sqrt(np.maximum(values[::-1][:2], 0))
+    if axes.shape[1] < 2:  # a single neuron
+        axes = np.pad(axes, ((0, 0), (0, 2 - axes.shape[1])))
+    signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(2)])
+    found: np.ndarray = axes * np.where(signs == 0, 1, signs)
+    return found
+
+
+def middles_of(row: object) -> np.ndarray:
+    """The middle value of each step of a histogram."""
+    edges = np.linspace(row.lowest, row.highest, len(row.histogram) + 1)  # type: ignore[attr-defined]
+    return (edges[:-1] + edges[1:]) / 2
+
+
+def kurtosis_of(row: object) -> float:
+    """Excess kurtosis out of a row's histogram: 0 for a bell, large for a neuron that is rarely far from its rest."""
+    counts = np.asarray(row.histogram, np.float64)  # type: ignore[attr-defined]
+    middles = middles_of(row)
+    if not counts.sum() or middles[0] == middles[-1]:
+        return math.nan
+    away = middles - np.average(middles, weights=counts)
+    square = np.average(away**2, weights=counts)
+    return float(np.average(away**4, weights=counts) / square**2 - 3) if square > 0 else math.nan
+
+
+def half_life(kept: float) -> float:
+    """After how many characters half of a state is left that is multiplied by `kept` at each: ln .5 / ln kept.
+
+    nan where nothing is known, 0 for a gate that is shut, infinite for one that never lets go.
+    """
+    if math.isnan(kept):
+        return math.nan
+    if kept <= 0:
+        return 0.0
+    return math.inf if kept >= 1 else math.log(0.5) / math.log(kept)
+
+
+def neighbours(overview: pd.DataFrame, neuron: Neuron, by: str) -> Sequence[Neuron]:
+    """The neurons before and after one in the order of a column, largest first; none beyond the ends."""
+    order = overview.dropna(subset=[by]).sort_values(by, ascending=False, kind="stable")
+    neurons = [Neuron(int(layer), int(unit)) for layer, unit in zip(order.layer, order.unit, strict=True)]
+    if neuron not in neurons:
+        return neurons[:1]
+    place = neurons.index(neuron)
+    return [*neurons[max(place - 1, 0) : place], *neurons[place + 1 : place + 2]]

@@ -1,0 +1,394 @@
+"""The neuron's page, the table and map of all neurons, saturation: with a survey, with an old one, and without."""
+
+import html
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from dashboard import data, texts
+from dashboard.evidence import detects_words, memory_words
+from dashboard.figures import map_figure, saturation_figure, spread_figure
+from dashboard.findings import Passage, half_life, kurtosis_of, neighbours, open_findings, places_of
+from dashboard.weights import mean_by_character, opened_by, raised_and_lowered
+from inspector.corpus import load_corpus, split_of
+from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
+from inspector.recording import InspectorError, Neuron
+from inspector.survey import survey
+from tests.conftest import PYTHON_TEXT
+
+APP = str(Path(__file__).parent.parent / "dashboard" / "app.py")
+NEURON, NEURONS, GATES = "app_pages/neuron.py", "app_pages/neurons.py", "app_pages/gates.py"
+HOSTILE = "<img src=x onerror=alert(1)> **bold**"
+
+
+def save_network(folder, kind="lstm", embedding=None):
+    vocabulary = Vocabulary.from_text("".join(map(chr, range(32, 127))) + "\n\t")
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = CharModel(ModelConfig(kind, 2, 6, embedding), vocabulary)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(3)
+    save_checkpoint(model, folder)
+
+
+@pytest.fixture(scope="module")
+def surveyed(tmp_path_factory):
+    """Three random networks, each with a survey of the same few files; a file's name and text are hostile."""
+    folder = tmp_path_factory.mktemp("surveyed")
+    sources = folder / "sources"
+    sources.mkdir()
+    wanted = {"train": 1, "choose": 2, "report": 2}
+    for number in range(100):
+        name = f"m{number}.py"
+        if wanted[split_of(name)] > 0:
+            wanted[split_of(name)] -= 1
+            (sources / name).write_text((PYTHON_TEXT + f"# {HOSTILE}\n").replace("hello", f"hello {number}") * 6)
+    corpus = load_corpus(sources)
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for kind in ("lstm", "gru", "rnn"):
+        save_network(folder / "nets" / kind, kind)
+        survey(load_checkpoint(folder / "nets" / kind), corpus, folder / "nets" / kind / "survey")
+    torch.set_num_threads(n_threads)
+    save_network(folder / "nets" / "bare")
+    save_network(folder / "nets" / "old")
+    shutil.copytree(folder / "nets" / "lstm" / "survey", folder / "nets" / "old" / "survey")
+    (folder / "nets" / "old" / "survey" / "statistics.parquet").unlink()
+    return folder / "nets"
+
+
+@pytest.fixture(autouse=True)
+def place(surveyed, tmp_path, monkeypatch):
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(surveyed))
+    monkeypatch.setenv("CHARSCOPE_DATA", str(tmp_path))
+
+
+def open_app(page, **query):
+    app = AppTest.from_file(APP, default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    return app.switch_page(page).run()
+
+
+def bodies(app):
+    assert not app.exception, [error.message for error in app.exception]
+    return [element.proto.body for element in app.get("html") if not element.proto.body.startswith("<style>")]
+
+
+def said(app):
+    return html.unescape(re.sub(r"<[^>]*>", "", "\n".join(bodies(app))))
+
+
+# ------------------------------------------------------------------------------------------------------ Neuron page
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+def test_neuron_page_shows_every_part_for_every_kind_of_network(kind):
+    app = open_app(NEURON, network=kind, neuron="1:2")
+
+    words = said(app)
+    for heading in ("What it follows", "How its values are spread", "Its memory", "Most alike and most opposite",
+                    "What it makes likelier", "Strongest positive", "Strongest negative", "At random"):  # fmt: skip
+        assert heading in words
+    assert "Neuron 1:2" in words and "chance 0." in words and "untrained twin" in words
+    memory = {"lstm": "Its forget gate is 0.", "gru": "Its update gate is 0.", "rnn": "has no gates"}
+    assert memory[kind] in words
+    assert ("After which characters its gates are open" in words) == (kind != "rnn")
+    assert len(app.dataframe[0].value) == 6
+
+
+def test_neuron_without_explanation_has_the_same_page_and_a_plain_sentence(surveyed):
+    found = open_findings(surveyed / "lstm", "lstm", "")
+    worst = found.overview.sort_values("skill").iloc[0]
+
+    app = open_app(NEURON, network="lstm", neuron=f"{worst.layer}:{worst.unit}")
+
+    assert "has no explanation yet" in said(app) and "Its memory" in said(app)
+
+
+def test_neuron_page_of_the_first_layer_says_what_opens_gates_and_that_it_has_no_direct_effect():
+    words = said(open_app(NEURON, network="lstm", neuron="0:2"))
+
+    assert "Which characters open its gates" in words and "no direct effect" in words
+
+
+def test_neuron_page_leads_to_neighbours_and_relatives(surveyed):
+    app = open_app(NEURON, network="lstm", neuron="0:5")
+
+    links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
+    assert "neuron=0%3A4" in links["← 0:4"] and "neuron=1%3A0" in links["1:0 →"]
+    alike, opposite = open_findings(surveyed / "lstm", "lstm", "").kin(Neuron(0, 5), "hidden")
+    assert alike and opposite and all(one.r > 0 for one in alike) and all(one.r < 0 for one in opposite)
+    for one in alike + opposite:
+        assert f"{one.neuron} {one.r:+.2f}" in links
+
+
+@pytest.mark.parametrize(("network", "words"), [("bare", "No survey of bare"), ("old", "of an earlier version")])
+@pytest.mark.parametrize("page", [NEURON, NEURONS, GATES])
+def test_page_without_statistics_says_which_command_makes_them(page, network, words):
+    shown = said(open_app(page, network=network))
+
+    assert words in shown
+    assert f"python -m inspector survey --network {data.network(network).place}" in shown
+
+
+def test_survey_without_gates_says_which_command_gathers_them(surveyed, monkeypatch, tmp_path):
+    shutil.copytree(surveyed / "lstm", tmp_path / "nets" / "lstm")
+    path = tmp_path / "nets" / "lstm" / "survey" / "statistics.parquet"
+    table = pd.read_parquet(path)
+    table[table.signal.isin(["hidden", "cell"])].to_parquet(path)
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+
+    for page in (NEURON, GATES):
+        assert "did not gather gates: `python -m inspector survey" in said(open_app(page, network="lstm"))
+    assert len(open_app(NEURONS, network="lstm").dataframe[0].value) == 12
+
+
+@pytest.mark.parametrize("is_of_these_weights", [True, False])
+def test_formula_of_a_neuron_is_shown_where_it_was_made_for_these_weights(
+    surveyed, monkeypatch, tmp_path, is_of_these_weights
+):
+    shutil.copytree(surveyed / "lstm", tmp_path / "nets" / "lstm")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+    network_hash = data.network("lstm").hash if is_of_these_weights else "0" * 64
+    row = {"layer": 1, "unit": 2, "signal": "cell", "formula": "digit AND NOT newline", "polarity": -1,
+           "threshold": -0.25, "score": 0.81, "chance": 0.07, "is_explained": True}  # fmt: skip
+    folder = tmp_path / "nets" / "lstm" / "survey"
+    pd.DataFrame([row]).to_parquet(folder / "explanations.parquet")
+    (folder / "explanations.json").write_text(json.dumps({"network_hash": network_hash}))
+
+    words = said(open_app(NEURON, network="lstm", neuron="1:2"))
+
+    told = (
+        "Its cell state is at most -0.25 most nearly where digit AND NOT newline: held-out Matthews correlation 0.81, "
+        "chance 0.07; that explains it."
+    )
+    assert (told in words) == is_of_these_weights
+    assert ("formula" in open_app(NEURONS, network="lstm").dataframe[0].value) == is_of_these_weights
+
+
+def test_damaged_survey_is_a_sentence(surveyed, monkeypatch, tmp_path):
+    shutil.copytree(surveyed / "lstm", tmp_path / "nets" / "lstm")
+    (tmp_path / "nets" / "lstm" / "survey" / "statistics.parquet").write_bytes(b"PAR1")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+
+    assert "is damaged: make it again" in said(open_app(NEURON, network="lstm"))
+
+
+def test_neuron_that_does_not_exist_is_a_sentence():
+    assert "Neuron 7:0 does not exist" in said(open_app(NEURON, network="lstm", neuron="7:0"))
+
+
+def test_hostile_passages_and_file_names_stay_text(surveyed, monkeypatch, tmp_path):
+    shutil.copytree(surveyed / "lstm", tmp_path / "nets" / "lstm")
+    path = tmp_path / "nets" / "lstm" / "survey" / "passages.parquet"
+    table = pd.read_parquet(path).astype({"file": str, "text": str})
+    table["file"], table["text"] = f"{HOSTILE}.py", f"{HOSTILE}\x00\n" * 3
+    table["at"] = 4
+    table.to_parquet(path)
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+
+    app = open_app(NEURON, network="lstm", neuron="0:0")
+
+    assert f"{HOSTILE}.py:" in said(app)
+    assert "<img" not in "".join(bodies(app)) and ">bold<" not in "".join(bodies(app))
+
+
+def test_headings_sentences_and_chips_show_markup_as_text():
+    def script():
+        from dashboard import cards
+
+        cards.heading("<b>1", "<b>2")
+        cards.sentence("<b>3")
+        cards.chips("<b>4", [("<b>", "<b>5")])
+
+    app = AppTest.from_function(script).run()
+
+    assert said(app) == "<b>1 <b>2\n<b>3\n<b>4<b><b>5"
+
+
+# --------------------------------------------------------------------------------------------------------- Passages
+
+
+def test_passage_is_coloured_by_what_the_network_does_there(surveyed):
+    kept = data.network("lstm")
+    found = data.findings(kept)
+
+    for scene in data.scenes(kept, Neuron(1, 1), "cell"):
+        assert scene.values[scene.passage.at] == pytest.approx(scene.passage.value)
+        assert scene.text_id is None  # of no text at hand
+    assert found.extent(Neuron(1, 1), "cell") <= found.statistics.highest.abs().max() + 9
+
+
+def test_passage_whose_value_does_not_come_back_has_no_colour_but_at_the_survey_s_character(surveyed, monkeypatch):
+    wrong = Passage("top", 0.97, "nowhere.py", 3, "abcdef", 2)
+    monkeypatch.setattr("dashboard.findings.Findings.passages", lambda self, neuron, signal: [wrong])
+
+    (scene,) = data._read_again(data.network("rnn"), data.findings(data.network("rnn")), Neuron(1, 0), "hidden")
+
+    if scene.is_whole:
+        pytest.fail("the values of a passage that was made up were believed")
+    assert np.flatnonzero(~np.isnan(scene.values)).tolist() == [2]
+    assert scene.values[2] == pytest.approx(0.97)
+
+
+def test_passage_of_the_python_library_is_found_at_its_line():
+    content = texts.load_text("stdlib:heapq.py").content
+    line = content.count("\n", 0, content.index("def heappush")) + 1
+    at = content.index("def heappush")
+    passage = Passage("top", 0.0, "heapq.py", line, content[at - 9 : at + 30], 9)
+
+    assert passage.start_in(content) == at - 9
+    assert passage.first_line == line - content.count("\n", at - 9, at)
+    assert Passage("top", 0.0, "x", line + 1, passage.text, 9).start_in(content) is None
+    assert Passage("top", 0.0, "x", 10**6, passage.text, 9).start_in(content) is None
+
+
+# ------------------------------------------------------------------------------------------------- Neurons and Gates
+
+
+def test_neurons_lists_all_and_filters(surveyed):
+    app = open_app(NEURONS, network="lstm")
+
+    assert len(app.dataframe[0].value) == 12
+    app.selectbox(key="only_layer").set_value(1).run()
+    shown = app.dataframe[0].value
+    assert set(shown.neuron) == {f"1:{unit}" for unit in range(6)}
+    assert shown.histogram.map(len).eq(32).all() and "half_life" in shown
+    app.number_input(key="least_score").set_value(1.0).run()
+    assert not app.exception
+
+
+def test_neurons_of_a_network_without_gates_has_no_empty_columns():
+    assert "half_life" not in open_app(NEURONS, network="rnn").dataframe[0].value
+
+
+def test_gates_page_shows_saturation_of_every_gate():
+    app = open_app(GATES, network="gru", neuron="0:1")
+
+    assert "shut (below .1)" in said(app)
+    assert "A plain recurrent network has no gates" in said(open_app(GATES, network="rnn"))
+
+
+# ---------------------------------------------------------------------------------------------------- pure functions
+
+
+def test_saturation_figure_has_each_neuron_where_its_shares_are(surveyed):
+    statistics = open_findings(surveyed / "lstm", "lstm", "").statistics
+    statistics = statistics.assign(low_share=np.linspace(0, 0.4, len(statistics)), high_share=0.5)
+    gates = [("input_gate", "input gate"), ("forget_gate", "forget gate")]
+
+    figure = saturation_figure(statistics, gates, chosen=Neuron(1, 3))
+
+    points = [trace for trace in figure.data if trace.mode == "markers" and len(trace.x) == 6]
+    row = statistics[(statistics.layer == 1) & (statistics.unit == 3) & (statistics.signal == "forget_gate")].iloc[0]
+    assert len(points) == 4 and points[3].customdata[3] == "1:3"
+    assert (points[3].x[3], points[3].y[3]) == (row.low_share, row.high_share)
+
+
+def test_map_figure_escapes_and_marks_the_chosen():
+    neurons = pd.DataFrame(
+        {"layer": [0, 0], "unit": [0, 1], "x": [0.0, 1.0], "y": [1.0, 0.0], "group": ["a", "b"], "said": ["<b>", "&"]}
+    )
+
+    figure = map_figure(neurons, chosen=Neuron(0, 1))
+
+    assert figure.data[0].text[0] == "&lt;b&gt;" and figure.data[-1].x[0] == 1.0
+
+
+def test_spread_figure_has_the_counts_and_the_median():
+    row = pd.Series({"signal": "hidden", "lowest": -1.0, "highest": 1.0, "median": 0.25, "histogram": [1, 0, 0, 3]})
+
+    figure = spread_figure({"hidden state": row})
+
+    np.testing.assert_array_equal(figure.data[0].x, [-0.75, -0.25, 0.25, 0.75])
+    np.testing.assert_array_equal(figure.data[0].y, [0.25, np.nan, np.nan, 0.75])
+    assert figure.layout.shapes[0].x0 == 0.25
+
+
+def test_neurons_that_go_together_lie_close_on_the_map():
+    r = np.array([[127, 127, -127], [127, 127, -127], [-127, -127, 127]], np.int8)
+
+    places = places_of(r)
+
+    np.testing.assert_allclose(places[0], places[1], atol=1e-9)
+    np.testing.assert_allclose(places[0], -places[2], atol=1e-9)
+
+
+@pytest.mark.parametrize(("kept", "expected"), [(0.5, 1.0), (0.9, 6.578), (1.0, np.inf), (0.0, 0.0)])
+def test_half_life_is_when_half_is_left(kept, expected):
+    assert half_life(kept) == pytest.approx(expected, abs=1e-3)
+
+
+def test_kurtosis_is_that_of_the_values_and_undefined_for_a_constant():
+    values = np.random.default_rng(0).normal(size=100_000)
+    counts, edges = np.histogram(values, 32)
+    row = pd.Series({"lowest": edges[0], "highest": edges[-1], "histogram": counts})
+
+    assert kurtosis_of(row) == pytest.approx(0, abs=0.1)
+    assert np.isnan(kurtosis_of(pd.Series({"lowest": 1.0, "highest": 1.0, "histogram": [5, 0]})))
+
+
+def test_neighbours_are_the_next_in_order_and_none_beyond_the_ends():
+    table = pd.DataFrame({"layer": 0, "unit": range(4), "skill": [0.1, 0.9, np.nan, 0.5]})
+
+    assert neighbours(table, Neuron(0, 3), "skill") == [Neuron(0, 1), Neuron(0, 0)]
+    assert neighbours(table, Neuron(0, 1), "skill") == [Neuron(0, 3)]
+    assert neighbours(table, Neuron(0, 2), "skill") == [Neuron(0, 1)]
+
+
+@pytest.mark.parametrize("embedding", [None, 5])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+def test_weights_say_what_a_change_of_the_state_and_of_the_character_does(tmp_path, kind, embedding):
+    save_network(tmp_path / "net", kind, embedding)
+    model = load_checkpoint(tmp_path / "net")
+    raised, lowered = raised_and_lowered(model, Neuron(1, 2), n=200)
+    with torch.no_grad():
+        state = torch.zeros(6)
+        change = model.head(state + torch.eye(6)[2]) - model.head(state)
+    expected = (change - change[1:].mean()).numpy()
+    for effect in raised + lowered:
+        assert effect.amount == pytest.approx(expected[model.vocabulary.encode(effect.symbol)[0]], abs=1e-5)
+    assert raised_and_lowered(model, Neuron(0, 2)) is None and opened_by(model, Neuron(1, 2)) is None
+
+    with torch.no_grad():
+        driven = model.embed(torch.arange(len(model.vocabulary))[None])[0] @ model.rnn.weight_ih_l0.T
+    order = {"lstm": 1, "gru": 1, "rnn": 0}[kind]  # forget gate, update gate, the only row
+    name = {"lstm": "forget_gate", "gru": "update_gate", "rnn": "hidden"}[kind]
+    column = driven[:, order * 6 + 4]
+    best = opened_by(model, Neuron(0, 4))[name][0][0]
+    assert best.symbol == model.vocabulary.symbols[1 + int(column[1:].argmax())]
+    assert best.amount == pytest.approx(float(column[1:].max() - column[1:].mean()), abs=1e-5)
+
+
+def test_mean_by_character_leaves_out_rare_ones():
+    high, low = mean_by_character("ab" * 5 + "z", np.array([0.25, 0.75] * 5 + [1.0], np.float32))
+
+    assert high == [("b", 0.75)] and low == [("a", 0.25)]
+
+
+def test_words_of_a_neuron_put_chance_beside_the_score_and_admit_what_is_not_known():
+    row = {"signal": "cell", "polarity": -1, "score": 0.97, "metric": "auroc", "baseline": 0.5, "twin_score": 0.6,
+           "skill": 0.9, "verdict": "strong"}  # fmt: skip
+
+    headline, evidence = detects_words(Neuron(1, 2), row, "inside a string")
+    assert headline == "Neuron 1:2 is low where it reads “inside a string”"
+    assert "held-out AUROC 0.97, chance 0.50, untrained twin 0.60; strong." in evidence
+    assert "no explanation" in detects_words(Neuron(1, 2), row | {"skill": 0.1}, "digit")[0]
+    assert detects_words(Neuron(1, 2), None, "")[0] == "Neuron 1:2"
+    assert "more than a thousand" in memory_words("lstm", 1.0, np.inf)
+    assert "half of what it holds is gone after 1.0 character" in memory_words("gru", 0.5, 1.0)
+
+
+def test_findings_of_an_old_survey_name_the_command(surveyed):
+    with pytest.raises(InspectorError, match="python -m inspector survey --network nets/old"):
+        open_findings(surveyed / "old", "nets/old", "")
