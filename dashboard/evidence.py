@@ -56,9 +56,9 @@ def score_words(row: Mapping[str, Any]) -> str:
     """
     up = row["polarity"] > 0
     if row["metric"] == "correlation":
-        claim = f"{'rising' if up else 'falling'} with it: held-out correlation {row['score']:.2f}"
+        claim = f"{'rising' if up else 'falling'} with it: held-out correlation {two_digits(row['score'])}"
     else:
-        claim = f"{'high' if up else 'low'} there: held-out AUROC {row['score']:.2f}"
+        claim = f"{'high' if up else 'low'} there: held-out AUROC {two_digits(row['score'])}"
     twin = "" if math.isnan(row["twin_score"]) else f", untrained twin {row['twin_score']:.2f}"
     return f"{claim}, chance {row['baseline']:.2f}{twin}"
 
@@ -119,6 +119,11 @@ def symbol_words(symbol: str) -> str:
     ('space', 'a', '\\\\x00')
     """
     return _VISIBLE.get(symbol) or (symbol if symbol.isprintable() else ascii(symbol)[1:-1])
+
+
+def two_digits(score: float) -> str:
+    """A score with two digits, or with three where two would say that it is perfect."""
+    return f"{score:.3f}" if 0.995 <= abs(score) < 0.9995 else f"{score:.2f}"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.evidence import score_words, survey_from, telling_stretch
+from dashboard.evidence import score_words, survey_from, telling_stretch, two_digits
 from inspector.recording import InspectorError, Neuron
 
 
@@ -80,3 +80,10 @@ def test_telling_stretch_exists_in_any_text(text, n_lines, longest):
 
     assert 0 <= start < stop <= len(text)
     assert stop - start <= longest
+
+
+@pytest.mark.parametrize(
+    ("score", "said"), [(0.9949, "0.99"), (0.9951, "0.995"), (0.9996, "1.00"), (1.0, "1.00"), (0.5, "0.50")]
+)
+def test_score_is_not_rounded_to_perfect(score, said):
+    assert two_digits(score) == said
