@@ -198,16 +198,6 @@ class Reading:
         gates = recordings().peek(_gates_key(self))
         return [self.recording] if gates is None else [self.recording, gates]
 
-    def step(self, neuron: Neuron, by: int) -> Neuron:
-        """The neuron that many further on, layer after layer, round the end to the first."""
-        before = sum(n_units for n_units, _ in self.layers[: neuron.layer])
-        place = (before + neuron.unit + by) % sum(n_units for n_units, _ in self.layers)
-        for layer, (n_units, _) in enumerate(self.layers):
-            if place < n_units:
-                return Neuron(layer, place)
-            place -= n_units
-        return neuron
-
     def guesses(self) -> tuple[list[str], np.ndarray, np.ndarray] | None:
         """What the network expected next, for the overlay; None where it could not be known.
 
@@ -244,7 +234,7 @@ def open_folder(path: str) -> Reading:
     folder = recording_folder(path)
     if not folder.is_dir():
         raise InspectorError(f"There is no folder {folder}: write the path of a recording's folder.")
-    recording = _open_recording(str(folder), folder.stat().st_mtime_ns)
+    recording = _open_recording(str(folder), folder.stat().st_mtime_ns, str(checkpoints_folder()))
     layers = [(layer.n_units, tuple(layer.signals)) for layer in recording.layers]
     return Reading(folder.name, recording, layers, str(folder))
 
@@ -262,8 +252,24 @@ def saved_recordings() -> list[str]:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _open_recording(folder: str, stamp: int) -> Recording:
-    return open_recording(Path(folder))
+def _open_recording(folder: str, stamp: int, networks: str) -> Recording:
+    recording = open_recording(Path(folder))
+    return open_recording(Path(folder), _network_of(recording).model) if recording.keeps_snapshots else recording
+
+
+def _network_of(recording: Recording) -> Network:
+    """The network that made a recording; the one of the same name is looked at first.
+
+    Raises InspectorError where it is not among the checkpoints.
+    """
+    for name in sorted(network_names(), key=lambda name: name != recording.network):
+        if (kept := network(name)).hash == recording.network_hash:
+            return kept
+    raise InspectorError(
+        f"This recording keeps snapshots, from which its network computes the values: put the checkpoint of "
+        f"{recording.network or 'its network'} ({(recording.network_hash or 'hash unknown')[:12]}) into "
+        f"{checkpoints_folder()} and open it again."
+    )
 
 
 def _first_signals(kept: Network) -> list[str]:

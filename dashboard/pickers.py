@@ -22,6 +22,7 @@ def guarded(change: Callable[[], None]) -> Callable[[], None]:
     """A widget's callback whose InspectorError becomes a note on the page that follows."""
 
     def run() -> None:
+        state.stay()
         try:
             change()
         except InspectorError as error:
@@ -70,9 +71,9 @@ def _add_text(turn: int) -> None:
     upload = st.file_uploader("Upload a file", key=f"upload{turn}", on_change=guarded(_take_upload))
     if upload is not None and upload.size > texts.MAX_CHARS:
         _choose_part(upload.size)
-    st.text_area("or paste a text", key=f"paste{turn}", height=110)
+    st.text_area("or paste a text", key=f"paste{turn}", height=110, on_change=state.stay)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox("It is", list(_PASTED), key="pasted_as", width=150)
+        st.selectbox("It is", list(_PASTED), key="pasted_as", width=150, on_change=state.stay)
         st.button("Read it", on_click=guarded(_take_paste))
     st.text_input(
         "or open a recording: the path of its folder", key=f"folder{turn}", on_change=guarded(_take_folder),
@@ -82,7 +83,7 @@ def _add_text(turn: int) -> None:
 
 def _choose_part(n_bytes: int) -> None:
     """For a file that is too long to be read at once: from where?"""
-    st.number_input("Too long to be read at once. Read from character", 0, n_bytes - 1, key="part_start", step=10_000)
+    st.number_input("Too long to be read at once. Read from character", 0, n_bytes - 1, key="part_start", step=10_000, on_change=state.stay)
     st.button(f"Read {texts.MAX_CHARS:,} characters from there", on_click=guarded(_take_part))
 
 

@@ -135,6 +135,29 @@ def test_what_the_overlay_reports_becomes_the_address_and_is_no_move():
     assert app.text[0].value == "0"
 
 
+def test_late_address_is_not_taken_for_back():
+    app = open_app(network="python", neuron="0:1")
+    app.number_input(key="unit").set_value(5).run()
+    jump = shown(app)[0]["jump"]
+
+    app.query_params["neuron"] = "0:1"  # the browser had not heard of 0:5 when the reader typed
+    app.text_area(key="paste0").set_value("half a sentence").run()
+
+    assert (shown(app)[0]["neuron"], shown(app)[0]["jump"]) == ("0:5", jump)
+    assert address(app)["neuron"] == "0:5"
+
+
+def test_going_back_moves_the_overlay():
+    app = open_app(network="python", neuron="0:1")
+    app.number_input(key="unit").set_value(5).run()
+    jump = shown(app)[0]["jump"]
+
+    app.query_params["neuron"] = "0:1"
+    app.run()
+
+    assert (shown(app)[0]["neuron"], shown(app)[0]["jump"]) == ("0:1", jump + 1)
+
+
 def test_unit_picker_moves_overlay_and_address():
     app = open_app()
     jump = shown(app)[0]["jump"]
