@@ -14,6 +14,7 @@ import math
 import os
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from inspector.search import rank_neurons
 if TYPE_CHECKING:
     import pandas as pd
 
+    from inspector.capture import Draft
     from inspector.model import CharModel
 
 MEMORY_CAP = 1_000_000_000  # bytes of recordings kept at once, over all windows
@@ -197,6 +199,15 @@ class Reading:
         """The recordings that hold its signals, as far as they have been made."""
         gates = recordings().peek(_gates_key(self))
         return [self.recording] if gates is None else [self.recording, gates]
+
+    @property
+    def draft(self) -> Callable[[], Draft] | None:
+        """Makes what reads a text while it is written; None where the network is not at hand."""
+        if self.network is None:
+            return None
+        from inspector.capture import Draft
+
+        return partial(Draft, self.network.model)
 
     def guesses(self) -> tuple[list[str], np.ndarray, np.ndarray] | None:
         """What the network expected next, for the overlay; None where it could not be known.

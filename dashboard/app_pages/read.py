@@ -7,10 +7,10 @@ from threading import Thread
 
 import streamlit as st
 
-from dashboard import cards, data, pickers, state
+from dashboard import cards, data, pickers, state, texts
 from dashboard.evidence import FIRST_CONCEPT, Survey
 from dashboard.overlay import build_payload, overlay
-from dashboard.overlay.serve import offer
+from dashboard.overlay.serve import DRAFT_CHARS, offer
 from inspector.recording import Neuron
 
 FIND = "app_pages/find.py"
@@ -41,7 +41,7 @@ def page() -> None:
         cards.make_signal(view, reading)
         cards.tell(view, reading, found)
     with place:
-        overlay(_payload(view, reading, found), key="overlay", height=700, on_change=_follow)
+        overlay(_payload(view, reading, found), key="overlay", height=700, on_change=pickers.guarded(_follow))
     cards.footnote(reading)
     _read_gates(view, reading)
 
@@ -64,7 +64,8 @@ def _payload(view: state.View, reading: data.Reading, found: Survey | None) -> b
         jump=state.moves(),
         look=cards.look(view),
         suggested=_suggested(view, reading, found),
-        source=offer(*reading.parts()),
+        source=offer(*reading.parts(), draft=reading.draft),
+        editable=DRAFT_CHARS if reading.draft is not None else 0,
         ready=[name for name in reading.layers[view.shown.layer][1] if reading.is_recorded(name)],
         symbols=recording.symbols or () if recording.has_guesses else (),
     )
@@ -85,8 +86,14 @@ def _suggested(view: state.View, reading: data.Reading, found: Survey | None) ->
 
 
 def _follow() -> None:
-    """The reader moved inside the overlay; the address follows, the overlay is not told where it already is."""
+    """The reader moved inside the overlay; the address follows, the overlay is not told where it already is.
+
+    A text that was written there and is to be kept becomes the one that is read.
+    """
     cards.follow("overlay")
+    seen = (st.session_state.get("overlay") or {}).get("view") or {}
+    if kept := seen.get("keep"):
+        state.jump(text=texts.keep_text(str(kept["text"]), str(kept["name"])), mark=None)
 
 
 def _read_gates(view: state.View, reading: data.Reading) -> None:

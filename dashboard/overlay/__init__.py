@@ -34,6 +34,7 @@ _PARTS = (
     "map.js",
     "panel.js",
     "prompt.js",
+    "editor.js",
     "frame.js",
     "page.js",
     "reader.js",
