@@ -23,6 +23,7 @@ import streamlit as st
 
 from dashboard import texts
 from dashboard.evidence import FIRST_CONCEPT, Survey, survey_from
+from dashboard.jobs import Job, Jobs
 from dashboard.shelf import Shelf
 from inspector.concepts import Concept, concepts_for, get_concept, language_of, regex_concept
 from inspector.recording import SIGNALS, InspectorError, Neuron, Recording, open_recording, recordings_folder
@@ -34,12 +35,13 @@ if TYPE_CHECKING:
     from inspector.capture import Draft
     from inspector.model import CharModel
 
-MEMORY_CAP = 1_000_000_000  # bytes of recordings kept at once, over all windows
+_MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+MEMORY_CAP = max(1_000_000_000, _MEMORY // 4)  # bytes of recordings kept at once, over all windows
 FIRST_NETWORK = "python"
 REGEX = "regex:"
 GUESSES = 5
 
-_STORED = "float16"
+_FINE_BYTES = 500_000_000  # a recording is kept in float16 up to this, a longer one in int8; the page says which
 _ROOT = Path(__file__).parent.parent
 
 Layers = Sequence[tuple[int, tuple[str, ...]]]  # of each layer: number of units, names of signals
@@ -146,6 +148,11 @@ def recordings() -> Shelf:
 
 
 @st.cache_resource(show_spinner=False)
+def _jobs() -> Jobs:
+    return Jobs()
+
+
+@st.cache_resource(show_spinner=False)
 def _rankings() -> Shelf:
     return Shelf(64, lambda table: 1)
 
@@ -232,12 +239,33 @@ def read_with(kept: Network, text: texts.Text, progress: Progress | None = None)
 
     Raises InspectorError, one sentence, for a text that is empty or too long.
     """
-    signals = _first_signals(kept)
-    key = (kept.hash, text.hash, text.name)  # the name says which language the concepts read
+    signals, key = _first_signals(kept), _key(kept, text)
     recording = recordings().get(key, lambda: _record(kept.model, text.content, text.name, signals, progress))
     reading = Reading(text.name, recording, kept.layers, key)
     reading.network = kept
     return reading
+
+
+def _key(kept: Network, text: texts.Text) -> Hashable:
+    return (kept.hash, text.hash, text.name)  # the name says which language the concepts read
+
+
+def begin_reading(kept: Network, text: texts.Text) -> Job | None:
+    """Have a network read a text behind the page; None where it is at hand already."""
+    shelf, key, signals = recordings(), _key(kept, text), _first_signals(kept)
+
+    def work(job: Job) -> None:
+        def tell(words: str, share: float) -> None:
+            job.share = share
+
+        shelf.get(key, lambda: _record(kept.model, text.content, text.name, signals, tell, job.is_cancelled))
+
+    return None if key in shelf else _jobs().start(key, f"{kept.name} reads {text.name}", work)
+
+
+def forget_attempt(kept: Network, text: texts.Text) -> None:
+    """Let a text whose reading was cancelled be read again."""
+    _jobs().forget(_key(kept, text))
 
 
 def open_folder(path: str) -> Reading:
@@ -293,21 +321,35 @@ def _gates_key(reading: Reading) -> Hashable:
 
 def char_limit(model: CharModel, n_signals: int) -> int:
     """How many characters may be recorded at once, so that one recording fits in the memory cap."""
-    per_char = 2 * n_signals * model.config.n_layers * model.config.n_units + 64  # float16; loss and guesses
-    return min(texts.MAX_CHARS, MEMORY_CAP // per_char)
+    return min(texts.MAX_CHARS, MEMORY_CAP // _bytes_per_char(model, n_signals, 1))
 
 
-def _record(model: CharModel, text: str, title: str, signals: Sequence[str], progress: Progress | None) -> Recording:
+def _bytes_per_char(model: CharModel, n_signals: int, n_bytes: int) -> int:
+    return n_bytes * n_signals * model.config.n_layers * model.config.n_units + 64  # loss and guesses
+
+
+def _record(
+    model: CharModel,
+    text: str,
+    title: str,
+    signals: Sequence[str],
+    progress: Progress | None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Recording:
     from inspector.capture import record
 
     texts.check_length(text, title, char_limit(model, len(signals)))
+    is_long = len(text) * _bytes_per_char(model, len(signals), 2) > min(_FINE_BYTES, MEMORY_CAP)
     words = f"{model.name} reads {title}"
 
     def tell(done: int, total: int) -> None:
         if progress is not None:
             progress(words, done / max(total, 1))
 
-    return record(model, text, signals=tuple(signals), progress=tell, dtype=_STORED, names=[title])
+    return record(
+        model, text, signals=tuple(signals), progress=tell, dtype="int8" if is_long else "float16", names=[title],
+        should_stop=should_stop,
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------- searching

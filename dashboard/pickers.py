@@ -83,7 +83,14 @@ def _add_text(turn: int) -> None:
 
 def _choose_part(n_bytes: int) -> None:
     """For a file that is too long to be read at once: from where?"""
-    st.number_input("Too long to be read at once. Read from character", 0, n_bytes - 1, key="part_start", step=10_000, on_change=state.stay)
+    st.number_input(
+        "Too long to be read at once. Read from character",
+        0,
+        n_bytes - 1,
+        key="part_start",
+        step=10_000,
+        on_change=state.stay,
+    )
     st.button(f"Read {texts.MAX_CHARS:,} characters from there", on_click=guarded(_take_part))
 
 

@@ -19,7 +19,7 @@ from platformdirs import user_data_path
 
 from inspector.recording import InspectorError
 
-MAX_CHARS = 200_000  # what one screen reads at once: half a minute of a 2x512 network on two cores
+MAX_CHARS = 1_000_000  # of one text: some minutes of a 2x512 network on two cores, in the background
 MAX_KEPT = 100
 MAX_KEPT_BYTES = 50_000_000
 

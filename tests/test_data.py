@@ -144,7 +144,7 @@ def test_reading_tells_how_far_it_is(networks):
 def test_text_that_does_not_fit_in_memory_is_a_sentence(networks, monkeypatch):
     monkeypatch.setattr(data, "MEMORY_CAP", 10_000)
 
-    with pytest.raises(InspectorError, match="at most 96 are read at once"):
+    with pytest.raises(InspectorError, match="at most 119 are read at once"):
         data.read_with(data.network("a"), TEXT)
 
 

@@ -4,6 +4,7 @@ import html
 import json
 import re
 import struct
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,11 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from dashboard import texts
+from dashboard import cards, data, texts
 from inspector.capture import record
 from inspector.concepts import CONCEPTS
 from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
-from inspector.recording import Neuron
+from inspector.recording import InspectorError, Neuron
 
 APP = str(Path(__file__).parent.parent / "dashboard" / "app.py")
 FIND, NETWORKS = "app_pages/find.py", "app_pages/networks.py"
@@ -156,6 +157,40 @@ def test_going_back_moves_the_overlay():
     app.run()
 
     assert (shown(app)[0]["neuron"], shown(app)[0]["jump"]) == ("0:1", jump + 1)
+
+
+def test_long_text_is_read_behind_the_page_and_can_be_cancelled(monkeypatch):
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(model, text, title, signals, tell, should_stop=None):
+        begun.set()
+        go.wait(20)
+        if should_stop():
+            raise InspectorError("The recording was stopped.")
+        return record(model, text, signals=tuple(signals), names=[title])
+
+    data.recordings().clear()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(data, "_record", slow)
+        meanwhile.setattr(cards, "_PATIENCE", 0.0)
+        app = open_app(text="stdlib:heapq.py")
+        assert "reads heapq" in app.get("progress")[0].proto.text
+        assert begun.wait(20)
+
+    next(button for button in app.button if button.label == "Cancel").click().run()
+    go.set()
+    wait_for_jobs()
+    assert "was stopped" in said(app.run())
+    next(button for button in app.button if button.label == "Read it after all").click().run()
+
+    assert shown(app)[1] == texts.load_text("stdlib:heapq.py").content
+
+
+def wait_for_jobs():
+    """Until nothing is being read behind a page."""
+    for thread in threading.enumerate():
+        if " reads " in thread.name:
+            thread.join(20)
 
 
 def test_unit_picker_moves_overlay_and_address():
@@ -313,10 +348,10 @@ def test_upload_that_cannot_be_read_is_a_sentence_and_the_old_text_stays(data, w
 
 def test_part_of_a_file_that_is_too_long_can_be_read():
     app = open_app()
-    app.get("file_uploader")[0].upload("big.py", b"a" * 200_001 + b"bcd").run()
+    app.get("file_uploader")[0].upload("big.py", b"a" * 1_000_001 + b"bcd").run()
 
-    app.number_input(key="part_start").set_value(200_000).run()
-    next(button for button in app.button if button.label.startswith("Read 200,000")).click().run()
+    app.number_input(key="part_start").set_value(1_000_000).run()
+    next(button for button in app.button if button.label.startswith("Read 1,000,000")).click().run()
 
     assert shown(app)[1] == "abcd"
 

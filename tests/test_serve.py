@@ -180,9 +180,13 @@ def test_each_editor_has_one_draft_and_the_last_version_stays():
     assert "missing" not in fetched(f"{header['source']}/loss")[0]
 
 
-@pytest.mark.parametrize(("draft", "posted", "words"), [
-    (None, b"ab", "without its network"), (Typed, b"a" * (serve.DRAFT_CHARS + 1), "up to 5,000"),
-])
+@pytest.mark.parametrize(
+    ("draft", "posted", "words"),
+    [
+        (None, b"ab", "without its network"),
+        (Typed, b"a" * (serve.DRAFT_CHARS + 1), "up to 5,000"),
+    ],
+)
 def test_draft_that_cannot_be_read_says_why(draft, posted, words):
     recording = made()
 

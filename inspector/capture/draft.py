@@ -1,21 +1,20 @@
 """A text that somebody is still writing: after every change only what follows the change is read again.
 
-    old text   def shout(words):|    ...          what stands before the first change keeps its values, and the last of
-    new text   def shout(name):|     ...          these, hidden and cell of every layer, are the state to go on from
+old text   def shout(words):|    ...          what stands before the first change keeps its values, and the last of
+new text   def shout(name):|     ...          these, hidden and cell of every layer, are the state to go on from
 """
 
 from __future__ import annotations
 
-import os
 from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import torch
 
-from inspector.capture.recorder import _check_model, _joined, _Kept, _Part, _read
 from inspector.capture.engine import LayerWeights
 from inspector.capture.fused import engine_for
+from inspector.capture.recorder import _check_model, _joined, _Kept, _Part, _read
 from inspector.capture.replay import STATE_SIGNALS
 from inspector.capture.standstill import to_bytes
 from inspector.recording import Document, InspectorError, Layer, Recording, RecordingWriter
@@ -52,7 +51,7 @@ class Draft:
         if not text:
             raise InspectorError("There is nothing to read yet: one character is enough.")
         with self._turn:
-            same = len(os.path.commonprefix([self._text, text]))
+            same = _n_same(self._text, text)
             kept = [] if self._part is None or same == 0 else [_first(self._part, same)]
             keep = _Kept(self._signals, None, same)
             new = [text[same:]] if same < len(text) else []
@@ -89,6 +88,12 @@ class Draft:
         with writer:
             writer.append(*self._part[1:5])
             return writer.finish()
+
+
+def _n_same(one: str, other: str) -> int:
+    """How many characters two texts have in common before they differ."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (here, there) in pairs if here != there), min(len(one), len(other)))
 
 
 def _width(weights: LayerWeights) -> int:
