@@ -192,6 +192,10 @@ class Reading:
         """The text, exactly."""
         return self.recording.text
 
+    def contents(self) -> list[tuple[str, str]]:
+        """(name, content) of each document."""
+        return [(one.name, self.text[one.start : one.stop]) for one in self.recording.documents]
+
     def is_recorded(self, signal: str) -> bool:
         """Whether a signal can be had without running the network again."""
         return any(signal in layer.signals for layer in self.recording.layers) or _gates_key(self) in recordings()
@@ -231,7 +235,9 @@ class Reading:
         if self.network is None:
             raise InspectorError("This recording holds no other signals, and without its network none can be made.")
         kept, rest = self.network, [name for name in self.layers[0][1] if name not in _first_signals(self.network)]
-        return recordings().get(_gates_key(self), lambda: _record(kept.model, self.text, self.title, rest, progress))
+        return recordings().get(
+            _gates_key(self), lambda: _record(kept.model, self.contents(), self.title, rest, progress)
+        )
 
 
 def read_with(kept: Network, text: texts.Text, progress: Progress | None = None) -> Reading:
@@ -240,7 +246,7 @@ def read_with(kept: Network, text: texts.Text, progress: Progress | None = None)
     Raises InspectorError, one sentence, for a text that is empty or too long.
     """
     signals, key = _first_signals(kept), _key(kept, text)
-    recording = recordings().get(key, lambda: _record(kept.model, text.content, text.name, signals, progress))
+    recording = recordings().get(key, lambda: _record(kept.model, text.parts(), text.name, signals, progress))
     reading = Reading(text.name, recording, kept.layers, key)
     reading.network = kept
     return reading
@@ -258,7 +264,7 @@ def begin_reading(kept: Network, text: texts.Text) -> Job | None:
         def tell(words: str, share: float) -> None:
             job.share = share
 
-        shelf.get(key, lambda: _record(kept.model, text.content, text.name, signals, tell, job.is_cancelled))
+        shelf.get(key, lambda: _record(kept.model, text.parts(), text.name, signals, tell, job.is_cancelled))
 
     return None if key in shelf else _jobs().start(key, f"{kept.name} reads {text.name}", work)
 
@@ -330,7 +336,7 @@ def _bytes_per_char(model: CharModel, n_signals: int, n_bytes: int) -> int:
 
 def _record(
     model: CharModel,
-    text: str,
+    parts: Sequence[tuple[str, str]],
     title: str,
     signals: Sequence[str],
     progress: Progress | None,
@@ -338,6 +344,7 @@ def _record(
 ) -> Recording:
     from inspector.capture import record
 
+    text = "".join(content for _, content in parts)
     texts.check_length(text, title, char_limit(model, len(signals)))
     is_long = len(text) * _bytes_per_char(model, len(signals), 2) > min(_FINE_BYTES, MEMORY_CAP)
     words = f"{model.name} reads {title}"
@@ -347,8 +354,8 @@ def _record(
             progress(words, done / max(total, 1))
 
     return record(
-        model, text, signals=tuple(signals), progress=tell, dtype="int8" if is_long else "float16", names=[title],
-        should_stop=should_stop,
+        model, [content for _, content in parts], signals=tuple(signals), progress=tell,
+        dtype="int8" if is_long else "float16", names=[name for name, _ in parts], should_stop=should_stop,
     )  # fmt: skip
 
 
@@ -411,6 +418,6 @@ def _twin(reading: Reading, progress: Progress | None) -> Recording | None:
     kept = reading.network
 
     def make() -> Recording:
-        return _record(untrained_twin(kept.model), reading.text, reading.title, _first_signals(kept), progress)
+        return _record(untrained_twin(kept.model), reading.contents(), reading.title, _first_signals(kept), progress)
 
     return recordings().get((reading.key, "twin"), make)

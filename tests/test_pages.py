@@ -54,6 +54,7 @@ def write_survey(folder, network_hash):
 def place(checkpoints, tmp_path, monkeypatch):
     monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(checkpoints))
     monkeypatch.setenv("CHARSCOPE_DATA", str(tmp_path))
+    monkeypatch.setattr(cards, "_PATIENCE", 60.0)  # a busy machine takes its time
 
 
 def open_app(page=None, **query):
@@ -162,12 +163,12 @@ def test_going_back_moves_the_overlay():
 def test_long_text_is_read_behind_the_page_and_can_be_cancelled(monkeypatch):
     begun, go = threading.Event(), threading.Event()
 
-    def slow(model, text, title, signals, tell, should_stop=None):
+    def slow(model, parts, title, signals, tell, should_stop=None):
         begun.set()
         go.wait(20)
         if should_stop():
             raise InspectorError("The recording was stopped.")
-        return record(model, text, signals=tuple(signals), names=[title])
+        return record(model, [content for _, content in parts], signals=tuple(signals), names=[title])
 
     data.recordings().clear()
     with monkeypatch.context() as meanwhile:
@@ -354,6 +355,29 @@ def test_part_of_a_file_that_is_too_long_can_be_read():
     next(button for button in app.button if button.label.startswith("Read 1,000,000")).click().run()
 
     assert shown(app)[1] == "abcd"
+
+
+def test_folder_of_sources_is_read_file_by_file(tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.py").write_text("x = 'open\n")
+    (tmp_path / "src" / "b.py").write_text("y = 1\n")
+    (tmp_path / "src" / "c.bin").write_bytes(b"\0")
+    app = open_app()
+
+    app.text_input(key="sources0").set_value(str(tmp_path / "src")).run()
+
+    header, text, _ = shown(app)
+    assert text == "x = 'open\ny = 1\n"
+    assert [(one["name"], one["start"]) for one in header["documents"]] == [("a.py", 0), ("b.py", 10)]
+    assert "c.bin" in said(app)
+
+
+def test_several_uploads_are_one_text_of_several_files():
+    app = open_app()
+
+    app.get("file_uploader")[0].upload("a.py", b"a = 1\n").upload("b.py", b"b\n").run()
+
+    assert [one["name"] for one in shown(app)[0]["documents"]] == ["a.py", "b.py"]
 
 
 def test_pasted_text_is_read_exactly():

@@ -32,6 +32,7 @@ _PARTS = (
     "rows.js",
     "bar.js",
     "map.js",
+    "files.js",
     "panel.js",
     "prompt.js",
     "editor.js",

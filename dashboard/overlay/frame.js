@@ -23,7 +23,7 @@ export function buildFrame({ act, jump, pointAt, writer }) {
     colours: document.createElement("style"),
     bar: new Bar(act),
     prompt: new Prompt(() => scroller.focus()),
-    panel: new Panel(act),
+    panel: new Panel(act, jump),
     editor: new Editor(writer),
     overview: new Overview(jump, pointAt),
     markBar: new MarkBar(act),

@@ -259,6 +259,10 @@ class Overlay extends Reader {
         const peak = this.frame.overview.peak(this.cursor, step);
         return peak === null ? undefined : this.leap(peak);
       }
+      case "file": {
+        const start = this.frame.panel.files.neighbour(this.cursor, step);
+        return start === null ? undefined : this.leap(start);
+      }
       case "go": return this.frame.prompt.ask({ label: "go to neuron", hint: "1:42", answer: (typed) => this.goTo(typed) });
       case "search": return this.frame.prompt.ask({ label: "search", hint: "in the text", answer: (typed, way) => this.search(typed, way) });
       case "pin-all": return this.changeLook({ ...this.look, pins: Array.from(new Set([...this.look.pins, ...(name ?? "").split(",")])).slice(0, MOST_PINS) });

@@ -39,7 +39,8 @@ class Draft:
         self._model = model
         self._weights, self._kind = _check_model(model)
         self._signals = STATE_SIGNALS[self._kind]
-        self._text, self._part = "", None
+        self._text = ""
+        self._part: _Part | None = None
         self._turn = Lock()
         self.n_kept = 0
 
@@ -52,12 +53,13 @@ class Draft:
             raise InspectorError("There is nothing to read yet: one character is enough.")
         with self._turn:
             same = _n_same(self._text, text)
-            kept = [] if self._part is None or same == 0 else [_first(self._part, same)]
+            kept: list[_Part] = [] if self._part is None or same == 0 else [_first(self._part, same)]
             keep = _Kept(self._signals, None, same)
             new = [text[same:]] if same < len(text) else []
             parts = _read(self._model, self._weights, new, keep, self._state(kept[0]) if kept else b"") if new else []
-            self._part, self._text, self.n_kept = _joined([*kept, *parts]), text, same
-            return self._recording(name)
+            part = self._part = _joined([*kept, *parts])
+            self._text, self.n_kept = text, same
+            return self._recording(part, name)
 
     def _state(self, part: _Part) -> bytes:
         """The state after what was kept, as a reading that was cut off there would have left it."""
@@ -72,7 +74,7 @@ class Draft:
         like = chain(*(layer.zero_state(1) for layer in self._weights))
         return to_bytes([*(part.to(other) for part, other in zip(chain(*states), like, strict=True)), expected])
 
-    def _recording(self, name: str) -> Recording:
+    def _recording(self, part: _Part, name: str) -> Recording:
         model, text = self._model, self._text
         writer = RecordingWriter(
             None,
@@ -86,7 +88,7 @@ class Draft:
             engine=engine_for(self._weights, batch=1).__name__,
         )
         with writer:
-            writer.append(*self._part[1:5])
+            writer.append(*part[1:5])
             return writer.finish()
 
 
