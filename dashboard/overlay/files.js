@@ -9,7 +9,7 @@ import { showEnd } from "./words.js";
 /** @typedef {import("./rows.js").Sight} Sight */
 /** @typedef {import("./payload.js").TextDocument} TextDocument */
 
-const AT_ONCE = 24;
+const ROWS_AT_ONCE = 24;
 const PAINT_AFTER_MS = 60;
 
 /**
@@ -84,7 +84,7 @@ export class Files {
 
   /** @param {Sight} sight @param {number} first */
   paint(sight, first) {
-    const stop = Math.min(first + AT_ONCE, this.documents.length);
+    const stop = Math.min(first + ROWS_AT_ONCE, this.documents.length);
     for (let place = first; place < stop; place += 1) {
       const one = this.documents[place], row = /** @type {HTMLElement} */ (this.list.children[place]);
       const [, line, number] = row.children;
