@@ -20,8 +20,8 @@ import { showCount } from "./words.js";
 /** @typedef {{data: Uint8Array, parentElement: HTMLElement | ShadowRoot,
  *             setStateValue: (name: string, value: unknown) => void}} Message */
 
-/** Python is told when nothing has changed for this long. */
-const REPORT_AFTER_MS = 250;
+/** Python is told when nothing has changed for this long: its answer takes the page a while and should not meet the next key. */
+const REPORT_AFTER_MS = 400;
 
 class Overlay extends Reader {
   /** @param {Message} message */

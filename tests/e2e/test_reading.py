@@ -38,7 +38,7 @@ def sight(page: Page) -> dict:
 
 def settle(page: Page) -> None:
     """Until the address says what the overlay shows, and nothing is under way."""
-    page.wait_for_timeout(400)
+    page.wait_for_timeout(700)
     page.wait_for_function("() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState !== 'running'")
     page.wait_for_timeout(200)
 
