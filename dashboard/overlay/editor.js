@@ -59,6 +59,7 @@ export class Editor {
     this.name.value = name;
     this.field.maxLength = most; // counts UTF-16 units, which are as many characters or more
     this.field.value = text;
+    this.said.textContent = "reading …";
     this.focus();
     this.field.setSelectionRange(caret, caret);
     this.send();

@@ -11,7 +11,7 @@ from dashboard.palette import SURPRISE, colour_index, ink, lut, scale_for
 from inspector.capture import record
 from inspector.model import load_checkpoint
 from inspector.recording import Neuron
-from tests.e2e.conftest import ARTIFACTS, is_ours
+from tests.e2e.conftest import ARTIFACTS, WAIT, is_ours
 from tests.e2e.test_browser import ADDRESS_BOOK, CHECKPOINT, open_page, recording  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.browser
@@ -166,7 +166,7 @@ def test_what_is_written_is_coloured_as_the_network_reads_it_and_can_be_kept(pag
     field.press("Control+Home")
     page.keyboard.type("n = 12\n")  # n and 1 are no commands here
     written = "n = 12\n" + ADDRESS_BOOK
-    expect(page.locator(".editor .said")).to_contain_text(f"{len(written):,} characters")
+    expect(page.locator(".editor .said")).to_contain_text(f"{len(written):,} characters", timeout=WAIT)
     expect(page.locator("[data-at='5']")).to_have_text("2")
 
     trace = record(load_checkpoint(CHECKPOINT), written, ["cell"]).trace(Neuron(1, 42), "cell")
@@ -191,7 +191,7 @@ def test_discarded_draft_leaves_the_text_as_it_was(page, dashboard):
     page.locator(".scroller").focus()
     page.keyboard.press("i")
     page.get_by_role("textbox", name="the text, to write in").fill("short")
-    expect(page.locator(".editor .said")).to_contain_text("5 characters")
+    expect(page.locator(".editor .said")).to_contain_text("5 characters", timeout=WAIT)
     page.get_by_role("button", name="back to the text as it was").click()
     expect(page.locator("[data-at='17']")).to_have_text(ADDRESS_BOOK[17])
     assert page.locator(".editor").is_hidden()
