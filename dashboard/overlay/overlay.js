@@ -39,7 +39,7 @@ class Overlay extends Reader {
       },
     });
     /** @type {Payload | null} what Python sent, while a draft is shown in its place */ this.base = null;
-    this.editor = crypto.randomUUID();
+    this.editor = Array.from(crypto.getRandomValues(new Uint32Array(3)), (part) => part.toString(36)).join("-");
     this.versions = 0;
     this.setStateValue = setStateValue;
     /** @type {Choice | null} the last that Python sent */ this.served = null;
