@@ -22,12 +22,14 @@ import streamlit as st
 from dashboard import data, state, texts
 from dashboard.evidence import FIRST_CONCEPT, Finding, Survey, score_words
 from dashboard.findings import Findings
+from dashboard.jobs import Job
 from dashboard.overlay import Look
 from dashboard.palette import DEFAULT, Scale, Theme, colour_index, ink, lut
 from inspector.concepts import Concept
 from inspector.recording import InspectorError, Neuron
 from inspector.search import verdict
 
+_PATIENCE = 2.0  # seconds in which a short text is read before anybody needs a bar
 _ALONE, _ASKED = "overlay_alone", "overlay_asked"
 _CSS = Path(__file__).parent / "app.css"
 _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="118" height="26" viewBox="0 0 118 26"
@@ -121,16 +123,39 @@ def read(view: state.View) -> data.Reading:
     Raises InspectorError where there is none to be had.
     """
     kind, _, name = str(view.text).partition(":")
-    with progress() as tell:
-        if kind == "recording":
-            return data.open_folder(name)
-        if view.network is None:
-            raise InspectorError(
-                f"There is no network in {data.checkpoints_folder()}: train one with `python -m inspector train`, "
-                "or open a saved recording."
+    if kind == "recording":
+        return data.open_folder(name)
+    if view.network is None:
+        raise InspectorError(
+            f"There is no network in {data.checkpoints_folder()}: train one with `python -m inspector train`, "
+            "or open a saved recording."
+        )
+    kept, text = data.network(view.network), texts.load_text(str(view.text))
+    job = data.begin_reading(kept, text)
+    if job is not None:
+        if not job.wait(_PATIENCE):
+            _wait_for(job)
+            st.stop()
+        if job.has_failed:
+            st.button(
+                "Read it after all" if job.is_cancelled() else "Try again",
+                on_click=data.forget_attempt,
+                args=(kept, text),
             )
-        text = texts.load_text(str(view.text))
-        return data.read_with(data.network(view.network), text, tell)
+        job.check()
+    return data.read_with(kept, text)
+
+
+@st.fragment(run_every=0.5)
+def _wait_for(job: Job) -> None:
+    """A bar until the work is done, and a way to end it; the rest of the page can be used meanwhile."""
+    if job.is_done:
+        st.rerun()
+    left = job.seconds_left()
+    words = plain(job.words) + ("" if left is None else f", {left:,.0f} s left")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.progress(min(job.share, 1.0), words)
+        st.button("Cancel", on_click=job.cancel)
 
 
 def excerpt(text: str, trace: np.ndarray, scale: Scale, *, first_line: int, at: int | None = None) -> None:
@@ -257,6 +282,11 @@ def footnote(reading: data.Reading) -> None:
     said = [f"{reading.title}: {len(reading.text):,} characters"]
     if reading.network is not None:
         said.insert(0, f"{reading.network.name}: {reading.network.summary()}")
+    if reading.recording.dtype == "int8":
+        off = ", ".join(
+            f"{name} by {reading.recording.error_bound(name):.2g}" for name in reading.recording.layers[0].signals
+        )
+        said.append(f"values kept in int8, off by up to: {off}")
     if reading.recording.unknown.size:
         unknown = reading.recording.unknown
         kinds = "".join(dict.fromkeys(reading.text[position] for position in unknown[:2_000].tolist()))[:12]

@@ -14,6 +14,7 @@ import math
 import os
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ import streamlit as st
 from dashboard import texts
 from dashboard.evidence import FIRST_CONCEPT, Survey, survey_from
 from dashboard.findings import Findings, Passage, open_findings
+from dashboard.jobs import Job, Jobs
 from dashboard.overlay.payload import numbered_guesses
 from dashboard.shelf import Shelf
 from inspector.concepts import Concept, concepts_for, get_concept, language_of, regex_concept
@@ -32,17 +34,19 @@ from inspector.search import rank_neurons
 if TYPE_CHECKING:
     import pandas as pd
 
+    from inspector.capture import Draft
     from inspector.model import CharModel
 
-MEMORY_CAP = 1_000_000_000  # bytes of recordings kept at once, over all windows
+_MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+MEMORY_CAP = max(1_000_000_000, _MEMORY // 4)  # bytes of recordings kept at once, over all windows
 FIRST_NETWORK = "python"
 REGEX = "regex:"
 GUESSES = 5
 
+_FINE_BYTES = 500_000_000  # a recording is kept in float16 up to this, a longer one in int8; the page says which
 LEAD_IN = 600  # characters before a passage that are read again with it, so that the state is what it was
 _NEAR = 0.06  # of the colours' extent: how far a value read again may lie from the survey's
 
-_STORED = "float16"
 _ROOT = Path(__file__).parent.parent
 
 Layers = Sequence[tuple[int, tuple[str, ...]]]  # of each layer: number of units, names of signals
@@ -238,6 +242,11 @@ def recordings() -> Shelf:
 
 
 @st.cache_resource(show_spinner=False)
+def _jobs() -> Jobs:
+    return Jobs()
+
+
+@st.cache_resource(show_spinner=False)
 def _rankings() -> Shelf:
     return Shelf(64, lambda table: 1)
 
@@ -269,6 +278,10 @@ class Reading:
         """The text, exactly."""
         return self.recording.text
 
+    def contents(self) -> list[tuple[str, str]]:
+        """(name, content) of each document."""
+        return [(one.name, self.text[one.start : one.stop]) for one in self.recording.documents]
+
     def is_recorded(self, signal: str) -> bool:
         """Whether a signal can be had without running the network again."""
         return any(signal in layer.signals for layer in self.recording.layers) or _gates_key(self) in recordings()
@@ -284,15 +297,14 @@ class Reading:
         gates = recordings().peek(_gates_key(self))
         return [self.recording] if gates is None else [self.recording, gates]
 
-    def step(self, neuron: Neuron, by: int) -> Neuron:
-        """The neuron that many further on, layer after layer, round the end to the first."""
-        before = sum(n_units for n_units, _ in self.layers[: neuron.layer])
-        place = (before + neuron.unit + by) % sum(n_units for n_units, _ in self.layers)
-        for layer, (n_units, _) in enumerate(self.layers):
-            if place < n_units:
-                return Neuron(layer, place)
-            place -= n_units
-        return neuron
+    @property
+    def draft(self) -> Callable[[], Draft] | None:
+        """Makes what reads a text while it is written; None where the network is not at hand."""
+        if self.network is None:
+            return None
+        from inspector.capture import Draft
+
+        return partial(Draft, self.network.model)
 
     def guesses(self) -> tuple[list[str], np.ndarray, np.ndarray] | None:
         """What the network expected next, for the overlay (`numbered_guesses`); None where it could not be known."""
@@ -303,7 +315,9 @@ class Reading:
         if self.network is None:
             raise InspectorError("This recording holds no other signals, and without its network none can be made.")
         kept, rest = self.network, [name for name in self.layers[0][1] if name not in _first_signals(self.network)]
-        return recordings().get(_gates_key(self), lambda: _record(kept.model, self.text, self.title, rest, progress))
+        return recordings().get(
+            _gates_key(self), lambda: _record(kept.model, self.contents(), self.title, rest, progress)
+        )
 
 
 def read_with(kept: Network, text: texts.Text, progress: Progress | None = None) -> Reading:
@@ -311,12 +325,33 @@ def read_with(kept: Network, text: texts.Text, progress: Progress | None = None)
 
     Raises InspectorError, one sentence, for a text that is empty or too long.
     """
-    signals = _first_signals(kept)
-    key = (kept.hash, text.hash, text.name)  # the name says which language the concepts read
-    recording = recordings().get(key, lambda: _record(kept.model, text.content, text.name, signals, progress))
+    signals, key = _first_signals(kept), _key(kept, text)
+    recording = recordings().get(key, lambda: _record(kept.model, text.parts(), text.name, signals, progress))
     reading = Reading(text.name, recording, kept.layers, key)
     reading.network = kept
     return reading
+
+
+def _key(kept: Network, text: texts.Text) -> Hashable:
+    return (kept.hash, text.hash, text.name)  # the name says which language the concepts read
+
+
+def begin_reading(kept: Network, text: texts.Text) -> Job | None:
+    """Have a network read a text behind the page; None where it is at hand already."""
+    shelf, key, signals = recordings(), _key(kept, text), _first_signals(kept)
+
+    def work(job: Job) -> None:
+        def tell(words: str, share: float) -> None:
+            job.share = share
+
+        shelf.get(key, lambda: _record(kept.model, text.parts(), text.name, signals, tell, job.is_cancelled))
+
+    return None if key in shelf else _jobs().start(key, f"{kept.name} reads {text.name}", work)
+
+
+def forget_attempt(kept: Network, text: texts.Text) -> None:
+    """Let a text whose reading was cancelled be read again."""
+    _jobs().forget(_key(kept, text))
 
 
 def open_folder(path: str) -> Reading:
@@ -326,7 +361,7 @@ def open_folder(path: str) -> Reading:
     folder = recording_folder(path)
     if not folder.is_dir():
         raise InspectorError(f"There is no folder {folder}: write the path of a recording's folder.")
-    recording = _open_recording(str(folder), folder.stat().st_mtime_ns)
+    recording = _open_recording(str(folder), folder.stat().st_mtime_ns, str(checkpoints_folder()))
     layers = [(layer.n_units, tuple(layer.signals)) for layer in recording.layers]
     return Reading(folder.name, recording, layers, str(folder))
 
@@ -344,8 +379,24 @@ def saved_recordings() -> list[str]:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _open_recording(folder: str, stamp: int) -> Recording:
-    return open_recording(Path(folder))
+def _open_recording(folder: str, stamp: int, networks: str) -> Recording:
+    recording = open_recording(Path(folder))
+    return open_recording(Path(folder), _network_of(recording).model) if recording.keeps_snapshots else recording
+
+
+def _network_of(recording: Recording) -> Network:
+    """The network that made a recording; the one of the same name is looked at first.
+
+    Raises InspectorError where it is not among the checkpoints.
+    """
+    for name in sorted(network_names(), key=lambda name: name != recording.network):
+        if (kept := network(name)).hash == recording.network_hash:
+            return kept
+    raise InspectorError(
+        f"This recording keeps snapshots, from which its network computes the values: put the checkpoint of "
+        f"{recording.network or 'its network'} ({(recording.network_hash or 'hash unknown')[:12]}) into "
+        f"{checkpoints_folder()} and open it again."
+    )
 
 
 def _first_signals(kept: Network) -> list[str]:
@@ -358,21 +409,36 @@ def _gates_key(reading: Reading) -> Hashable:
 
 def char_limit(model: CharModel, n_signals: int) -> int:
     """How many characters may be recorded at once, so that one recording fits in the memory cap."""
-    per_char = 2 * n_signals * model.config.n_layers * model.config.n_units + 64  # float16; loss and guesses
-    return min(texts.MAX_CHARS, MEMORY_CAP // per_char)
+    return min(texts.MAX_CHARS, MEMORY_CAP // _bytes_per_char(model, n_signals, 1))
 
 
-def _record(model: CharModel, text: str, title: str, signals: Sequence[str], progress: Progress | None) -> Recording:
+def _bytes_per_char(model: CharModel, n_signals: int, n_bytes: int) -> int:
+    return n_bytes * n_signals * model.config.n_layers * model.config.n_units + 64  # loss and guesses
+
+
+def _record(
+    model: CharModel,
+    parts: Sequence[tuple[str, str]],
+    title: str,
+    signals: Sequence[str],
+    progress: Progress | None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Recording:
     from inspector.capture import record
 
+    text = "".join(content for _, content in parts)
     texts.check_length(text, title, char_limit(model, len(signals)))
+    is_long = len(text) * _bytes_per_char(model, len(signals), 2) > min(_FINE_BYTES, MEMORY_CAP)
     words = f"{model.name} reads {title}"
 
     def tell(done: int, total: int) -> None:
         if progress is not None:
             progress(words, done / max(total, 1))
 
-    return record(model, text, signals=tuple(signals), progress=tell, dtype=_STORED, names=[title])
+    return record(
+        model, [content for _, content in parts], signals=tuple(signals), progress=tell,
+        dtype="int8" if is_long else "float16", names=[name for name, _ in parts], should_stop=should_stop,
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------- searching
@@ -434,6 +500,6 @@ def _twin(reading: Reading, progress: Progress | None) -> Recording | None:
     kept = reading.network
 
     def make() -> Recording:
-        return _record(untrained_twin(kept.model), reading.text, reading.title, _first_signals(kept), progress)
+        return _record(untrained_twin(kept.model), reading.contents(), reading.title, _first_signals(kept), progress)
 
     return recordings().get((reading.key, "twin"), make)

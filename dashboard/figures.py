@@ -1,13 +1,11 @@
 """Arrays in, plotly figures out: pure, no Streamlit, nothing loaded.
 
-The trace of a neuron is drawn under its text with position as x, in the text's own colours: what is below zero in the
-one hue, what is above in the other, gates in grey. A long trace is thinned so that every peak stays. Of figures with a
-point for each neuron, `customdata` says which it is.
+How a neuron's values are spread, where all neurons lie, how their gates are saturated, how well one tells a concept
+apart. Colours are the palette's. Of figures with a point for each neuron, `customdata` says which it is.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -16,10 +14,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.palette import DEFAULT, Scale, Theme, lut, scale_for
+from dashboard.palette import DEFAULT, Theme, lut, scale_for
 from inspector.recording import Neuron
 
-MOST_POINTS = 3_000  # about two for each pixel of a wide screen
+MOST_POINTS = 3_000  # of a curve: about two for each pixel of a wide screen
 
 _ON: dict[Theme, str] = {"light": "#108a92", "dark": "#1ea6aa"}
 _OFF: dict[Theme, str] = {"light": "#9aa3af", "dark": "#6b7280"}
@@ -35,93 +33,6 @@ NOTHING = "no concept"  # the group of neurons that none explains; drawn in grey
 _GROUPS = ("#0a7f86", "#c9601a", "#5b6fd6", "#a0529e", "#3f8f3f", "#b8901f", "#c2445f", "#6b7d2a")
 _GREY = "rgba(128,136,148,.55)"
 _MARK: dict[Theme, str] = {"light": "rgba(28,36,48,.55)", "dark": "rgba(226,231,238,.6)"}
-
-
-def thin(values: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
-    """Positions to draw so that no peak is lost: the smallest and largest value of each of `most / 2` stretches.
-
-    values : float ndarray of shape (n_chars,). nan is no peak; a stretch that is all nan keeps its first position.
-    Returns ascending positions, int64: all of them where there are at most `most`.
-    """
-    n_chars = values.size
-    if n_chars <= most:
-        return np.arange(n_chars)
-    edges = np.linspace(0, n_chars, max(most // 2, 1) + 1).astype(np.int64)
-    missing = np.isnan(values)
-    keep = []
-    for filled, pick in ((np.inf, np.argmin), (-np.inf, np.argmax)):
-        solid = np.where(missing, filled, values)
-        keep += [start + int(pick(solid[start:stop])) for start, stop in itertools.pairwise(edges.tolist())]
-    return np.unique(keep)
-
-
-def trace_figure(
-    trace: np.ndarray,
-    scale: Scale,
-    *,
-    text: str,
-    palette: str = DEFAULT,
-    theme: Theme = "light",
-    at: int | None = None,
-) -> go.Figure:
-    """One neuron's signal over the whole text.
-
-    trace : float ndarray of shape (n_chars,). text : the same n_chars characters, for the hover and the line numbers.
-    at : the position that is marked.
-    """
-    positions = thin(trace)
-    values = trace[positions]
-    figure = go.Figure()
-    for lower, upper, colour in _hues(scale, palette, theme):
-        part = np.clip(values, lower, upper)
-        figure.add_scatter(
-            x=positions, y=part, mode="lines", line={"width": 0.6, "color": colour, "shape": "hvh"},
-            fill="tozeroy", fillcolor=colour, hoverinfo="skip",
-        )  # fmt: skip
-    figure.add_scatter(
-        x=positions, y=values, mode="markers", marker={"size": 6, "opacity": 0},
-        customdata=_said(text, positions), hovertemplate="%{customdata}<br>%{y:.3f}<extra></extra>",
-    )  # fmt: skip
-    if at is not None:
-        figure.add_vline(x=at, line={"width": 1.2, "color": _MARK[theme]})
-    _quiet(figure, n_chars=trace.size, low=min(scale.low, 0.0), high=scale.high)
-    return figure
-
-
-def _hues(scale: Scale, palette: str, theme: Theme) -> list[tuple[float, float, str]]:
-    table = lut(palette, scale.kind, theme)
-    above = (0.0, np.inf, "rgb({},{},{})".format(*table[230]))
-    below = (-np.inf, 0.0, "rgb({},{},{})".format(*table[26]))
-    return [above] if scale.kind == "sequential" else [above, below]
-
-
-def _said(text: str, positions: np.ndarray) -> list[str]:
-    """What the hover says of each position; plotly reads a little markup, so `<` and `&` are written out."""
-    lines = 1 + np.cumsum(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32) == ord("\n"))
-    escaped = {"<": "&lt;", "&": "&amp;", ">": "&gt;"}
-    said = []
-    for position in positions.tolist():
-        character = text[position]
-        shown = escaped.get(character) or (character if character.isprintable() else ascii(character)[1:-1])
-        line = int(lines[position]) - (character == "\n")
-        said.append(f"“{shown}” line {line:,}, position {position:,}")
-    return said
-
-
-def _quiet(figure: go.Figure, *, n_chars: int, low: float, high: float) -> None:
-    figure.update_layout(
-        height=132,
-        margin={"l": 44, "r": 12, "t": 6, "b": 26},
-        showlegend=False,
-        hovermode="x",
-        bargap=0,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        dragmode="zoom",
-    )
-    whole = [-0.5, max(n_chars - 0.5, 0.5)]
-    figure.update_xaxes(range=whole, showgrid=False, zeroline=False, tickformat=",d", nticks=12)
-    figure.update_yaxes(range=[low * 1.08, high * 1.08], showgrid=False, zeroline=True, nticks=4, fixedrange=True)
 
 
 def class_figure(values: np.ndarray, label: np.ndarray, threshold: float, *, theme: Theme = "light") -> go.Figure:

@@ -22,6 +22,7 @@ def guarded(change: Callable[[], None]) -> Callable[[], None]:
     """A widget's callback whose InspectorError becomes a note on the page that follows."""
 
     def run() -> None:
+        state.stay()
         try:
             change()
         except InspectorError as error:
@@ -69,13 +70,19 @@ def pick_text(view: state.View) -> state.View:
 
 
 def _add_text(turn: int) -> None:
-    upload = st.file_uploader("Upload a file", key=f"upload{turn}", on_change=guarded(_take_upload))
-    if upload is not None and upload.size > texts.MAX_CHARS:
-        _choose_part(upload.size)
-    st.text_area("or paste a text", key=f"paste{turn}", height=110)
+    uploads = st.file_uploader(
+        "Upload a file, or several", key=f"upload{turn}", on_change=guarded(_take_upload), accept_multiple_files=True
+    )
+    if len(uploads) == 1 and uploads[0].size > texts.MAX_CHARS:
+        _choose_part(uploads[0].size)
+    st.text_area("or paste a text", key=f"paste{turn}", height=110, on_change=state.stay)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox("It is", list(_PASTED), key="pasted_as", width=150)
+        st.selectbox("It is", list(_PASTED), key="pasted_as", width=150, on_change=state.stay)
         st.button("Read it", on_click=guarded(_take_paste))
+    st.text_input(
+        "or read a folder of sources: its path", key=f"sources{turn}", on_change=guarded(_take_sources),
+        placeholder="~/project/src",
+    )  # fmt: skip
     st.text_input(
         "or open a recording: the path of its folder", key=f"folder{turn}", on_change=guarded(_take_folder),
         placeholder="runs/my-recording",
@@ -84,22 +91,36 @@ def _add_text(turn: int) -> None:
 
 def _choose_part(n_bytes: int) -> None:
     """For a file that is too long to be read at once: from where?"""
-    st.number_input("Too long to be read at once. Read from character", 0, n_bytes - 1, key="part_start", step=10_000)
+    st.number_input(
+        "Too long to be read at once. Read from character",
+        0,
+        n_bytes - 1,
+        key="part_start",
+        step=10_000,
+        on_change=state.stay,
+    )
     st.button(f"Read {texts.MAX_CHARS:,} characters from there", on_click=guarded(_take_part))
 
 
-def _uploaded() -> tuple[str, str]:
-    upload = st.session_state[f"upload{st.session_state['turn']}"]
-    return texts.decode(upload.getvalue(), upload.name), upload.name
+def _uploaded() -> list[tuple[str, str]]:
+    """(name, content) of what was uploaded."""
+    uploads = st.session_state[f"upload{st.session_state['turn']}"]
+    return [(upload.name, texts.decode(upload.getvalue(), upload.name)) for upload in uploads]
 
 
 def _take_upload() -> None:
-    if st.session_state[f"upload{st.session_state['turn']}"] is not None:
-        _take(*_uploaded())
+    uploaded = _uploaded()
+    if len(uploaded) == 1:
+        name, content = uploaded[0]
+        _take(content, name)
+    elif uploaded:
+        _took(
+            texts.keep_files([part for part in uploaded if part[1]], f"{uploaded[0][0]} and {len(uploaded) - 1} more")
+        )
 
 
 def _take_part() -> None:
-    content, name = _uploaded()
+    ((name, content),) = _uploaded()
     start = int(st.session_state["part_start"])
     part = content[start : start + texts.MAX_CHARS]
     path = PurePath(name)
@@ -113,9 +134,24 @@ def _take_paste() -> None:
 
 
 def _take(content: str, name: str) -> None:
-    text_id = texts.keep_text(content, name)
+    _took(texts.keep_text(content, name))
+
+
+def _took(text_id: str) -> None:
     st.session_state["turn"] += 1
     state.jump(text=text_id, at=None)
+
+
+def _take_sources() -> None:
+    path = st.session_state[f"sources{st.session_state['turn']}"].strip()
+    if path:
+        parts, left_out = texts.read_folder(path)
+        _took(texts.keep_files(parts, f"{PurePath(path).name or path} ({len(parts)} files)"))
+        if left_out:
+            state.note(
+                f"Left out, because they are no UTF-8 text: {', '.join(left_out[:5])}"
+                + (f" and {len(left_out) - 5} more." if len(left_out) > 5 else ".")
+            )
 
 
 def _take_folder() -> None:

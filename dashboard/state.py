@@ -27,7 +27,7 @@ MOST_PINS = 12
 WIDEST_TAB = 16
 
 _LONGEST_VALUE = 1_000
-_VIEW, _NOTES, _MOVES = "view", "view_notes", "view_moves"
+_VIEW, _NOTES, _MOVES, _STAYS = "view", "view_notes", "view_moves", "view_stays"
 
 
 class Mark(NamedTuple):
@@ -263,7 +263,9 @@ def current() -> View:
     if not query and seen is not None:
         st.query_params.from_dict(seen.to_query())
         return seen
-    if seen is not None and query == seen.to_query():
+    stays = st.session_state.pop(_STAYS, False)
+    if seen is not None and (stays or query == seen.to_query()):
+        settle(seen)
         return seen
     view, sentences = View.from_query(query)
     st.session_state[_NOTES] = sentences
@@ -285,7 +287,17 @@ def go(**changes: object) -> None:
     """Change parts of the view, in a callback before the page runs again; notes about the old one are dropped."""
     st.session_state[_NOTES] = []
     seen: View = st.session_state.get(_VIEW) or current()  # the address may lag behind what the reader did
+    stay()
     settle(replace(seen, **changes))  # type: ignore[arg-type]
+
+
+def stay() -> None:
+    """The callback of a control that is no part of the view: what follows is no move of the reader's.
+
+    A browser names its address with every click, and it may be late: the address it names is then an older one of
+    ours, which without this would look as if the reader had gone back.
+    """
+    st.session_state[_STAYS] = True
 
 
 def jump(**changes: object) -> None:

@@ -12,6 +12,7 @@ import json
 import os
 import sysconfig
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from platformdirs import user_data_path
 
 from inspector.recording import InspectorError
 
-MAX_CHARS = 200_000  # what one screen reads at once: half a minute of a 2x512 network on two cores
+MAX_CHARS = 1_000_000  # of one text: some minutes of a 2x512 network on two cores, in the background
 MAX_KEPT = 100
 MAX_KEPT_BYTES = 50_000_000
 
@@ -39,21 +40,34 @@ class Entry:
 
 @dataclass(frozen=True)
 class Text:
-    """A text with its content; `hash` identifies the content whatever the text is called."""
+    """A text with its content; `hash` identifies the content whatever the text is called.
+
+    files : (name, length in code points) of the files it is made of, in order; () for a text that is one.
+    """
 
     id: str
     name: str
     content: str
+    files: tuple[tuple[str, int], ...] = ()
 
     @property
     def hash(self) -> str:
         """Content hash, 16 hex digits."""
-        return content_hash(self.content)
+        return content_hash(self.content, self.files)
+
+    def parts(self) -> list[tuple[str, str]]:
+        """(name, content) of each of its files."""
+        found, start = [], 0
+        for name, length in self.files or ((self.name, len(self.content)),):
+            found.append((name, self.content[start : start + length]))
+            start += length
+        return found
 
 
-def content_hash(content: str) -> str:
-    """Sixteen hex digits that stand for this text and no other."""
-    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+def content_hash(content: str, files: Sequence[tuple[str, int]] = ()) -> str:
+    """Sixteen hex digits that stand for this text, and these files in it, and no other."""
+    said = content.encode("utf-8", "surrogatepass") + (json.dumps(list(files)).encode() if files else b"")
+    return hashlib.sha256(said).hexdigest()[:16]
 
 
 def data_folder() -> Path:
@@ -172,7 +186,41 @@ def kept_texts() -> list[Entry]:
     return [entry for _, entry in sorted(found, key=lambda pair: -pair[0])]
 
 
-def keep_text(content: str, name: str) -> str:
+def read_folder(path: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """The texts below a folder, as (path within it, content), by path; and the names of files that are no UTF-8 text.
+
+    Names that begin with a dot are left out, and so are empty files. Raises InspectorError for a folder that is not
+    there, has no text in it, or has more than fits.
+    """
+    folder, found, left_out, n_chars = Path(path).expanduser(), [], [], 0
+    if not folder.is_dir():
+        raise InspectorError(f"There is no folder {folder}: write the path of a folder with sources.")
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder).as_posix()
+        if not file.is_file() or any(part.startswith(".") for part in name.split("/")):
+            continue
+        try:
+            content = decode(file.read_bytes(), name) if file.stat().st_size <= 4 * MAX_CHARS else None
+        except (InspectorError, OSError):
+            content = None
+        if content is None or "\0" in content:
+            left_out.append(name)
+        elif content:
+            found.append((name, content))
+            n_chars += len(content)
+        if n_chars > MAX_CHARS:
+            raise InspectorError(f"{folder} holds more than {MAX_CHARS:,} characters: name a folder within it.")
+    if not found:
+        raise InspectorError(f"{folder} holds no text: name a folder with UTF-8 files in it.")
+    return found, left_out
+
+
+def keep_files(parts: Sequence[tuple[str, str]], name: str) -> str:
+    """Keep several files as one text, in which each stays a document of its own, and return its id."""
+    return keep_text("".join(content for _, content in parts), name, [(part, len(content)) for part, content in parts])
+
+
+def keep_text(content: str, name: str, files: Sequence[tuple[str, int]] = ()) -> str:
     """Keep a text in the reader's library and return its id; the same content twice is one text.
 
     Raises InspectorError when it is empty, too long, the library is full, or nothing may be written.
@@ -180,7 +228,7 @@ def keep_text(content: str, name: str) -> str:
     check_writable()
     name = " ".join(name.split())[:100] or "untitled"
     check_length(content, name)
-    text_id, data = f"mine:{content_hash(content)}", content.encode("utf-8")
+    text_id, data = f"mine:{content_hash(content, files)}", content.encode("utf-8")
     kept = [entry for entry in kept_texts() if entry.id != text_id]
     used = sum(entry.n_bytes for entry in kept)
     if len(kept) >= MAX_KEPT or used + len(data) > MAX_KEPT_BYTES:
@@ -191,7 +239,10 @@ def keep_text(content: str, name: str) -> str:
     stem = _kept_folder() / text_id.removeprefix("mine:")
     stem.parent.mkdir(parents=True, exist_ok=True)
     _write(stem.with_suffix(".txt"), data)
-    _write(stem.with_suffix(".json"), json.dumps({"version": 1, "name": name, "added": time.time()}).encode())
+    _write(
+        stem.with_suffix(".json"),
+        json.dumps({"version": 1, "name": name, "added": time.time(), "files": list(files)}).encode(),
+    )
     return text_id
 
 
@@ -206,7 +257,9 @@ def _load_kept(name: str) -> Text:
     if len(name) == 16 and all(letter in "0123456789abcdef" for letter in name):
         for entry in kept_texts():
             if entry.id == f"mine:{name}":
-                return Text(entry.id, entry.name, (_kept_folder() / f"{name}.txt").read_bytes().decode("utf-8"))
+                said = json.loads((_kept_folder() / f"{name}.json").read_text("utf-8"))
+                files = tuple((str(file), int(length)) for file, length in said.get("files", ()))
+                return Text(entry.id, entry.name, (_kept_folder() / f"{name}.txt").read_bytes().decode("utf-8"), files)
     raise InspectorError("This text is not in your library: it was deleted, or kept on another machine. Add it again.")
 
 

@@ -1,5 +1,6 @@
 """What is kept, for how long, and what is made anew."""
 
+import shutil
 import threading
 import time
 
@@ -143,16 +144,28 @@ def test_reading_tells_how_far_it_is(networks):
 def test_text_that_does_not_fit_in_memory_is_a_sentence(networks, monkeypatch):
     monkeypatch.setattr(data, "MEMORY_CAP", 10_000)
 
-    with pytest.raises(InspectorError, match="at most 96 are read at once"):
+    with pytest.raises(InspectorError, match="at most 119 are read at once"):
         data.read_with(data.network("a"), TEXT)
 
 
-def test_step_goes_through_all_layers_and_round(networks):
-    reading = data.read_with(data.network("a"), TEXT)
+def test_recording_of_snapshots_opens_with_the_network_that_made_it(networks, tmp_path):
+    save_random(networks / "b", seed=1)
+    model = data.network("b").model
+    record(model, TEXT.content, store="snapshots").save(tmp_path / "states")
 
-    assert reading.step(Neuron(0, 4), 1) == Neuron(1, 0)
-    assert reading.step(Neuron(1, 4), 1) == Neuron(0, 0)
-    assert reading.step(Neuron(0, 0), -1) == Neuron(1, 4)
+    reading = data.open_folder(str(tmp_path / "states"))
+
+    expected = record(model, TEXT.content).trace(Neuron(1, 2), "forget_gate")
+    np.testing.assert_allclose(reading.trace(Neuron(1, 2), "forget_gate"), expected, atol=1e-5)
+
+
+def test_recording_of_snapshots_without_its_network_is_a_sentence(networks, tmp_path):
+    save_random(networks / "b", seed=1)
+    record(data.network("b").model, TEXT.content, store="snapshots").save(tmp_path / "states")
+    shutil.rmtree(networks / "b")
+
+    with pytest.raises(InspectorError, match="put the checkpoint of b"):
+        data.open_folder(str(tmp_path / "states"))
 
 
 def test_guesses_are_numbers_of_symbols(networks):

@@ -214,6 +214,13 @@ needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is no
 
 
 @needs_node
+def test_joined_parts_are_one_module_in_which_no_name_is_used_twice(tmp_path):
+    (tmp_path / "overlay.mjs").write_text(javascript())
+    found = subprocess.run(["node", "--check", tmp_path / "overlay.mjs"], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+
+
+@needs_node
 def test_javascript_joined_is_one_valid_module(tmp_path):
     joined = tmp_path / "overlay.mjs"
     joined.write_text(javascript(), encoding="utf-8")

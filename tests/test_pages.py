@@ -4,6 +4,7 @@ import html
 import json
 import re
 import struct
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,11 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from dashboard import texts
+from dashboard import cards, data, texts
 from inspector.capture import record
 from inspector.concepts import CONCEPTS
 from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
-from inspector.recording import Neuron
+from inspector.recording import InspectorError, Neuron
 
 APP = str(Path(__file__).parent.parent / "dashboard" / "app.py")
 FIND, NETWORKS = "app_pages/find.py", "app_pages/networks.py"
@@ -53,6 +54,7 @@ def write_survey(folder, network_hash):
 def place(checkpoints, tmp_path, monkeypatch):
     monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(checkpoints))
     monkeypatch.setenv("CHARSCOPE_DATA", str(tmp_path))
+    monkeypatch.setattr(cards, "_PATIENCE", 60.0)  # a busy machine takes its time
 
 
 def open_app(page=None, **query):
@@ -133,6 +135,63 @@ def test_what_the_overlay_reports_becomes_the_address_and_is_no_move():
 
     assert address(app) == {"network": "small", "neuron": "0:0", "signal": "forget_gate", "at": "0"}
     assert app.text[0].value == "0"
+
+
+def test_late_address_is_not_taken_for_back():
+    app = open_app(network="python", neuron="0:1")
+    app.number_input(key="unit").set_value(5).run()
+    jump = shown(app)[0]["jump"]
+
+    app.query_params["neuron"] = "0:1"  # the browser had not heard of 0:5 when the reader typed
+    app.text_area(key="paste0").set_value("half a sentence").run()
+
+    assert (shown(app)[0]["neuron"], shown(app)[0]["jump"]) == ("0:5", jump)
+    assert address(app)["neuron"] == "0:5"
+
+
+def test_going_back_moves_the_overlay():
+    app = open_app(network="python", neuron="0:1")
+    app.number_input(key="unit").set_value(5).run()
+    jump = shown(app)[0]["jump"]
+
+    app.query_params["neuron"] = "0:1"
+    app.run()
+
+    assert (shown(app)[0]["neuron"], shown(app)[0]["jump"]) == ("0:1", jump + 1)
+
+
+def test_long_text_is_read_behind_the_page_and_can_be_cancelled(monkeypatch):
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(model, parts, title, signals, tell, should_stop=None):
+        begun.set()
+        go.wait(20)
+        if should_stop():
+            raise InspectorError("The recording was stopped.")
+        return record(model, [content for _, content in parts], signals=tuple(signals), names=[title])
+
+    data.recordings().clear()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(data, "_record", slow)
+        meanwhile.setattr(cards, "_PATIENCE", 0.0)
+        app = open_app(text="stdlib:heapq.py")
+        assert "reads heapq" in app.get("progress")[0].proto.text
+        assert begun.wait(20)
+
+    next(button for button in app.button if button.label == "Cancel").click().run()
+    go.set()
+    wait_for_jobs()
+    assert "was stopped" in said(app.run())
+    next(button for button in app.button if button.label == "Read it after all").click().run()
+
+    assert shown(app)[1] == texts.load_text("stdlib:heapq.py").content
+
+
+def wait_for_jobs():
+    """Until nothing is being read behind a page."""
+    for thread in threading.enumerate():
+        if " reads " in thread.name:
+            thread.join(20)
 
 
 def test_unit_picker_moves_overlay_and_address():
@@ -290,12 +349,35 @@ def test_upload_that_cannot_be_read_is_a_sentence_and_the_old_text_stays(data, w
 
 def test_part_of_a_file_that_is_too_long_can_be_read():
     app = open_app()
-    app.get("file_uploader")[0].upload("big.py", b"a" * 200_001 + b"bcd").run()
+    app.get("file_uploader")[0].upload("big.py", b"a" * 1_000_001 + b"bcd").run()
 
-    app.number_input(key="part_start").set_value(200_000).run()
-    next(button for button in app.button if button.label.startswith("Read 200,000")).click().run()
+    app.number_input(key="part_start").set_value(1_000_000).run()
+    next(button for button in app.button if button.label.startswith("Read 1,000,000")).click().run()
 
     assert shown(app)[1] == "abcd"
+
+
+def test_folder_of_sources_is_read_file_by_file(tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.py").write_text("x = 'open\n")
+    (tmp_path / "src" / "b.py").write_text("y = 1\n")
+    (tmp_path / "src" / "c.bin").write_bytes(b"\0")
+    app = open_app()
+
+    app.text_input(key="sources0").set_value(str(tmp_path / "src")).run()
+
+    header, text, _ = shown(app)
+    assert text == "x = 'open\ny = 1\n"
+    assert [(one["name"], one["start"]) for one in header["documents"]] == [("a.py", 0), ("b.py", 10)]
+    assert "c.bin" in said(app)
+
+
+def test_several_uploads_are_one_text_of_several_files():
+    app = open_app()
+
+    app.get("file_uploader")[0].upload("a.py", b"a = 1\n").upload("b.py", b"b\n").run()
+
+    assert [one["name"] for one in shown(app)[0]["documents"]] == ["a.py", "b.py"]
 
 
 def test_pasted_text_is_read_exactly():

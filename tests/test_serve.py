@@ -32,17 +32,18 @@ def made(text=TEXT, signals=("hidden", "cell"), seed=0):
     return writer.finish()
 
 
-def get(address):
+def get(address, posted=None):
     """(status, headers, body) as a browser would have them."""
     said = []
 
     async def receive():
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": posted or b"", "more_body": False}
 
     async def send(message):
         said.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": address, "root_path": "", "query_string": b"", "headers": []}
+    method = "GET" if posted is None else "POST"
+    scope = {"type": "http", "method": method, "path": address, "root_path": "", "query_string": b"", "headers": []}
 
     async def ask():
         await Starlette(routes=serve.ROUTES)(scope, receive, send)
@@ -53,8 +54,8 @@ def get(address):
     return said[0]["status"], headers, b"".join(message.get("body", b"") for message in said)
 
 
-def fetched(address):
-    status, _, body = get(address)
+def fetched(address, posted=None):
+    status, _, body = get(address, posted)
     assert status == 200
     return unpack(body)
 
@@ -145,3 +146,56 @@ def test_answers_are_not_compressed_and_not_kept():
     _, headers, _ = get(f"{serve.offer(recording)}/loss")
 
     assert (headers["content-encoding"], headers["cache-control"]) == ("identity", "no-store")
+
+
+class Typed:
+    """A draft whose versions are the random recordings of `made`."""
+
+    def read(self, text, /):
+        return made(text)
+
+
+def test_draft_comes_with_colours_loss_and_a_name_for_the_rest():
+    recording = made()
+    address = serve.offer(recording, draft=Typed)
+
+    header, sections = fetched(f"{address}/draft/e1/1:2/cell", "aé\nb".encode())
+
+    expected = made("aé\nb")
+    trace = expected.trace("1:2", "cell")
+    np.testing.assert_array_equal(sections["trace"], colour_index(trace, scale_for("cell", trace)))
+    np.testing.assert_array_equal(sections["loss"], expected.loss)
+    assert header["ready"] == ["hidden", "cell"]
+    assert fetched(f"{header['source']}/text")[1]["text"].tobytes().decode() == "aé\nb"
+
+
+def test_each_editor_has_one_draft_and_the_last_version_stays():
+    made_drafts = []
+
+    def draft():
+        made_drafts.append(Typed())
+        return made_drafts[-1]
+
+    recording = made()
+    address = serve.offer(recording, draft=draft)
+    for editor, text in (("e1", b"ab"), ("e1", b"abc"), ("e2", b"cb")):
+        header, _ = fetched(f"{address}/draft/{editor}/0:0/hidden", text)
+    gc.collect()
+
+    assert len(made_drafts) == 2
+    assert "missing" not in fetched(f"{header['source']}/loss")[0]
+
+
+@pytest.mark.parametrize(
+    ("draft", "posted", "words"),
+    [
+        (None, b"ab", "without its network"),
+        (Typed, b"a" * (serve.DRAFT_CHARS + 1), "up to 5,000"),
+    ],
+)
+def test_draft_that_cannot_be_read_says_why(draft, posted, words):
+    recording = made()
+
+    header, _ = fetched(f"{serve.offer(recording, draft=draft)}/draft/e1/0:0/hidden", posted)
+
+    assert words in header["missing"]

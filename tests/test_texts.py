@@ -111,3 +111,44 @@ def test_every_listed_text_can_be_loaded():
 def test_a_name_that_leads_nowhere_is_one_sentence(text_id):
     with pytest.raises(InspectorError):
         texts.load_text(text_id)
+
+
+def test_folder_is_read_as_its_texts_by_path_and_says_what_it_left_out(tmp_path):
+    (tmp_path / "src" / "deep").mkdir(parents=True)
+    (tmp_path / "src" / "b.py").write_bytes(b"b\r\n")
+    (tmp_path / "src" / "deep" / "a.py").write_text("a\t", newline="")
+    (tmp_path / "src" / "empty.py").write_text("")
+    (tmp_path / "src" / ".git").write_text("hidden")
+    (tmp_path / "src" / "image.png").write_bytes(b"\x89PNG\0")
+
+    parts, left_out = texts.read_folder(str(tmp_path / "src"))
+
+    assert parts == [("b.py", "b\r\n"), ("deep/a.py", "a\t")]
+    assert left_out == ["image.png"]
+
+
+@pytest.mark.parametrize(("make", "words"), [(False, "no folder"), (True, "no text")])
+def test_folder_without_text_is_a_sentence(tmp_path, make, words):
+    if make:
+        (tmp_path / "src").mkdir()
+
+    with pytest.raises(InspectorError, match=words):
+        texts.read_folder(str(tmp_path / "src"))
+
+
+def test_folder_with_more_than_fits_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(texts, "MAX_CHARS", 3)
+    (tmp_path / "a").write_text("ab")
+    (tmp_path / "b").write_text("cd")
+
+    with pytest.raises(InspectorError, match="more than 3 characters"):
+        texts.read_folder(str(tmp_path))
+
+
+def test_files_stay_documents_of_their_own():
+    text_id = texts.keep_files([("a.py", "é\n"), ("b.c", "int")], "two")
+
+    kept = texts.load_text(text_id)
+
+    assert kept.parts() == [("a.py", "é\n"), ("b.c", "int")]
+    assert text_id == f"mine:{kept.hash}" != texts.keep_text("é\nint", "two")

@@ -7,11 +7,11 @@ from threading import Thread
 
 import streamlit as st
 
-from dashboard import cards, data, notes, pickers, share, state
+from dashboard import cards, data, notes, pickers, share, state, texts
 from dashboard.evidence import FIRST_CONCEPT, Survey
 from dashboard.overlay import build_payload
 from dashboard.overlay.mount import overlay
-from dashboard.overlay.serve import offer
+from dashboard.overlay.serve import DRAFT_CHARS, offer
 from inspector.recording import Neuron
 
 FIND, NEURON = "app_pages/find.py", "app_pages/neuron.py"
@@ -47,7 +47,7 @@ def page() -> None:
         if reading.network is not None:
             st.page_link(NEURON, label="neuron page →", query_params=view.to_query())
     with place:
-        overlay(_payload(view, reading, found), key="overlay", height=700, on_change=_follow)
+        overlay(_payload(view, reading, found), key="overlay", height=700, on_change=pickers.guarded(_follow))
     cards.footnote(reading)
     _read_gates(view, reading)
 
@@ -70,7 +70,8 @@ def _payload(view: state.View, reading: data.Reading, found: Survey | None) -> b
         jump=state.moves(),
         look=cards.look(view),
         suggested=_suggested(view, reading, found),
-        source=offer(*reading.parts()),
+        source=offer(*reading.parts(), draft=reading.draft),
+        editable=DRAFT_CHARS if reading.draft is not None else 0,
         ready=[name for name in reading.layers[view.shown.layer][1] if reading.is_recorded(name)],
         symbols=recording.symbols or () if recording.has_guesses else (),
     )
@@ -91,8 +92,14 @@ def _suggested(view: state.View, reading: data.Reading, found: Survey | None) ->
 
 
 def _follow() -> None:
-    """The reader moved inside the overlay; the address follows, the overlay is not told where it already is."""
+    """The reader moved inside the overlay; the address follows, the overlay is not told where it already is.
+
+    A text that was written there and is to be kept becomes the one that is read.
+    """
     cards.follow("overlay")
+    seen = (st.session_state.get("overlay") or {}).get("view") or {}
+    if kept := seen.get("keep"):
+        state.jump(text=texts.keep_text(str(kept["text"]), str(kept["name"])), mark=None)
 
 
 def _read_gates(view: state.View, reading: data.Reading) -> None:

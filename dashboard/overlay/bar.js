@@ -61,8 +61,9 @@ export class Bar {
       this.button("…", "go to a neuron (g)", { type: "go" }),
     );
     const find = this.button("search", "search in the text (/)", { type: "search" });
+    this.write = this.button("write", "write in the text, and see it coloured anew (i)", { type: "write" });
     const help = this.button("?", "keys (?)", { type: "help" });
-    this.root.append(this.neuron, steps, this.signals, this.surprise, this.expects, this.pin, find, this.menu.root,
+    this.root.append(this.neuron, steps, this.signals, this.surprise, this.expects, this.pin, find, this.write, this.menu.root,
       this.waiting, this.legend, help);
   }
 
@@ -80,6 +81,7 @@ export class Bar {
     this.root.classList.toggle("loading", isWaiting);
     this.waiting.textContent = isWaiting ? `still showing ${shown.neuron} ${signalTitle(shown.signal)}` : "";
     this.showSignals(payload.header.layers[Number(wanted.neuron.split(":")[0])].signals, wanted.signal);
+    this.write.hidden = payload.header.editable === 0;
     this.expects.hidden = !sight.source.hasGuesses();
     press(this.expects, look.expects);
     press(this.surprise, look.colour === "surprise");

@@ -2,6 +2,7 @@
 // The elements of the component and how they stand to each other. Built once, filled by the parts.
 
 import { Bar, MarkBar, element, helpCard } from "./bar.js";
+import { Editor } from "./editor.js";
 import { Overview } from "./map.js";
 import { Panel } from "./panel.js";
 import { Prompt } from "./prompt.js";
@@ -13,15 +14,17 @@ import { Prompt } from "./prompt.js";
  * @param {(action: import("./view.js").Action) => void} reader.act
  * @param {(at: number) => void} reader.jump
  * @param {(at: number | null) => void} reader.pointAt
+ * @param {import("./editor.js").Writer} reader.writer
  */
-export function buildFrame({ act, jump, pointAt }) {
+export function buildFrame({ act, jump, pointAt, writer }) {
   const scroller = element("div", "scroller");
   const frame = {
     root: element("div", "overlay"),
     colours: document.createElement("style"),
     bar: new Bar(act),
     prompt: new Prompt(() => scroller.focus()),
-    panel: new Panel(act),
+    panel: new Panel(act, jump),
+    editor: new Editor(writer),
     overview: new Overview(jump, pointAt),
     markBar: new MarkBar(act),
     scroller,
@@ -42,7 +45,7 @@ export function buildFrame({ act, jump, pointAt }) {
   frame.failure.hidden = frame.loading.hidden = true;
   const page = element("div", "page"), column = element("div", "column"), beside = element("div", "beside");
   scroller.append(frame.sheet, frame.ruler);
-  beside.append(scroller, frame.overview.root);
+  beside.append(frame.editor.root, scroller, frame.overview.root);
   column.append(beside, frame.markBar.root, frame.overview.plot);
   page.append(column, frame.panel.root);
   frame.root.append(frame.bar.root, frame.prompt.root, frame.failure, frame.loading, page, frame.help, frame.spoken);

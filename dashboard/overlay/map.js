@@ -49,13 +49,14 @@ export function peaksOf(trace) {
  * The lowest and highest value of each of `count` equal parts; nan where a part has none.
  * @param {Trace} trace
  * @param {number} count
+ * @param {{start: number, stop: number}} [stretch] of the text, if not all of it
  */
-export function extremes(trace, count) {
-  const { length } = trace;
+export function extremes(trace, count, { start: from, stop: to } = { start: 0, stop: trace.length }) {
+  const length = to - from;
   const low = new Float32Array(count).fill(NaN), high = new Float32Array(count).fill(NaN);
   for (let part = 0; part < count; part += 1) {
-    const start = Math.floor((part * length) / count);
-    const stop = Math.min(Math.max(start + 1, Math.floor(((part + 1) * length) / count)), length);
+    const start = from + Math.floor((part * length) / count);
+    const stop = Math.min(Math.max(start + 1, from + Math.floor(((part + 1) * length) / count)), to);
     let least = Infinity, most = -Infinity;
     for (let at = start; at < stop; at += 1) {
       const value = trace.level(at);
@@ -72,9 +73,9 @@ function stronger(low, high) {
   return -low > high ? low : high;
 }
 
-/** @param {HTMLCanvasElement} canvas @param {Sight} sight @param {Trace} trace one line over the whole text */
-export function paintLine(canvas, sight, trace) {
-  const { scale } = trace, { low, high } = extremes(trace, canvas.width);
+/** @param {HTMLCanvasElement} canvas @param {Sight} sight @param {Trace} trace one line over the text @param {{start: number, stop: number}} [stretch] */
+export function paintLine(canvas, sight, trace, stretch) {
+  const { scale } = trace, { low, high } = extremes(trace, canvas.width, stretch);
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.clearRect(0, 0, canvas.width, canvas.height);
   for (let x = 0; x < canvas.width; x += 1) {

@@ -4,7 +4,7 @@
 // Streamlit calls the default export again whenever data or theme change, with the same parentElement. So the state
 // lives in a map keyed by that element, a call only brings news, and the text is laid out again only if it is another.
 
-import { themeOf } from "./colour.js";
+import { Trace, themeOf } from "./colour.js";
 import { listen } from "./input.js";
 import { codePointsIn, findNext, rowOf, unitsIn } from "./layout.js";
 import { decodePayload } from "./payload.js";
@@ -20,14 +20,27 @@ import { showCount } from "./words.js";
 /** @typedef {{data: Uint8Array, parentElement: HTMLElement | ShadowRoot,
  *             setStateValue: (name: string, value: unknown) => void}} Message */
 
-/** Python is told when nothing has changed for this long. */
-const REPORT_AFTER_MS = 250;
+/** Python is told when nothing has changed for this long: its answer takes the page a while and should not meet the next key. */
+const REPORT_AFTER_MS = 400;
 
 class Overlay extends Reader {
   /** @param {Message} message */
   constructor({ parentElement, setStateValue }) {
     const act = (/** @type {import("./view.js").Action} */ action) => this.act(action);
-    super((kind, path) => this.arrived(kind, path), { act, pointAt: (at) => this.pointAt(at), jump: (at) => this.leap(at) });
+    super((kind, path) => this.arrived(kind, path), {
+      act, pointAt: (at) => this.pointAt(at), jump: (at) => this.leap(at),
+      writer: {
+        address: () => `${(this.base ?? this.payload)?.header.source}/draft/${this.editor}/${this.wanted.neuron}/${this.wanted.signal}`,
+        written: (text, answer) => this.takeDraft(text, answer),
+        caret: (at) => { if (this.base !== null) this.press(at, false); },
+        left: () => this.frame.scroller.focus(),
+        kept: (name, text) => this.tell({ keep: { name, text } }),
+        dropped: () => this.dropDraft(),
+      },
+    });
+    /** @type {Payload | null} what Python sent, while a draft is shown in its place */ this.base = null;
+    this.editor = Array.from(crypto.getRandomValues(new Uint32Array(3)), (part) => part.toString(36)).join("-");
+    this.versions = 0;
     this.setStateValue = setStateValue;
     /** @type {Choice | null} the last that Python sent */ this.served = null;
     /** @type {Choice[]} */ this.asked = [];
@@ -66,6 +79,12 @@ class Overlay extends Reader {
     const before = this.payload?.header;
     const payload = decodePayload(data);
     const { header } = payload;
+    if (this.base !== null) {
+      const { key, jump } = this.base.header;
+      this.base = header.key === key && header.jump === jump ? payload : null;
+      if (this.base !== null) return; // the reader's own draft stays in sight
+      this.frame.editor.close();
+    }
     const isNewText = before === undefined || header.key !== before.key
       || JSON.stringify(before.documents) !== JSON.stringify(header.documents);
     const hasJumped = isNewText || header.jump !== before.jump;
@@ -118,6 +137,54 @@ class Overlay extends Reader {
       });
       this.source.ask(this.wanted);
     }
+  }
+
+  /** Opens a field beside the text with all of it, or with as much as can be read while it is written. */
+  write() {
+    const { editor } = this.frame, header = (this.base ?? this.payload)?.header;
+    if (header === undefined || header.editable === 0) return;
+    if (editor.isOpen) return editor.focus();
+    const { chars } = this.page, marked = this.marked();
+    const start = chars.length <= header.editable ? 0 : marked?.[0] ?? this.topPlace();
+    const name = header.documents.findLast((one) => one.start <= start)?.name ?? "draft.txt";
+    const text = chars.slice(start, start + header.editable).join("");
+    editor.open(text, { name, caret: unitsIn(text, Math.max(this.cursor - start, 0)), most: header.editable });
+  }
+
+  /** A version of the draft that has been read takes the place of the text. @param {string} text @param {Payload} answer */
+  takeDraft(text, { header: answer, sections: { trace, loss, unknown } }) {
+    const { header, sections } = this.base ??= /** @type {Payload} */ (this.payload);
+    this.versions += 1;
+    const { scale, reach, signal } = /** @type {{scale: import("./payload.js").Scale, reach: [number, number] | null, signal: string}} */ (/** @type {unknown} */ (answer));
+    const tables = Object.entries(sections).filter(([name]) => /^(lut|ink)\//.test(name));
+    const draft = {
+      ...header, key: `draft ${this.versions}`, source: answer.source, ready: answer.ready, chars: loss.length, scales: {},
+      guesses: 0, documents: [{ name: this.frame.editor.name.value, start: 0, stop: loss.length }],
+    };
+    this.payload = { header: draft, text, sections: Object.fromEntries(tables) };
+    this.wanted = this.shown = { neuron: this.wanted.neuron, signal: answer.ready.includes(this.wanted.signal) ? this.wanted.signal : signal };
+    this.source.take(this.payload);
+    this.source.keep(`${this.wanted.neuron}/${signal}`, new Trace(/** @type {Uint8Array} */ (trace), scale, reach));
+    this.source.takeLoss(loss);
+    this.page.take(text, draft, unknown, this.look);
+    this.key = draft.key;
+    this.anchor = null;
+    this.cursor = Math.min(this.frame.editor.caret(), loss.length - 1);
+    this.show({ rebuild: true });
+    this.moveTo(this.cursor, { centre: true, silent: true });
+  }
+
+  dropDraft() {
+    this.frame.editor.close();
+    const { base } = this;
+    this.base = null;
+    if (base !== null) {
+      this.payload = base;
+      this.source.take(base);
+      this.key = null;
+      this.takeText(base);
+    }
+    this.frame.scroller.focus();
   }
 
   /** @param {string} text @param {Iterable<number> | undefined} unknown */
@@ -192,10 +259,15 @@ class Overlay extends Reader {
         const peak = this.frame.overview.peak(this.cursor, step);
         return peak === null ? undefined : this.leap(peak);
       }
+      case "file": {
+        const start = this.frame.panel.files.neighbour(this.cursor, step);
+        return start === null ? undefined : this.leap(start);
+      }
       case "go": return this.frame.prompt.ask({ label: "go to neuron", hint: "1:42", answer: (typed) => this.goTo(typed) });
       case "search": return this.frame.prompt.ask({ label: "search", hint: "in the text", answer: (typed, way) => this.search(typed, way) });
       case "pin-all": return this.changeLook({ ...this.look, pins: Array.from(new Set([...this.look.pins, ...(name ?? "").split(",")])).slice(0, MOST_PINS) });
       case "pin-similar": return this.pinSimilar();
+      case "write": return this.write();
       case "mark": return this.toggleMarking();
       case "mark-all": return this.markAll();
       case "ask": return this.ask(name === "elsewhere" ? "elsewhere" : "here");
@@ -280,8 +352,13 @@ class Overlay extends Reader {
     this.tell();
   }
 
-  /** One message when things have settled, never one per key. @param {{needs?: boolean}} [options] needs: Python has to send what cannot be fetched */
-  tell({ needs = false } = {}) {
+  /**
+   * One message when things have settled, never one per key; a draft is the reader's own until it is kept.
+   * @param {{needs?: boolean, keep?: {name: string, text: string} | null}} [options] needs: Python has to send what
+   *   cannot be fetched
+   */
+  tell({ needs = false, keep = null } = {}) {
+    if (this.base !== null && keep === null) return;
     if (needs) this.lacks += 1;
     clearTimeout(this.report);
     this.report = setTimeout(() => {
@@ -289,7 +366,7 @@ class Overlay extends Reader {
       const marked = this.marked();
       const mark = marked === null || marked[0] === marked[1] ? null : [marked[0], marked[1] + 1];
       this.setStateValue("view", {
-        ...this.wanted, at: this.cursor, look: { ...this.look, mark }, ask: this.question,
+        ...this.wanted, at: this.cursor, look: { ...this.look, mark }, ask: this.question, keep,
         lacks: this.lacks, alone: this.source.isBroken,
       });
       this.question = null;

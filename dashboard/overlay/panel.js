@@ -4,6 +4,7 @@
 
 import { button, element, press } from "./bar.js";
 import { colourIndex, rgb } from "./colour.js";
+import { Files, documentAt } from "./files.js";
 import { lineAndColumn } from "./layout.js";
 import { paintLine } from "./map.js";
 import { markOf, nameOf, showCount, showValue, signalTitle } from "./words.js";
@@ -16,9 +17,10 @@ const MOST_GUESSES = 5;
 const NATS_PER_BIT = Math.LN2;
 
 export class Panel {
-  /** @param {(action: Action) => void} act */
-  constructor(act) {
+  /** @param {(action: Action) => void} act @param {(at: number) => void} jump */
+  constructor(act, jump) {
     this.act = act;
+    this.files = new Files(act, jump);
     this.root = element("div", "panel");
     this.title = element("p", "title");
     this.char = element("span", "char");
@@ -39,7 +41,7 @@ export class Panel {
     what.append(this.where, here, this.values);
     next.append(this.guessHead, this.guesses);
     kept.append(element("h3", "", "In sight under every line"), this.pins, this.suggested);
-    this.root.append(who, what, next, kept);
+    this.root.append(who, what, next, this.files.root, kept);
   }
 
   /** @param {Sight} sight */
@@ -48,6 +50,7 @@ export class Panel {
     const sentence = shown.neuron === header.neuron ? header.title : null;
     this.title.textContent = sentence ?? "";
     this.showPins(sight);
+    this.files.show(sight);
   }
 
   /** One row for each pinned neuron with its trace over the whole text, then what could be pinned. @param {Sight} sight */
@@ -90,7 +93,10 @@ export class Panel {
     this.where.textContent = isPointer ? "At the pointer" : "At the cursor";
     this.char.textContent = markOf(char);
     const name = nameOf(char) === char ? "" : `${nameOf(char)} · `;
-    this.place.textContent = `line ${showCount(line)}, column ${showCount(column)}`;
+    const { documents } = sight.payload.header;
+    const file = documents.length > 1 ? documents[documentAt(documents, at)].name : null;
+    this.place.textContent = file === null ? `line ${showCount(line)}, column ${showCount(column)}` : `${file}:${line}`;
+    this.files.showPlace(at);
     this.name.textContent = `${name}position ${showCount(at)}${unknown.has(at) ? " · not in the vocabulary" : ""}`;
     this.values.replaceChildren(...this.valueRows(sight, at));
     const guesses = sight.source.guesses(at)?.slice(0, MOST_GUESSES);

@@ -18,6 +18,7 @@ export const PAYLOAD_VERSION = 2;
  * @property {string} key                 the same for the same text
  * @property {string | null} source       where to fetch from what did not come along
  * @property {string[]} ready             signals that can be fetched there
+ * @property {number} editable            characters that may be written and read at once there; 0 where none
  * @property {number} chars               code points of the text
  * @property {{units: number, signals: string[]}[]} layers
  * @property {Record<string, Scale>} scales   by "1:42/cell"

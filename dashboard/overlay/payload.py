@@ -66,6 +66,7 @@ def build_payload(
     suggested: Mapping[str, Sequence[Any]] | None = None,
     source: str | None = None,
     ready: Sequence[str] = (),
+    editable: int = 0,
     symbols: Sequence[str] = (),
     only: Sequence[Any] | None = None,
     dtype: Literal["float32", "int8"] = "float32",
@@ -88,7 +89,8 @@ def build_payload(
         it saw, so a click on a search result sends a new token, and an ordinary rerun the old one.
     suggested : neurons worth pinning, under a name that says why.
     source : the address under which `serve.py` answers for this text. ready : the signals it has; for others Python has
-        to be asked first. symbols : what the ids of its guesses mean.
+        to be asked first. symbols : what the ids of its guesses mean. editable : how many characters may be written and
+        read at once there; 0 where none.
     only : the neurons there are; the reader goes to no other. None where every one of `layers` can be had.
     dtype : how traces are sent. int8 takes a quarter of the bytes; values are then off by 1/254 of the trace's largest
         at most, and the scale is still that of the exact ones.
@@ -122,6 +124,7 @@ def build_payload(
         "key": hashlib.sha256(content.tobytes()).hexdigest()[:16],
         "source": source,
         "ready": list(ready),
+        "editable": int(editable),
         "chars": len(text),
         "layers": [{"units": int(units), "signals": list(signals)} for units, signals in layers],
         "scales": {f"{who}/{what}": scale_json(scale) for (who, what), scale in scales.items()},

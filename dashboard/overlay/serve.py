@@ -5,6 +5,7 @@ that cannot be guessed, and only as long as somebody else keeps them in memory. 
 one that has nothing but `missing` says what is not at hand, and the browser then asks Python in the ordinary way.
 
     /charscope/NAME/text · /trace/1:42/cell · /values/1:42/BLOCK · /loss · /guesses/BLOCK · /similar/1:42/cell
+    /charscope/NAME/draft/EDITOR/1:42/cell      a text that is being written, posted as UTF-8
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import wraps
 from threading import Lock
+from typing import Protocol
 
 import numpy as np
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -28,25 +31,41 @@ from inspector.recording import InspectorError, Recording
 BLOCK = 4096  # characters of one answer about values or guesses; source.js has the same number
 GUESSES = 5
 _SAMPLED = 16_384  # characters that similarity looks at, spread over the text in stretches
+DRAFT_CHARS = 5_000  # the longest text that is recorded anew while it is typed; 40 MB of a 2x512 network's states
 _MOST_OFFERS = 256
 _MOST_SIMILAR = 8
+_MOST_DRAFTS = 6
+
+
+class Draft(Protocol):
+    """Reads one version of a text after the other, as `inspector.capture.Draft` does."""
+
+    def read(self, text: str, /) -> Recording:
+        """Record a version of the text."""
+
 
 _offers: OrderedDict[str, tuple[weakref.ref[Recording], ...]] = OrderedDict()
+_writers: dict[str, Callable[[], Draft]] = {}
+_drafts: OrderedDict[tuple[str, str], tuple[Draft, Recording | None]] = OrderedDict()
 _names: weakref.WeakKeyDictionary[Recording, str] = weakref.WeakKeyDictionary()
 _lock = Lock()
 
 
-def offer(recording: Recording, *more: Recording) -> str:
+def offer(recording: Recording, *more: Recording, draft: Callable[[], Draft] | None = None) -> str:
     """Let the browser fetch from a recording, and return the address to fetch from.
 
     more : recordings of the same text that hold further signals.
+    draft : makes what reads versions of the text that the reader writes; None where it cannot be written in.
     """
     with _lock:
         name = _names.setdefault(recording, secrets.token_urlsafe(16))
         _offers[name] = tuple(weakref.ref(one) for one in (recording, *more))
         _offers.move_to_end(name)
+        if draft is not None:
+            _writers[name] = draft
         while len(_offers) > _MOST_OFFERS:
-            _offers.popitem(last=False)
+            oldest, _ = _offers.popitem(last=False)
+            _writers.pop(oldest, None)
     return f"/charscope/{name}"
 
 
@@ -82,12 +101,17 @@ def _text(request: Request) -> bytes:
 @_answers
 def _trace(request: Request) -> bytes:
     neuron, signal = request.path_params["neuron"], request.path_params["signal"]
-    recording = _holding(_offered(request), neuron, signal)
+    header, section = _trace_of(_holding(_offered(request), neuron, signal), neuron, signal)
+    return pack(header, [section])
+
+
+def _trace_of(recording: Recording, neuron: str, signal: str) -> tuple[dict[str, object], Section]:
+    """What the browser needs to colour a text by a neuron: its scale and reach, and a colour for each character."""
     trace = recording.trace(neuron, signal)
     scale = colours.scale_for(signal, trace)
     known = trace[np.isfinite(trace)]
     reach = [float(known.min()), float(known.max())] if known.size else None
-    return pack({"scale": scale_json(scale), "reach": reach}, [_painted(trace, scale)])
+    return {"scale": scale_json(scale), "reach": reach}, _painted(trace, scale)
 
 
 def _painted(trace: np.ndarray, scale: colours.Scale) -> Section:
@@ -177,7 +201,44 @@ def similar(recording: Recording, neuron: str, signal: str) -> list[dict[str, ob
     return [{"neuron": name, "correlation": round(value, 4)} for value, name in found[:_MOST_SIMILAR]]
 
 
+async def _draft(request: Request) -> Response:
+    body = await request.body()
+    return await run_in_threadpool(_read_draft, request, body)
+
+
+def _read_draft(request: Request, body: bytes) -> Response:
+    return _answers(lambda asked: _version(asked, body))(request)
+
+
+def _version(request: Request, body: bytes) -> bytes:
+    """A version of a text that is being written: colours and loss at once, a name under which the rest is fetched."""
+    name, editor = request.path_params["name"], request.path_params["editor"]
+    neuron, signal = request.path_params["neuron"], request.path_params["signal"]
+    _offered(request)
+    text = body.decode("utf-8", errors="replace")
+    if len(text) > DRAFT_CHARS:
+        raise InspectorError(f"{len(text):,} characters: up to {DRAFT_CHARS:,} are read while you write.")
+    with _lock:
+        if name not in _writers:
+            raise InspectorError("This recording is read without its network, so it stays as it is.")
+        draft, _ = _drafts.pop((name, editor), (None, None))
+    draft = draft or _writers[name]()
+    recording = draft.read(text)
+    with _lock:
+        _drafts[name, editor] = draft, recording  # the offer is forgotten when nobody keeps the recording
+        while len(_drafts) > _MOST_DRAFTS:
+            _drafts.popitem(last=False)
+    layer = recording.layers[recording.check_neuron(neuron)[0].layer]
+    shown = signal if signal in layer.signals else layer.signals[0]
+    header, section = _trace_of(recording, neuron, shown)
+    loss = Section("loss", "float32", recording.loss.astype("<f4", copy=False))
+    unknown = Section("unknown", "uint32", recording.unknown.astype("<u4"))
+    said = {"source": offer(recording), "signal": shown, "ready": list(layer.signals), **header}
+    return pack(said, [section, loss, unknown])
+
+
 ROUTES = [
+    Route("/charscope/{name}/draft/{editor}/{neuron}/{signal}", _draft, methods=["POST"]),
     Route("/charscope/{name}/text", _text),
     Route("/charscope/{name}/trace/{neuron}/{signal}", _trace),
     Route("/charscope/{name}/values/{neuron}/{block:int}", _values),

@@ -3,6 +3,7 @@
     engine.py      weights, input and initial state of one layer ──► its signals at every step
     fused.py       the same out of what torch's own kernel keeps, where that is proved to be right
     recorder.py    a text, stretch by stretch, through the engine into a recording
+    draft.py       a text that is being written: after a change only what follows it is read again
     kernel.py      what torch's own kernel leaves behind while a watched LSTM runs with gradients on
     batches.py     many documents side by side through the engine, for readers that keep nothing
     tape.py        hooks that keep what every RNN of a module was given
@@ -16,6 +17,7 @@ gradients, hooks, train or eval mode, grad mode and the random stream are afterw
 
 from inspector.capture.batches import BatchReader, Stretch
 from inspector.capture.calls import Call
+from inspector.capture.draft import Draft
 from inspector.capture.modules import record_module
 from inspector.capture.recorder import RecordingCancelled, record
 from inspector.capture.tape import Tape, WatchedRNN, watch
@@ -23,6 +25,7 @@ from inspector.capture.tape import Tape, WatchedRNN, watch
 __all__ = [
     "BatchReader",
     "Call",
+    "Draft",
     "RecordingCancelled",
     "Stretch",
     "Tape",

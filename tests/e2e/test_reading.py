@@ -8,9 +8,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from dashboard.palette import SURPRISE, colour_index, ink, lut, scale_for
+from inspector.capture import record
+from inspector.model import load_checkpoint
 from inspector.recording import Neuron
-from tests.e2e.conftest import ARTIFACTS, is_ours
-from tests.e2e.test_browser import ADDRESS_BOOK, open_page, recording  # noqa: F401 - a fixture
+from tests.e2e.conftest import ARTIFACTS, WAIT, is_ours
+from tests.e2e.test_browser import ADDRESS_BOOK, CHECKPOINT, open_page, recording  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.browser
 
@@ -36,7 +38,7 @@ def sight(page: Page) -> dict:
 
 def settle(page: Page) -> None:
     """Until the address says what the overlay shows, and nothing is under way."""
-    page.wait_for_timeout(400)
+    page.wait_for_timeout(700)
     page.wait_for_function("() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState !== 'running'")
     page.wait_for_timeout(200)
 
@@ -77,11 +79,11 @@ def test_two_hundred_random_steps_end_in_a_view_that_its_address_opens(page, das
     open_page(page, f"{dashboard}/?text=sample:ring_buffer.c")
     dice = random.Random(7)
     page.locator("[data-at='0']").click()
+    box = page.locator(".scroller").bounding_box()
     for _ in range(200):
         choice = dice.random()
         if choice < 0.1:
-            spans = page.locator(".scroller .text span[data-at]")
-            spans.nth(dice.randrange(20, 200)).click(force=True)
+            page.mouse.click(box["x"] + dice.randrange(60, 500), box["y"] + dice.randrange(10, 300))
         else:
             page.keyboard.press(dice.choice(KEYS if choice < 0.6 else MOVES))
     page.keyboard.press("Escape")
@@ -154,6 +156,65 @@ def test_search_and_go_take_what_is_typed_and_nothing_else_happens(page, dashboa
     page.keyboard.type("0:7")
     page.keyboard.press("Enter")
     expect(page.locator(".overlay")).to_have_attribute("data-shown", "0:7")
+
+
+def test_what_is_written_is_coloured_as_the_network_reads_it_and_can_be_kept(page, dashboard):
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
+    page.locator(".scroller").focus()
+    page.keyboard.press("i")
+    field = page.get_by_role("textbox", name="the text, to write in")
+    field.press("Control+Home")
+    page.keyboard.type("n = 12\n")  # n and 1 are no commands here
+    written = "n = 12\n" + ADDRESS_BOOK
+    expect(page.locator(".editor .said")).to_contain_text(f"{len(written):,} characters", timeout=WAIT)
+    expect(page.locator("[data-at='5']")).to_have_text("2")
+
+    trace = record(load_checkpoint(CHECKPOINT), written, ["cell"]).trace(Neuron(1, 42), "cell")
+    scale = scale_for("cell", trace)
+    for at in (2, 5, 30):
+        index = int(colour_index(trace[at], scale))
+        colour = page.locator(f"[data-at='{at}']").evaluate("(one) => getComputedStyle(one).backgroundColor")
+        near = lut("teal-orange", scale.kind)[max(index - 1, 0) : index + 2]
+        assert colour in ["rgb({}, {}, {})".format(*one) for one in near]
+
+    field.press("Escape")
+    page.keyboard.press("n")
+    expect(page.locator(".overlay")).to_have_attribute("data-shown", "1:43")
+    page.get_by_role("button", name="keep it among your own texts").click()
+    page.wait_for_function("() => new URL(location).searchParams.get('text')?.startsWith('mine:')")
+    expect(page.locator(".editor")).to_be_hidden()
+    expect(page.locator("[data-at='5']")).to_have_text("2")
+
+
+def test_discarded_draft_leaves_the_text_as_it_was(page, dashboard):
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
+    page.locator(".scroller").focus()
+    page.keyboard.press("i")
+    page.get_by_role("textbox", name="the text, to write in").fill("short")
+    expect(page.locator(".editor .said")).to_contain_text("5 characters", timeout=WAIT)
+    page.get_by_role("button", name="back to the text as it was").click()
+    expect(page.locator("[data-at='17']")).to_have_text(ADDRESS_BOOK[17])
+    assert page.locator(".editor").is_hidden()
+
+
+def test_folder_of_sources_shows_its_files_and_keys_lead_through_them(page, dashboard, tmp_path):
+    (tmp_path / "src").mkdir()
+    for name in ("a.py", "b.py", "c.py"):
+        (tmp_path / "src" / name).write_text(f"def {name[0]}():\n    return '{name}'\n")
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell")
+    page.get_by_role("button", name="Add a text").click()
+    page.get_by_label("or read a folder of sources: its path").fill(str(tmp_path / "src"))
+    page.keyboard.press("Enter")
+    expect(page.locator(".file")).to_have_count(3)
+    page.locator("[data-at='0']").click()
+    page.keyboard.press("}")
+    expect(page.locator(".place")).to_have_text("b.py:1")
+    page.keyboard.press("{")
+    page.keyboard.press("{")
+    expect(page.locator(".place")).to_have_text("c.py:1")
+    expect(page.locator(".file[aria-current]")).to_contain_text("c.py")
+    page.locator(".file").first.click()
+    expect(page.locator(".place")).to_contain_text("a.py:")
 
 
 def test_ten_readers_at_once_each_see_their_own_neuron(browser, dashboard):

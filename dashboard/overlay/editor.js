@@ -1,0 +1,122 @@
+// @ts-check
+// A field to write in, beside the coloured text: every version goes to serve.py, and what comes back is painted. While
+// one version is being read the next ones wait, and only the last of them is sent. It knows nothing of painting.
+
+import { button, element } from "./bar.js";
+import { codePointsIn } from "./layout.js";
+import { decodePayload } from "./payload.js";
+import { showCount } from "./words.js";
+
+/** @typedef {import("./payload.js").Payload} Payload */
+/**
+ * @typedef {object} Writer what the editor needs
+ * @property {() => string} address            where the next version goes
+ * @property {(text: string, answer: Payload) => void} written  a version has been read
+ * @property {(at: number) => void} caret      a position, where the writer is
+ * @property {() => void} left                 the field was left; the text stays
+ * @property {(name: string, text: string) => void} kept
+ * @property {() => void} dropped
+ */
+
+export class Editor {
+  /** @param {Writer} writer */
+  constructor(writer) {
+    this.writer = writer;
+    this.root = element("div", "editor");
+    this.field = document.createElement("textarea");
+    this.field.spellcheck = false;
+    this.field.setAttribute("aria-label", "the text, to write in");
+    this.name = document.createElement("input");
+    this.name.setAttribute("aria-label", "name of the text");
+    this.said = element("span", "said");
+    this.said.setAttribute("role", "status");
+    this.head = element("div", "head");
+    this.head.append(
+      this.said,
+      this.name,
+      button("keep", "keep it among your own texts", () => this.writer.kept(this.name.value, this.text)),
+      button("write", "go on writing (i)", () => this.focus()),
+      button("discard", "back to the text as it was", () => this.writer.dropped()),
+    );
+    this.root.append(this.head, this.field);
+    this.root.hidden = true;
+    this.text = "";
+    this.isBusy = false;
+    this.isStale = false;
+    this.field.addEventListener("input", () => this.send());
+    this.field.addEventListener("keydown", (event) => this.onKey(event));
+    this.name.addEventListener("keydown", (event) => event.stopPropagation());
+    for (const moved of ["keyup", "click"]) this.field.addEventListener(moved, () => this.follow());
+  }
+
+  get isOpen() {
+    return !this.root.hidden;
+  }
+
+  /** @param {string} text @param {{name: string, caret: number, most: number}} place caret: in UTF-16 units */
+  open(text, { name, caret, most }) {
+    this.root.hidden = false;
+    this.name.value = name;
+    this.field.maxLength = most; // counts UTF-16 units, which are as many characters or more
+    this.field.value = text;
+    this.said.textContent = "reading …";
+    this.focus();
+    this.field.setSelectionRange(caret, caret);
+    this.send();
+  }
+
+  focus() {
+    this.field.hidden = false;
+    this.field.focus();
+  }
+
+  close() {
+    this.root.hidden = true;
+    this.isStale = false;
+  }
+
+  /** @param {KeyboardEvent} event */
+  onKey(event) {
+    event.stopPropagation(); // what is typed is no command, here or outside
+    if (event.key !== "Escape") return;
+    this.field.hidden = true;
+    this.writer.left();
+  }
+
+  follow() {
+    if (this.isOpen && !this.isBusy) this.writer.caret(this.caret());
+  }
+
+  /** The character before the caret. */
+  caret() {
+    return Math.max(codePointsIn(this.field.value, this.field.selectionStart) - 1, 0);
+  }
+
+  async send() {
+    this.isStale = true;
+    if (this.isBusy) return;
+    this.isBusy = true;
+    while (this.isStale && this.isOpen) {
+      this.isStale = false;
+      await this.read(this.field.value); // line ends come as \n from a field
+    }
+    this.isBusy = false;
+  }
+
+  /** @param {string} text */
+  async read(text) {
+    if (text === "") return void (this.said.textContent = "write a character");
+    try {
+      const answer = await fetch(this.writer.address(), { method: "POST", body: new TextEncoder().encode(text) });
+      if (!answer.ok) throw new Error(answer.statusText);
+      const payload = decodePayload(new Uint8Array(await answer.arrayBuffer()));
+      if (!this.isOpen) return;
+      if (payload.header.missing !== undefined) throw new Error(payload.header.missing);
+      this.text = text;
+      this.said.textContent = `${showCount(payload.sections.loss.length)} characters, not kept`;
+      this.writer.written(text, payload);
+    } catch (error) {
+      this.said.textContent = `not read: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+}
