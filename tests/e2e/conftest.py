@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import ConsoleMessage, Page, expect
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ARTIFACTS = ROOT / "artifacts"
+expect.set_options(timeout=30_000)  # milliseconds; a page that is right a little later is right
 WAIT = 60_000  # milliseconds; generous, because a loaded machine is slow and a test must not guess how slow
 
 
