@@ -205,7 +205,7 @@ class _Job:
         read = [Row(*row) for row in readers[0].rows]
         is_searched = np.array([self._signals is None or row.signal in self._signals for row in read])
         rows = [row for row, searched in zip(read, is_searched, strict=True) if searched]
-        n_counters = len(rows) * len(self.lanes.groups) * 256 * 64 * 4
+        n_counters = len(rows) * 256 * (64 * 4 * len(self.lanes.groups) + 16 * 8 * len(self.lanes.numbers))
         if n_counters > MAX_COUNTS:
             raise InspectorError(
                 f"Counting {len(self.labels)} concepts for {len(rows):,} neurons and signals needs "
