@@ -289,7 +289,7 @@ def _sums(values: Array, centre: np.float32) -> tuple[Any, Any, Any, Any]:
 def summarise(values: Array, n: int, centre: Array, out: Array) -> None:
     """out (traces, 6) takes in sums over the first n values of each trace.
 
-    They are of the values and of their squares, both about `centre`; in the last two it is how many < .1, how many > .9.
+    They are of the values and of their squares, both about `centre`; in the last two, how many < .1, how many > .9.
     """
     for u in range(len(values)):
         for start in range(0, n, 4 * _STRETCH):
