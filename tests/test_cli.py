@@ -91,6 +91,12 @@ def test_search_ranks_neurons(capsys, tiny_checkpoint, text_file, what):
     assert f"{rows[0]['layer']}:{rows[0]['unit']}" in said
 
 
+def test_survey_is_shown_as_a_table(capsys):
+    code, said, _ = run(capsys, "survey", "--network", ROOT / "checkpoints" / "python", "--show")
+    rows = [line for line in said.splitlines() if line.startswith("| inside_string |")]
+    assert code == 0 and len(rows) == 1 and "AUROC 0." in rows[0] and rows[0].count("|") == 9
+
+
 def test_list_of_concepts_needs_nothing_else(capsys):
     code, said, _ = run(capsys, "search", "--concept", "list")
     assert code == 0 and "inside_string" in said
@@ -113,6 +119,7 @@ def test_list_of_concepts_needs_nothing_else(capsys):
         (("search", "--network", "NET", "--text", "TEXT", "--regex", "qqqqq"), "Too little to rank: the label is no"),
         (("search", "--network", "NET", "--text", "TEXT", "--regex", "(?s)."), "Too little to rank: the label is yes"),
         (("search", "--network", "NET", "--text", "SHORT", "--concept", "digit"), "Too little to rank"),
+        (("survey", "--network", "NET", "--show"), "has no survey"),
         (("sample", "--network", "NET", "--temperature", "-1"), "temperature"),
         (("train", "--corpus", "EMPTY", "--out", "OUT"), "empty"),
         (("train", "--corpus", "TEXT", "--out", "OUT", "--units", "0"), "n_units"),
