@@ -13,6 +13,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from dashboard import data, texts
+from dashboard.data import passages
 from dashboard.evidence import detects_words, memory_words
 from dashboard.figures import map_figure, saturation_figure, spread_figure
 from dashboard.findings import Passage, half_life, kurtosis_of, neighbours, open_findings, places_of
@@ -233,7 +234,7 @@ def test_passage_whose_value_does_not_come_back_has_no_colour_but_at_the_survey_
     wrong = Passage("top", 0.97, "nowhere.py", 3, "abcdef", 2)
     monkeypatch.setattr("dashboard.findings.Findings.passages", lambda self, neuron, signal: [wrong])
 
-    (scene,) = data._read_again(data.network("rnn"), data.findings(data.network("rnn")), Neuron(1, 0), "hidden")
+    (scene,) = passages._read_again(data.network("rnn"), data.findings(data.network("rnn")), Neuron(1, 0), "hidden")
 
     if scene.is_whole:
         pytest.fail("the values of a passage that was made up were believed")
