@@ -324,4 +324,5 @@ def _change(label: np.ndarray) -> np.ndarray:
 def _weights(marks: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
     """The sum of the marks in each stretch."""
     before = np.append(0.0, np.cumsum(marks))  # before[t]: the marks before t
-    return before[stops] - before[starts]
+    found: np.ndarray = before[stops] - before[starts]
+    return found

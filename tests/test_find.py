@@ -107,7 +107,7 @@ def test_looking_at_another_concept_keeps_what_it_is_compared_with():
     there = address(app)
     assert (there["concept"], there["also"]) == ("vowel", "whitespace,inside_string")
     assert "about" not in there
-    assert "vowel: " in said(app)
+    assert "“vowel”: " in said(app)
 
 
 def test_concept_that_was_added_is_looked_at_and_can_be_taken_away():

@@ -133,7 +133,7 @@ def _worth(row: dict) -> float:
 
 def _tell(answer: Answer, view: state.View, reading: data.Reading) -> None:
     """All that is known about one concept."""
-    cards.quiet(f"{answer.concept.title}: {answer.concept.description}")
+    cards.quiet(f"“{answer.concept.title}”: {answer.concept.description}")
     survey = cards.survey_of(reading)
     told = survey.best(answer.concept.name) if survey is not None else None
     if survey is not None and told is not None and not answer.is_surveyed:
@@ -271,7 +271,7 @@ def _stretches(
             cards.heading(headline, remark)
         for one in some:
             _stretch(one, label, trace, scale, there, reading)
-    of = "this text, none of which had a part in choosing it" if answer.is_surveyed else "the scored part of this text"
+    of = "this text; the neuron was chosen by the survey" if answer.is_surveyed else "the scored part of this text"
     drawn = "Underlined: the concept holds. Coloured: the value." if label.dtype == bool else "Coloured: the value."
     cards.quiet(f"{drawn} Out of {of}." if found else f"There is nothing of it in {of}.")
 
