@@ -271,7 +271,7 @@ def test_neurons_lists_all_and_what_is_filtered_stands_in_the_address(surveyed):
     assert address(app)["layer"] == "1"
     app.number_input(key="least_score").set_value(1.0).run()
     assert (address(app)["least"], address(app)["layer"]) == ("1", "1")
-    assert app.dataframe[0].value.empty and not app.exception
+    assert app.dataframe[0].value.score.eq(1).all() and not app.exception
 
 
 def test_neurons_of_an_address_are_those_that_it_names_in_its_order(surveyed):

@@ -59,7 +59,7 @@ def page() -> None:
 
 
 def _named(found: Findings, kept: data.Network) -> pd.DataFrame:
-    """The overview with what a person calls things: neuron, note, its concept's title and group, what the hover says."""
+    """The overview with what people call things: neuron, note, the concept's title and group, what a hover says."""
     table = tables.named(found.overview, notes.titles(kept.hash))
     titles = {name: data.concept_title(name) for name in table.concept.dropna().unique()}
     table["title"] = table.concept.map(titles)
