@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 N_GUESSES = 10
 _NEURON_STEPS = 2**19  # neurons x characters in one stretch: 12 MB for all six signals in float32, soon used again
+_LONE_STEPS = 2**21  # the same for a lone text. Torch's threads spin for milliseconds after each of its products, on
+# the cores that `lockstep` wants: with a quarter of this, recording takes a fifth longer on two cores.
 _GROUP_BYTES = 2**28  # of values in float32 that texts which are read side by side may come to
 _GROUP_SIZE = 32  # such texts; more of them are hardly faster
 _SECONDS_BETWEEN_REPORTS = 0.2
@@ -232,7 +234,8 @@ def _read(
 def _stretch(weights: list[LayerWeights], batch: int) -> int:
     """Characters of each text that are read at a time."""
     n_units = sum(layer.hidden_weight.shape[1] for layer in weights)
-    return min(max(_NEURON_STEPS // (n_units * batch), 64 // batch, 16), 8192)
+    at_once = _LONE_STEPS if batch == 1 else _NEURON_STEPS
+    return min(max(at_once // (n_units * batch), 64 // batch, 16), 8192)
 
 
 def _run_layers(
@@ -257,14 +260,11 @@ def _as_kept(
 
 
 def _by_unit(values: Tensor) -> np.ndarray:
-    """(n, B, units) as float32 (B, units, n). Of whole rows torch makes columns several times as fast as of a part.
-
-    The columns of a lone text are left to the writer, which makes them behind the reader's back.
-    """
-    rows = values.float().contiguous().flatten(1)
-    if values.shape[1] == 1:
-        return rows.t().view(1, *values.shape[2:], len(rows)).cpu().numpy()
-    array: np.ndarray = rows.t().contiguous().view(*values.shape[1:], len(rows)).cpu().numpy()
+    """(n, B, units) as float32 (B, units, n). Of whole rows torch makes columns several times as fast as of a part."""
+    turned = values.float().permute(1, 2, 0)
+    if not turned.is_contiguous():  # `lockstep` leaves columns
+        turned = values.float().contiguous().flatten(1).t().contiguous().view(turned.shape)
+    array: np.ndarray = turned.cpu().numpy()
     return array
 
 
