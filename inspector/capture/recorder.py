@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from inspector.model import CharModel
 
 N_GUESSES = 10
-_NEURON_STEPS = 2**19  # neurons x characters in one stretch: 12 MB for all six signals in float32, soon used again
-_LONE_STEPS = 2**21  # the same for a lone text. Torch's threads spin for milliseconds after each of its products, on
-# the cores that `lockstep` wants: with a quarter of this, recording takes a fifth longer on two cores.
+_NEURON_STEPS = 2**21  # neurons x characters in one stretch: 50 MB for all six signals in float32. Torch's threads spin
+# for milliseconds after each of its products, on the cores that `lockstep` wants: a quarter of this costs a fifth more.
 _GROUP_BYTES = 2**28  # of values in float32 that texts which are read side by side may come to
 _GROUP_SIZE = 32  # such texts; more of them are hardly faster
 _SECONDS_BETWEEN_REPORTS = 0.2
@@ -230,8 +229,7 @@ def _read(
 def _stretch(weights: list[LayerWeights], batch: int) -> int:
     """Characters of each text that are read at a time."""
     n_units = sum(layer.hidden_weight.shape[1] for layer in weights)
-    at_once = _LONE_STEPS if batch == 1 else _NEURON_STEPS
-    return min(max(at_once // (n_units * batch), 64 // batch, 16), 8192)
+    return min(max(_NEURON_STEPS // (n_units * batch), 64 // batch, 16), 8192)
 
 
 def _as_kept(
