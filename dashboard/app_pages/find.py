@@ -142,7 +142,7 @@ def _tell(answer: Answer, view: state.View, reading: data.Reading) -> None:
     if data.surveyed(reading.network, str(view.concept)) is not None:
         _pick_source(answer, survey.n_report_chars if survey is not None else 0, reading)
     if answer.problem is not None and (answer.is_surveyed or len(view.concepts) == 1):
-        cards.notes([answer.problem])
+        cards.notes([f"This text alone: {answer.problem}" if answer.is_surveyed else answer.problem])
     if answer.table is None:
         return
     where = "In this text, chosen and scored on different parts of it"

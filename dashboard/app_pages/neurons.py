@@ -95,10 +95,10 @@ def _filters(neurons: pd.DataFrame, view: state.View) -> state.View:
         format_func=lambda name: titles.get(name, name), on_change=_take,
     )  # fmt: skip
     st.number_input(
-        "score at least", 0.0, 1.0, None, 0.05, key="least_score", placeholder="any", width=130, on_change=_take
+        "score at least", 0.0, 1.0, None, 0.05, key="least_score", placeholder="any", width=150, on_change=_take
     )
     st.selectbox(
-        "first", list(_ORDERS), key="order", placeholder=_ORDERS["explained"][0], width=170,
+        "sort by", list(_ORDERS), key="order", placeholder=_ORDERS["explained"][0], width=170,
         format_func=lambda order: _ORDERS[order][0], on_change=_take,
     )  # fmt: skip
     return view

@@ -135,11 +135,12 @@ def _search(reading: Reading, names: Sequence[str], progress: Progress | None) -
     if not usable:
         return Searched({}, too_little)
 
-    def tell(done: int, total: int) -> None:
-        if progress is not None:
-            progress("Ranking neurons", done / max(total, 1))
-
     twin = reading.twin(progress)
+
+    def tell(done: int, total: int) -> None:
+        if progress is not None:  # the twin is counted after the network, in silence
+            progress("Ranking neurons", done / max(total, 1) * (1 if twin is None else 0.5))
+
     tables = rank_labels(reading.recording, usable, signals=_states(reading), twin=twin, progress=tell)
     return Searched(tables, too_little)
 

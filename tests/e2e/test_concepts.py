@@ -64,7 +64,7 @@ def test_filter_of_the_neurons_stands_in_the_address_and_back_takes_it_away(page
     expect(some).to_be_visible(timeout=WAIT)
     before = some.inner_text()
 
-    page.get_by_role("combobox", name=re.compile("^first|Selected.*first", re.I)).last.click()
+    page.get_by_role("combobox", name=re.compile("sort by")).click()
     page.get_by_role("option", name="most peaked").click()
 
     expect(page.get_by_text(re.compile("shown, most peaked first"))).to_be_visible(timeout=WAIT)
