@@ -41,6 +41,7 @@ _MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os
 MEMORY_CAP = max(1_000_000_000, _MEMORY // 4)  # bytes of recordings kept at once, over all windows
 FIRST_NETWORK = "python"
 REGEX = "regex:"
+SNAPSHOT = "@"  # `python-small@531`: the network python-small as it was after step 531
 GUESSES = 5
 
 _FINE_BYTES = 500_000_000  # a recording is kept in float16 up to this, a longer one in int8; the page says which
@@ -95,10 +96,21 @@ def network_names() -> list[str]:
     return sorted(found, key=lambda name: (name != FIRST_NETWORK, name))
 
 
+def network_folder(name: str) -> Path | None:
+    """Where the network of that name lies, `NAME@STEP` being a snapshot of its training; None where there is none."""
+    if name in (names := network_names()):
+        return checkpoints_folder() / name
+    parent, _, step = name.rpartition(SNAPSHOT)
+    if parent not in names or not (step.isascii() and step.isdigit() and len(step) < 12):
+        return None
+    folder = checkpoints_folder() / parent / "snapshots" / f"step-{int(step):06d}"
+    return folder if (folder / "config.json").is_file() else None
+
+
 def network(name: str) -> Network:
-    """Load a network, or the one kept from before if its files are unchanged."""
-    folder = checkpoints_folder() / name
-    if name not in network_names():
+    """Load a network or a snapshot of one, or the one kept from before if its files are unchanged."""
+    folder = network_folder(name)
+    if folder is None:
         known = ", ".join(network_names())
         raise InspectorError(
             f"There is no network called “{name}”"
@@ -112,6 +124,7 @@ def _load_network(name: str, folder: str, stamp: tuple[tuple[int, int], ...]) ->
     from inspector.model import load_checkpoint  # torch takes a second to import; a kept recording does without
 
     model = load_checkpoint(folder)
+    model.name = name  # of a snapshot, whose folder is called after its step alone
     return Network(name, Path(folder), model, model.hash)
 
 

@@ -7,7 +7,7 @@
 Owns: which files are read, and the survey folder. The statistics are `search`'s, the labels `concepts`'.
 """
 
-from inspector.survey.folder import load_survey, survey
+from inspector.survey.folder import held_out, load_survey, survey
 from inspector.survey.searching import Found, open_found, search_corpus
 
-__all__ = ["Found", "load_survey", "open_found", "search_corpus", "survey"]
+__all__ = ["Found", "held_out", "load_survey", "open_found", "search_corpus", "survey"]

@@ -56,8 +56,7 @@ def survey(
     the survey. Raises InspectorError when the corpus has no held-out files.
     """
     folder = Path(folder)
-    texts, n_choosing = _held_out(corpus, n_chars)
-    longest = _longest(corpus)
+    texts, n_choosing, longest = held_out(corpus, n_chars)
     choose = [True] * n_choosing + [False] * (len(texts) - n_choosing)
     found = search_corpus(
         model, texts, concepts_for(_language(texts)), signals=_signals(model), choose=choose,
@@ -101,15 +100,20 @@ def load_survey(checkpoint: str | Path) -> dict[str, Any] | None:
     return found
 
 
-def _held_out(corpus: Corpus, n_chars: int) -> tuple[list[Text], int]:
-    """Files of the choose split, then of the report split; and how many the first ones are."""
-    chosen, reported = (_about(corpus.splits[split], n_chars, _longest(corpus)) for split in ("choose", "report"))
+def held_out(corpus: Corpus, n_chars: int) -> tuple[list[Text], int, int | None]:
+    """What a survey reads: files of the choose split, then of the report split; how many the first ones are; and how
+    many characters of each are read, None for all.
+
+    n_chars : about how many of each split. Raises InspectorError when the corpus has no held-out files.
+    """
+    longest = _longest(corpus)
+    chosen, reported = (_about(corpus.splits[split], n_chars, longest) for split in ("choose", "report"))
     if not chosen or not reported:
         raise InspectorError(
             f"{corpus.name} has no held-out files to survey: {len(chosen)} to choose on, {len(reported)} to report on. "
             "Give a larger folder of texts."
         )
-    return chosen + reported, len(chosen)
+    return chosen + reported, len(chosen), longest
 
 
 def _longest(corpus: Corpus) -> int | None:
