@@ -6,9 +6,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import streamlit as st
 
-from dashboard import cards, data, notes, pickers, state
+from dashboard import cards, data, notes, pickers, portraits, state
+from dashboard.curves import position_figure
 from dashboard.evidence import SIGNAL_WORDS, detects_words, formula_words, memory_words, symbol_words
 from dashboard.figures import spread_figure
 from dashboard.findings import KINDS, STATES, Findings, Relative, neighbours
@@ -59,6 +61,7 @@ def page() -> None:
     with right:
         if found is not None:
             _spread(view, kept, found)
+            _place(view, kept, found)
             _memory(view, kept, found)
             _kin(view, found)
         _effect(view, kept)
@@ -128,7 +131,7 @@ def _concepts(view: state.View, found: Findings) -> None:
 
 def _passages(view: state.View, kept: data.Network, found: Findings) -> None:
     """Passages of one of its states, each coloured, with its file and line, and a way to it where it is at hand."""
-    states = [name for name in STATES if name in kept.layers[view.shown.layer][1]]
+    states = _states(view, kept)
     signal = str(view.signal) if view.signal in states else _first_state(view, found, states)
     st.session_state["state"] = signal
     if len(states) > 1:
@@ -136,18 +139,17 @@ def _passages(view: state.View, kept: data.Network, found: Findings) -> None:
             "passages by", states, key="state", format_func=SIGNAL_WORDS.__getitem__,
             on_change=lambda: state.go(signal=st.session_state["state"]),
         )  # fmt: skip
-    with st.spinner("Reading its passages again, for their colours"):
-        scenes = data.scenes(kept, view.shown, signal)
+    scenes = portraits.scenes(kept, view.shown, signal)
     extent = found.extent(view.shown, signal) if signal == "cell" else 1.0
     for kind in KINDS:
         some = [scene for scene in scenes if scene.passage.kind == kind]
         cards.heading(_HEADINGS[kind], "" if some else "none were kept")
         for scene in some:
             _passage(scene, signal, extent, view)
-    if scenes:
+    if any(np.isnan(scene.values).any() for scene in scenes):
+        renew = f"python -m inspector survey --only portraits --network {kept.place}"
         cards.quiet(
-            f"The framed character has the survey's value. The others were read again, with up to {data.LEAD_IN} "
-            "characters before them; where that does not lead to the survey's value they have no colour."
+            f"Only framed characters have a value here: `{renew}`, with the corpus surveyed, colours the others."
         )
 
 
@@ -156,7 +158,7 @@ def _first_state(view: state.View, found: Findings, states: Sequence[str]) -> st
     return str(rows.signal.iloc[0]) if len(rows) and rows.signal.iloc[0] in states else states[0]
 
 
-def _passage(scene: data.Scene, signal: str, extent: float, view: state.View) -> None:
+def _passage(scene: portraits.Scene, signal: str, extent: float, view: state.View) -> None:
     passage = scene.passage
     words = f"{passage.file}:{passage.line}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -176,6 +178,26 @@ def _spread(view: state.View, kept: data.Network, found: Findings) -> None:
     rows = {SIGNAL_WORDS[name]: row for name in signals if (row := found.spread(view.shown, name)) is not None}
     if rows:
         st.plotly_chart(spread_figure(rows, theme=cards.theme()), key="spread", config={"displayModeBar": False})
+
+
+def _place(view: state.View, kept: data.Network, found: Findings) -> None:
+    """How its value depends on where in a line and in a file it stands."""
+    signal = str(view.signal) if view.signal in STATES else _first_state(view, found, _states(view, kept))
+    tables = portraits.by_place(kept, view.shown, signal)
+    cards.heading(
+        "Where it stands", f"mean {SIGNAL_WORDS[signal]} over the report files; the band is a deviation each way"
+    )
+    if not tables:
+        renew = f"python -m inspector survey --only portraits --network {kept.place}"
+        cards.quiet(f"Its survey does not say: `{renew}` adds it.")
+        return
+    figure = position_figure(tables, theme=cards.theme())
+    st.plotly_chart(figure, key="place", config={"displayModeBar": False})
+    cards.sentence(portraits.words_of(tables, found.extent(view.shown, signal)))
+
+
+def _states(view: state.View, kept: data.Network) -> list[str]:
+    return [name for name in STATES if name in kept.layers[view.shown.layer][1]]
 
 
 def _memory(view: state.View, kept: data.Network, found: Findings) -> None:
