@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -52,7 +52,8 @@ def page() -> None:
     with bar:
         pickers.pick_neuron(view, kept.layers)
         notes.card(kept.hash, view.shown)
-    _steps(view, kept, found)
+    written = notes.titles(kept.hash)
+    _steps(view, kept, found, written)
     if found is not None:
         _detects(view, found)
     notes.line(kept.hash, view.shown)
@@ -63,7 +64,7 @@ def page() -> None:
             _spread(view, kept, found)
             _place(view, kept, found)
             _memory(view, kept, found)
-            _kin(view, found)
+            _kin(view, found, written)
         _effect(view, kept)
         gates_slot = st.container()
     with left:
@@ -87,22 +88,24 @@ def _fit(view: state.View, kept: data.Network, found: Findings | None) -> state.
     return view
 
 
-def _link(label: str, neuron: Neuron, view: state.View) -> None:
+def _link(label: str, neuron: Neuron, view: state.View, written: Mapping[Neuron, str]) -> None:
+    """A way to a neuron; what somebody wrote about it stands behind its name."""
+    label += f" · {cards.plain(written[neuron])}" if neuron in written else ""
     there = replace(view, neuron=neuron, signal=None, at=None)
     st.page_link(NEURON, label=label, query_params=there.to_query())
 
 
-def _steps(view: state.View, kept: data.Network, found: Findings | None) -> None:
+def _steps(view: state.View, kept: data.Network, found: Findings | None, written: Mapping[Neuron, str]) -> None:
     """Ways to go on: next to it, by chance, to what is better explained or rarer, and to the text."""
     neurons = [Neuron(layer, unit) for layer, (n_units, _) in enumerate(kept.layers) for unit in range(n_units)]
     place = neurons.index(view.shown)
     with st.container(horizontal=True, gap="small", key="steps"):
-        _link(f"← {neurons[place - 1]}", neurons[place - 1], view)
-        _link(f"{neurons[(place + 1) % len(neurons)]} →", neurons[(place + 1) % len(neurons)], view)
-        _link("random", random.choice(neurons), view)
+        _link(f"← {neurons[place - 1]}", neurons[place - 1], view, written)
+        _link(f"{neurons[(place + 1) % len(neurons)]} →", neurons[(place + 1) % len(neurons)], view, written)
+        _link("random", random.choice(neurons), view, {})
         for words, by in (("explained", "skill"), ("peaked", "kurtosis")) if found is not None else ():
             for neuron, more in zip(neighbours(found.overview, view.shown, by), ("more", "less"), strict=False):
-                _link(f"{more} {words}: {neuron}", neuron, view)
+                _link(f"{more} {words}: {neuron}", neuron, view, written)
         st.page_link(READ, label="Read with it", query_params=view.to_query())
         st.page_link(GATES, label="Its gates, step by step", query_params=view.to_query())
         st.page_link(NEURONS, label="All neurons", query_params=view.to_query())
@@ -217,21 +220,23 @@ def _memory(view: state.View, kept: data.Network, found: Findings) -> None:
         cards.quiet(f"Its survey did not gather gates: `python -m inspector survey --network {kept.place}` renews it.")
 
 
-def _kin(view: state.View, found: Findings) -> None:
+def _kin(view: state.View, found: Findings, written: Mapping[Neuron, str]) -> None:
     signal = str(view.signal) if view.signal in STATES else "hidden"
     alike, opposite = found.kin(view.shown, signal)
     cards.heading(
         "Most alike and most opposite", f"by Pearson's r of the {SIGNAL_WORDS[signal]} over the surveyed text"
     )
     for words, relatives in (("alike", alike), ("opposite", opposite)):
-        _relatives(words, relatives, view)
+        _relatives(words, relatives, view, written)
 
 
-def _relatives(words: str, relatives: Sequence[Relative], view: state.View) -> None:
+def _relatives(
+    words: str, relatives: Sequence[Relative], view: state.View, written: Mapping[Neuron, str]
+) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"kin {words}"):
         cards.quiet(words if relatives else f"{words}: none", width="content")
         for one in relatives:
-            _link(f"{one.neuron} {one.r:+.2f}", one.neuron, view)
+            _link(f"{one.neuron} {one.r:+.2f}", one.neuron, view, written)
 
 
 def _effect(view: state.View, kept: data.Network) -> None:
