@@ -118,6 +118,11 @@ class Findings:
         reached = np.cumsum(counts[order]) >= 0.99 * counts.sum()
         return float(np.abs(middles)[order][reached.argmax()]) or 1.0
 
+    @property
+    def files(self) -> list[str]:
+        """Names of the files that passages are from."""
+        return [str(name) for name in self._passages.file.unique()]
+
     def passages(self, neuron: Neuron, signal: str) -> list[Passage]:
         """The places kept for a neuron: strongest first within each kind."""
         table = self._passages

@@ -14,6 +14,8 @@ import streamlit as st
 
 from dashboard import data, texts
 from dashboard.findings import Passage
+from dashboard.state import FIRST_TEXT
+from inspector.concepts import language_of
 from inspector.recording import InspectorError, Neuron
 
 if TYPE_CHECKING:
@@ -77,6 +79,15 @@ def _scene(passage: Passage, drawn: Portraits | None) -> Scene:
         return Scene(passage, values, None, None)
     start = passage.start_in(content) if len(content) <= texts.MAX_CHARS else None
     return Scene(passage, values, None if start is None else text_id, start)
+
+
+def sample_for(kept: data.Network) -> str:
+    """The sample in the language of what a network was surveyed on; the first one where it was not."""
+    found = data.findings(kept)
+    if found is None or not found.files:
+        return FIRST_TEXT
+    language = language_of(found.files[0])
+    return {"python": FIRST_TEXT, "c": "sample:ring_buffer.c"}.get(language, "sample:lighthouse.txt")
 
 
 def by_place(kept: data.Network, neuron: Neuron, signal: str) -> dict[str, pd.DataFrame]:

@@ -97,7 +97,8 @@ def test_neuron_page_shows_every_part_for_every_kind_of_network(kind):
 
     words = said(app)
     for heading in ("What it follows", "How its values are spread", "Its memory", "Most alike and most opposite",
-                    "Where it stands", "What it makes likelier", "Strongest positive", "Strongest negative", "At random"):  # fmt: skip
+                    "Where it stands", "What it makes likelier",
+                    "Strongest positive", "Strongest negative", "At random"):  # fmt: skip
         assert heading in words
     assert "Neuron 1:2" in words and "chance 0." in words and "untrained twin" in words
     memory = {"lstm": "Its forget gate is 0.", "gru": "Its update gate is 0.", "rnn": "has no gates"}

@@ -184,6 +184,21 @@ def test_neuron_page_without_portraits_names_the_command(surveyed, tmp_path, mon
     assert excerpts and all(excerpt.count("background:rgb") == 1 for excerpt in excerpts)
 
 
+@pytest.mark.parametrize(
+    ("file", "sample"), [("a/b.py", "address_book.py"), ("k.h", "ring_buffer.c"), ("x", "lighthouse.txt")]
+)
+def test_gates_are_seen_in_the_sample_that_is_written_like_what_was_surveyed(
+    surveyed, tmp_path, monkeypatch, file, sample
+):
+    shutil.copytree(surveyed[0] / "lstm", tmp_path / "nets" / "lstm")
+    path = tmp_path / "nets" / "lstm" / "survey" / "passages.parquet"
+    pd.read_parquet(path).astype({"file": str}).assign(file=file).to_parquet(path)
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+
+    assert portraits.sample_for(data.network("lstm")) == f"sample:{sample}"
+    assert (Path(portraits.__file__).parent / "samples" / sample).is_file()
+
+
 def rows_of(means, std):
     n = len(means)
     return pd.DataFrame({"start": range(n), "stop": range(n), "mean": means, "std": [std] * n, "n": [100] * n})

@@ -230,9 +230,7 @@ def _kin(view: state.View, found: Findings, written: Mapping[Neuron, str]) -> No
         _relatives(words, relatives, view, written)
 
 
-def _relatives(
-    words: str, relatives: Sequence[Relative], view: state.View, written: Mapping[Neuron, str]
-) -> None:
+def _relatives(words: str, relatives: Sequence[Relative], view: state.View, written: Mapping[Neuron, str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"kin {words}"):
         cards.quiet(words if relatives else f"{words}: none", width="content")
         for one in relatives:
@@ -263,7 +261,7 @@ def _openers(view: state.View, kept: data.Network) -> None:
     gates = [name for name in kept.layers[view.shown.layer][1] if name.endswith("_gate")]
     if not gates:
         return
-    text = view.text if view.text and not view.text.startswith("recording:") else state.FIRST_TEXT
+    text = view.text if view.text and not view.text.startswith("recording:") else portraits.sample_for(kept)
     reading = cards.read(replace(view, text=text))
     said = f"mean after each character over {reading.title}: above the first layer, neurons are read, not characters"
     cards.heading("After which characters its gates are open", said)
