@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from dashboard import cards, data, pickers, state
+from dashboard import cards, data, notes, pickers, state
 from dashboard.evidence import Finding, Survey, telling_stretch
 from dashboard.palette import scale_for
 from inspector.recording import Neuron
@@ -112,6 +112,7 @@ def _draw(number: int, stop: Stop, view: state.View, reading: data.Reading) -> N
     with st.container(border=True):
         cards.claim(f"{number}. {stop.title}", "")
         st.html(f'<p class="cs-tour">{cards.escaped(stop.words)}</p>')
+        notes.line(reading.recording.network_hash, stop.neuron)
         trace = reading.trace(stop.neuron, stop.signal)
         start, stop_at = telling_stretch(reading.text, _changes(stop, trace, reading))
         first_line = reading.text.count("\n", 0, start) + 1

@@ -20,6 +20,7 @@ def add(commands: Any) -> None:
     option("--network", default="checkpoints/python", type=Path, help="checkpoint folder; survey/ is written into it")
     option("--corpus", default="python-stdlib", help="the corpus it was trained on, as for train")
     option("--pattern", default="*", help="which files of a folder")
+    option("--only", choices=("portraits",), default=None, help="renew this part of a survey that lies there")
     option("--chars", type=whole_number, default=200_000, help="characters to choose on, and as many to report on")
 
 
@@ -27,7 +28,7 @@ def _survey(options: argparse.Namespace) -> None:
     from inspector.card import write_card
     from inspector.corpus import load_corpus
     from inspector.model import load_checkpoint
-    from inspector.survey import survey
+    from inspector.survey import portray, survey
 
     model = load_checkpoint(options.network)
     corpus = load_corpus(options.corpus, pattern=options.pattern)
@@ -40,6 +41,10 @@ def _survey(options: argparse.Namespace) -> None:
                 bar.reset(total)
             bar.update(done - bar.n)
 
+        if options.only:
+            portray(model, corpus, options.network / "survey", on_progress=show)
+            print(f"Written: {options.network / 'survey' / 'portraits.npz'}")
+            return
         tables = survey(model, corpus, options.network / "survey", n_chars=options.chars, on_progress=show)
     write_card(model, options.network)
     for name, table in sorted(tables.items()):
