@@ -37,8 +37,14 @@ export function levelsOf({ kind, low, high }) {
 
 /** One signal over a text: its values, or, where it was fetched, only the colour of each character. */
 export class Trace {
-  /** @param {Float32Array | Uint8Array} data @param {Scale} scale @param {[number, number] | null} [reach] its own lowest and highest value */
-  constructor(data, scale, reach) {
+  /**
+   * @param {Float32Array | Uint8Array} data
+   * @param {Scale} scale
+   * @param {[number, number] | null} [reach] its own lowest and highest value
+   * @param {number} [known] up to where it is known; what follows is from before an edit
+   */
+  constructor(data, scale, reach, known = data.length) {
+    this.known = known;
     this.scale = scale;
     this.length = data.length;
     this.bytes = data.byteLength;
@@ -64,7 +70,8 @@ export class Trace {
   /** The class that colours a character. @param {number} at */
   className(at) {
     const entry = this.entry(at);
-    return entry < 0 ? "none" : this.scale.kind[0] + entry;
+    const colour = entry < 0 ? "none" : this.scale.kind[0] + entry;
+    return at < this.known ? colour : `${colour} behind`;
   }
 }
 

@@ -144,9 +144,10 @@ export class Source {
     if (this.payload === null || !this.hasGuesses()) return [];
     const { guesses: k, symbols } = this.payload.header;
     if (k > 0) return guessesIn(this.payload.sections, k, symbols, at);
-    const number = Math.floor(at / BLOCK);
+    const number = Math.floor(at / BLOCK), place = at - number * BLOCK;
     const block = this.block("guesses", `guesses/${number}`);
-    return block && guessesIn(block.sections, block.header.guesses, symbols, at - number * BLOCK);
+    if (block === undefined || block.header.guesses * place >= block.sections["guess/ids"].length) return undefined;
+    return guessesIn(block.sections, block.header.guesses, symbols, place);
   }
 
   /** The neurons that go most like this one; undefined while they are sought. @param {Choice} choice */
