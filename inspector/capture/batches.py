@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from inspector.capture.engine import State
-from inspector.capture.fused import engine_for
+from inspector.capture.engines import engine_for
 from inspector.capture.recorder import _check_model, _check_signals
 
 if TYPE_CHECKING:

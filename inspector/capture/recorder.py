@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from inspector.capture.engine import LayerWeights, Signals, State, flat_weights, rnn_kind, split_weights
-from inspector.capture.fused import engine_for
+from inspector.capture.engines import engine_for
 from inspector.capture.replay import STATE_SIGNALS, Replayer, snapshots_of, states_before
 from inspector.capture.standstill import from_bytes, to_bytes
 from inspector.recording import SIGNALS, Document, InspectorError, Layer, Recording, RecordingWriter, Snapshots
@@ -89,6 +89,9 @@ def record(
     snapshots = _check_store(store, signals, dtype, weights)
     whole = "".join(texts)
     widths = [layer.hidden_weight.shape[1] for layer in weights]
+    n_values = sum(width * len(kept) for width in widths)
+    group_chars = 0 if snapshots else max(_GROUP_BYTES // (4 * n_values), 1)  # states are kept one text at a time
+    groups = list(_groups(documents, group_chars))
     writer = RecordingWriter(
         None if out is None else Path(out),
         text=whole,
@@ -99,16 +102,14 @@ def record(
         network_hash=model.hash,
         symbols=model.vocabulary.symbols,
         unknown=model.vocabulary.unknown(whole),
-        engine=engine_for(weights, batch=1).__name__,
+        engine=engine_for(weights, batch=max(map(len, groups))).__name__,
         resume=resume,
         snapshots=snapshots,
         replay=Replayer(model) if snapshots else None,
     )
     report = _Reporter(progress, should_stop, len(whole), writer.n_written)
-    n_values = sum(width * len(kept) for width in widths)
-    group_chars = 0 if snapshots else max(_GROUP_BYTES // (4 * n_values), 1)  # states are kept one text at a time
     with writer:
-        for group in _groups(documents, group_chars):
+        for group in groups:
             start, stop = group[0].start, group[-1].stop
             if writer.n_written >= stop:
                 continue  # an earlier run, which was cut off, got so far
