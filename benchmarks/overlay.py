@@ -300,6 +300,8 @@ def main() -> None:
 
 
 def report_reading(browser: Browser, url: str, model: CharModel, options: argparse.Namespace) -> None:
+    if not options.sizes:
+        return
     print(f"{options.network}: {model.config}, hidden and cell in int8; {options.switches} switches, median / p95\n")
     report("characters", ["first text", "n: next neuron", "g: any neuron", "frames while scrolling"])
     for size in options.sizes:
@@ -307,6 +309,8 @@ def report_reading(browser: Browser, url: str, model: CharModel, options: argpar
 
 
 def report_edits(browser: Browser, url: str, options: argparse.Namespace) -> None:
+    if not options.edits:
+        return
     print(f"\nOne character typed into a text of {EDITED:,}, {options.each} times, median / p95\n")
     report("from the end", ["", "seen", "all coloured", ""])
     for distance, (seen, whole) in edits(browser, url, options.network, options.edits, options.each):

@@ -126,14 +126,19 @@ export function colourRules(tables) {
 }
 
 /**
- * The legend's ramp, from the scale's low to its high.
+ * Gives an element the legend's ramp, from the scale's low to its high; nothing is done where it has it, for a browser
+ * takes a millisecond to read 256 colours.
+ * @param {HTMLElement} element
  * @param {Tables} tables
  * @param {Scale["kind"]} kind
  */
-export function rampGradient(tables, kind) {
+export function paintRamp(element, tables, kind) {
+  const ramp = `${tables.palette} ${kind} ${tables.theme}`;
+  if (element.dataset.ramp === ramp) return;
+  element.dataset.ramp = ramp;
   const stops = [];
   for (let index = kind === "diverging" ? 1 : 0; index < 256; index += 1) stops.push(rgb(tables, kind, index));
-  return `linear-gradient(90deg, ${stops.join(", ")})`;
+  element.style.backgroundImage = `linear-gradient(90deg, ${stops.join(", ")})`;
 }
 
 /**

@@ -33,6 +33,7 @@ BLOCK = 4096  # characters of one answer about values or guesses; source.js has 
 GUESSES = 5
 _SAMPLED = 16_384  # characters that similarity looks at, spread over the text in stretches
 DRAFT_CHARS = 5_000  # the longest text that is recorded anew while it is typed; 40 MB of a 2x512 network's states
+_PAINTED_AT_ONCE = 16_384  # characters, whose numbers fit into the processor's cache
 _MOST_OFFERS = 256
 _MOST_SIMILAR = 8
 _MOST_DRAFTS = 6
@@ -138,10 +139,13 @@ def _painted(trace: np.ndarray, scale: colours.Scale) -> Section:
 
     A diverging table has no use for entry 0, which stands for nan; elsewhere nan needs the values themselves.
     """
-    entries = colours.colour_index(trace, scale)
-    if scale.kind != "diverging" and entries.size and entries.min() < 0:
+    if scale.kind != "diverging" and np.isnan(trace).any():
         return Section("trace", "float32", trace.astype("<f4", copy=False))
-    return Section("trace", "uint8", np.maximum(entries, 0).astype(np.uint8))
+    painted = np.empty(trace.size, np.uint8)
+    for start in range(0, trace.size, _PAINTED_AT_ONCE):
+        entries = colours.colour_index(trace[start : start + _PAINTED_AT_ONCE], scale)
+        np.maximum(entries, 0, out=painted[start : start + _PAINTED_AT_ONCE], casting="unsafe")
+    return Section("trace", "uint8", painted)
 
 
 @_answers
