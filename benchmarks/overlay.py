@@ -5,10 +5,10 @@
     python -m benchmarks.overlay --sizes --edits 10 500     # edits alone
 
 The texts are this Python's library, file after file, recorded first (hidden and cell, int8) by a shipped network;
-`--keep FOLDER` keeps the recordings for another run. Times run from the event in the browser to the frame after the one
-that holds the change. `n` steps to the next neuron, which the page may have fetched beforehand; `g` goes to one it cannot
-have. An edit is one character typed so far from the end of a text of 2,000: "seen" is when the text there has its new
-colours, "all coloured" when the last character has.
+`--keep FOLDER` keeps the recordings for another run. Times run from the event in the browser to the frame after the
+one that holds the change. `n` steps to the next neuron, which the page may have fetched beforehand; `g` goes to one it
+cannot have. An edit is one character typed so far from the end of a text of 2,000: "seen" is when the text there has
+its new colours, "all coloured" when the last character has.
 """
 
 from __future__ import annotations
