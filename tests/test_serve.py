@@ -72,6 +72,17 @@ def test_trace_comes_as_the_colours_of_the_recorded_values():
     np.testing.assert_array_equal(sections["trace"], colour_index(trace, scale))
 
 
+def test_signals_that_are_recorded_later_are_found():
+    recording = made()
+    address = serve.offer(recording)
+    assert fetched(f"{address}/ready")[0]["ready"] == ["hidden", "cell"]
+
+    gates = made(signals=("input_gate", "forget_gate"))
+    serve.offer(recording, gates)
+
+    assert fetched(f"{address}/ready")[0]["ready"] == ["hidden", "cell", "input_gate", "forget_gate"]
+
+
 def test_values_come_exactly_and_of_every_signal():
     recording, gates = made(), made(signals=("input_gate",), seed=1)
 

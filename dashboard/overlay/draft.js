@@ -16,8 +16,9 @@ import { Trace } from "./colour.js";
 export function draftPayload({ header, sections }, { key, name, text }, { header: { source, ready } }) {
   const tables = Object.entries(sections).filter(([one]) => /^(lut|ink)\//.test(one));
   const chars = Array.from(text).length;
+  const layers = header.layers.map((one) => ({ ...one, signals: one.signals.filter((signal) => ready.includes(signal)) }));
   return {
-    header: { ...header, key, source, ready, chars, scales: {}, guesses: 0, documents: [{ name, start: 0, stop: chars }] },
+    header: { ...header, key, source, ready, chars, layers, scales: {}, guesses: 0, documents: [{ name, start: 0, stop: chars }] },
     text, sections: Object.fromEntries(tables),
   };
 }

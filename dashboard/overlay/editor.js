@@ -66,9 +66,9 @@ export class Editor {
     this.text = text;
     this.field.value = text;
     this.said.textContent = "reading …";
-    this.focus();
     const place = inField(text.slice(0, caret)).length;
     this.field.setSelectionRange(place, place);
+    this.focus(); // last, for it brings the caret into sight
     this.send();
   }
 

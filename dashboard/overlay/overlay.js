@@ -218,7 +218,7 @@ class Overlay extends Reader {
     if (kind === "similar") this.pinSimilar();
     const { neuron, signal } = this.wanted;
     const isSeen = path === `trace/${neuron}/${signal}` || this.look.pins.some((pin) => path.startsWith(`trace/${pin}/`));
-    if (isSeen || kind === "loss") this.show({ rebuild: false });
+    if (isSeen || kind === "loss" || kind === "ready") this.show({ rebuild: false });
     else this.showPlace();
     if (kind === "trace" && this.source.lost(this.wanted)) this.tell({ needs: true });
   }

@@ -4,7 +4,7 @@ A rerun takes 200 ms, so another neuron cannot wait for one. Recordings that a p
 that cannot be guessed, and only as long as somebody else keeps them in memory. Answers are messages of `payload.py`;
 one that has nothing but `missing` says what is not at hand, and the browser then asks Python in the ordinary way.
 
-    /charscope/NAME/text · /trace/1:42/cell · /values/1:42/BLOCK · /loss · /guesses/BLOCK · /similar/1:42/cell
+    /charscope/NAME/text · /ready · /trace/1:42/cell · /values/1:42/BLOCK · /loss · /guesses/BLOCK · /similar/1:42/cell
     /charscope/NAME/draft/EDITOR/1:42/cell      a text that is being written, posted as UTF-8
 """
 
@@ -116,6 +116,13 @@ def _answers(answer: Callable[[Request], bytes]) -> Callable[[Request], Response
 def _text(request: Request) -> bytes:
     recording = _offered(request)[0]
     return pack({}, text_sections(utf8(recording.text), recording.text, recording.unknown))
+
+
+@_answers
+def _ready(request: Request) -> bytes:
+    """The signals that are at hand: more of them once a text has been read again for its gates."""
+    names = [signal for recording in _offered(request) for signal in recording.layers[0].signals]
+    return pack({"ready": names}, [])
 
 
 @_answers
@@ -269,6 +276,7 @@ def _writing(name: str, editor: str) -> _Writing:
 ROUTES = [
     Route("/charscope/{name}/draft/{editor}/{neuron}/{signal}", _draft, methods=["POST"]),
     Route("/charscope/{name}/text", _text),
+    Route("/charscope/{name}/ready", _ready),
     Route("/charscope/{name}/trace/{neuron}/{signal}", _trace),
     Route("/charscope/{name}/values/{neuron}/{block:int}", _values),
     Route("/charscope/{name}/loss", _loss),

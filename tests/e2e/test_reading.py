@@ -158,6 +158,12 @@ def test_search_and_go_take_what_is_typed_and_nothing_else_happens(page, dashboa
     expect(page.locator(".overlay")).to_have_attribute("data-shown", "0:7")
 
 
+def test_gates_come_to_the_cursor_by_themselves(page, dashboard):
+    open_page(page, f"{dashboard}/?text=sample:ring_buffer.c&neuron=1:42&signal=cell&at=30")
+
+    expect(page.locator("[data-signal='forget_gate'] .number")).to_have_text(re.compile(r"^0\.\d+$"), timeout=WAIT)
+
+
 def test_what_is_written_is_coloured_as_the_network_reads_it_and_can_be_kept(page, dashboard):
     open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
     page.locator(".scroller").focus()
