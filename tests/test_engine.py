@@ -168,6 +168,20 @@ def test_what_the_kernel_does_not_run_is_recomputed(module):
     assert engine_for([layer_of(module)], 2) is recompute
 
 
+def test_texts_read_again_and_again_leave_the_same_bits(monkeypatch):
+    """The kernel gets its workspace as an earlier run left it: nothing of that may be taken for this run's."""
+    monkeypatch.setattr("inspector.capture.recorder._NEURON_STEPS", 4_000)
+    model, texts = tiny_model(), [PYTHON_TEXT * 8, PYTHON_TEXT[5:] * 8]
+    assert_is_fused(layer_of(model.rnn), 2)
+    first = record(model, texts, ("hidden", "cell"))
+    for _ in range(25):
+        again = record(model, texts, ("hidden", "cell"))
+        for layer in range(2):
+            np.testing.assert_array_equal(
+                again.window(layer, "cell", 0, again.n_chars), first.window(layer, "cell", 0, first.n_chars)
+            )
+
+
 PLAIN = {"gru": nn.GRU, "tanh": nn.RNN, "relu": partial(nn.RNN, nonlinearity="relu")}
 
 

@@ -13,6 +13,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from dashboard import cards, data, texts
+from dashboard.data import readings
 from inspector.capture import record
 from inspector.concepts import CONCEPTS
 from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
@@ -172,7 +173,7 @@ def test_long_text_is_read_behind_the_page_and_can_be_cancelled(monkeypatch):
 
     data.recordings().clear()
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(data, "_record", slow)
+        meanwhile.setattr(readings, "_record", slow)
         meanwhile.setattr(cards, "_PATIENCE", 0.0)
         app = open_app(text="stdlib:heapq.py")
         assert "reads heapq" in app.get("progress")[0].proto.text
@@ -408,7 +409,7 @@ def test_find_ranks_every_neuron_and_keeps_the_address():
     table = app.dataframe[0].value
     assert sorted(table["neuron"]) == ["0:0", "0:1", "0:2", "0:3"]
     assert {"score", "baseline", "twin_score", "verdict"} <= set(table.columns)
-    assert "Best for “white space”" in said(app)
+    assert f"“white space”: the best, {table.neuron[0]}," in said(app)
     assert address(app) == {
         "network": "small", "text": "sample:address_book.py", "concept": "whitespace",
         "neuron": "0:2", "signal": "hidden",
@@ -438,7 +439,18 @@ def test_find_takes_a_pattern():
     app.text_input(key="pick_regex").set_value(r"[a-z_]+\(").run()
 
     assert address(app)["concept"] == r"regex:[a-z_]+\("
-    assert r"Best for “matches [a-z_]+\(”" in said(app)
+    assert address(app)["also"] == "inside_string"
+    assert r"“matches [a-z_]+\(”" in said(app)
+    assert app.text_input(key="pick_regex").value == ""
+
+
+def test_find_keeps_what_is_asked_where_a_pattern_is_none():
+    app = open_app(FIND, network="small", concept="whitespace")
+
+    app.text_input(key="pick_regex").set_value("(").run()
+
+    assert "not a regular expression" in said(app)
+    assert address(app)["concept"] == "whitespace"
 
 
 @pytest.mark.parametrize(

@@ -33,31 +33,32 @@ def runs_in_lockstep(weights: LayerWeights) -> bool:
 
 
 def lockstep(weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
-    """As `recompute`, for a batch of one; all signals come, whatever `signals` says."""
+    """As `recompute`, for a batch of one; all signals come, whatever `signals` says, and lie neuron by neuron."""
     from inspector.capture import steps
 
     kind = {"lstm": steps.LSTM, "gru": steps.GRU, "tanh": steps.TANH, "relu": steps.RELU}[weights.kind]
     names = SIGNALS[weights.kind if weights.kind in SIGNALS else "rnn"]
     n_units = weights.hidden_weight.shape[1]
     given, bias = _from_input(weights, inputs.detach()[:, 0])
-    out = torch.empty(1 + len(inputs), len(names), 1, n_units)
-    for row, part in enumerate(state):  # hidden, and an LSTM's cell
-        out[0, row] = part
+    rows = np.empty((1 + len(inputs), len(names), n_units), np.float32)
+    for row, part in zip(rows[0], state, strict=False):  # hidden, and an LSTM's cell
+        row[:] = part.detach()[0].numpy()
+    columns = np.empty((len(names), n_units, len(inputs)), np.float32)
     shares = _shares(n_units, weights.hidden_weight.nbytes, steps.BLOCK)
     arrived = np.zeros(len(shares) * steps.LINE, np.int64)
     recurrent = weights.hidden_weight.detach().contiguous().numpy().reshape(-1, n_units, n_units)
-    given, rows = given.reshape(len(given), -1, n_units), out[:, :, 0].numpy()
 
     def take_share(me: int) -> None:
-        steps.take_steps(kind, recurrent, given, bias, rows, *shares[me], me, arrived)
+        steps.take_steps(kind, recurrent, given, bias, rows, columns, *shares[me], me, arrived)
 
     with _TURN:
         _together(take_share, len(shares), arrived)
-    return dict(zip(names, out[1:].unbind(1), strict=True)), tuple(out[-1, : len(state)].clone().unbind())
+    found = {name: torch.from_numpy(values).t()[:, None] for name, values in zip(names, columns, strict=True)}
+    return found, tuple(found[name][-1].clone() for name in names[: len(state)])
 
 
 def _from_input(weights: LayerWeights, inputs: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """What the input adds to each gate (steps, gates x units), and what is added behind a GRU's reset gate (units,)."""
+    """What the input adds to each gate (steps, gates, units), and what is added behind a GRU's reset gate (units,)."""
     n_units = weights.hidden_weight.shape[1]
     bias, behind = weights.input_bias, weights.hidden_weight.new_zeros(n_units)
     if bias is not None and weights.hidden_bias is not None:
@@ -66,7 +67,8 @@ def _from_input(weights: LayerWeights, inputs: Tensor) -> tuple[np.ndarray, np.n
             behind = before[2 * n_units :].clone()
             before[2 * n_units :] = 0
         bias = bias.detach() + before
-    return linear(inputs, weights.input_weight.detach(), bias).numpy(), behind.numpy()
+    added = linear(inputs, weights.input_weight.detach(), bias)
+    return added.view(len(inputs), -1, n_units).numpy(), behind.numpy()
 
 
 def _shares(n_units: int, n_bytes: int, block: int) -> list[tuple[int, int]]:

@@ -1,6 +1,7 @@
 """The steps of one layer for a lone sequence, compiled: each thread works out its share of the neurons, all signals.
 
     weights . h_{t-1} + what the input gives  ──►  gates, c_t, h_t  ──►  threads meet  ──►  next step
+                                                                            after the last: neuron by neuron
 
 A step reads every recurrent weight once and does little with it, so memory is what limits it. Rows are therefore taken
 upwards in one step and downwards in the next: what was read last is what the nearest cache still holds. What one
@@ -20,6 +21,7 @@ from inspector.compiled import compiled, fast
 
 LSTM, GRU, TANH, RELU = range(4)
 BLOCK = 8  # rows of weights that are read together
+_TILE = 16  # neurons and steps that are turned round together, a cache line of each
 LINE = 8  # whole numbers in a cache line: the threads' step numbers lie in lines of their own
 _PATIENCE = 4_000  # looks at another thread's step number, a few microseconds, before the core is left to others
 
@@ -71,12 +73,12 @@ def _exp(x: Any) -> Any:
 
     The usual way: x = n ln 2 + r, a polynomial in r (Moshier's, from the Cephes library), n put into the exponent.
     """
-    clipped = min(max(x, _f32(-87)), _f32(87))
+    clipped = min(max(x, _f32(-87)), _f32(87))  # in this order: what is no number stays none
     n = np.floor(clipped * _LOG2_E + _f32(0.5))
     r = clipped - n * _LN2_HIGH - n * _LN2_LOW
     series = ((((_E0 * r + _E1) * r + _E2) * r + _E3) * r + _E4) * r + _E5
     power = _from_bits((np.int32(n) + np.int32(127)) << np.int32(23))
-    return (series * r * r + r + _f32(1)) * power if x == x else x
+    return (series * r * r + r + _f32(1)) * power
 
 
 @fast
@@ -176,6 +178,18 @@ def _rnn_step(given: Array, sums: Array, now: Array, first: int, last: int, is_t
 
 
 @compiled
+def _turn_round(rows: Array, columns: Array, first: int, last: int) -> None:
+    """columns[signal, neuron, step] = rows[step, signal, neuron] for the neurons first..last."""
+    n_steps = rows.shape[0]
+    for signal in range(rows.shape[1]):
+        for top in range(0, n_steps, _TILE):
+            for left in range(first, last, _TILE):
+                for neuron in range(left, min(left + _TILE, last)):
+                    for step in range(top, min(top + _TILE, n_steps)):
+                        columns[signal, neuron, step] = rows[step, signal, neuron]
+
+
+@compiled
 def _meet(arrived: Array, me: int, step: int) -> None:
     """Wait until every thread has said that it is done with this step."""
     _say(arrived, me * LINE, step)
@@ -189,17 +203,26 @@ def _meet(arrived: Array, me: int, step: int) -> None:
 
 @compiled
 def take_steps(
-    kind: int, weights: Array, given: Array, bias: Array, out: Array, first: int, last: int, me: int, arrived: Array
+    kind: int,
+    weights: Array,
+    given: Array,
+    bias: Array,
+    rows: Array,
+    columns: Array,
+    first: int,
+    last: int,
+    me: int,
+    arrived: Array,
 ) -> None:
     """All steps of the neurons first..last, by thread `me` of those that have a line in `arrived`.
 
     weights : (gates, units, units). given : (steps, gates, units), what the input adds, biases included. bias :
-    (units,), added inside the reset gate's product of a GRU. out : (1 + steps, signals, units), filled from the second
-    row on; the first has the state to start from. arrived : zeros; where every thread is.
+    (units,), added inside the reset gate's product of a GRU. rows : (1 + steps, signals, units); the first has the
+    state to start from. columns : (signals, units, steps), filled. arrived : zeros; where every thread is.
     """
     sums = np.empty(given.shape[1:], np.float32)
     for step in range(given.shape[0]):
-        before, now = out[step], out[step + 1]
+        before, now = rows[step], rows[step + 1]
         _products(weights, before[0], sums, first, last, step % 2 == 0)
         if kind == LSTM:
             _lstm_step(given[step], sums, before, now, first, last)
@@ -208,3 +231,4 @@ def take_steps(
         else:
             _rnn_step(given[step], sums, now, first, last, kind == TANH)
         _meet(arrived, me, step + 1)
+    _turn_round(rows[1:], columns, first, last)
