@@ -111,8 +111,8 @@ def timed(run: Callable[[], object]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure recording against torch's own forward pass.")
-    parser.add_argument("--chars", type=int, default=1024, help="read at batch 1 (default 1024)")
-    parser.add_argument("--steps", type=int, default=32, help="of each sequence in a batch (default 32)")
+    parser.add_argument("--chars", type=int, default=8192, help="read at batch 1 (default 8192)")
+    parser.add_argument("--steps", type=int, default=128, help="of each sequence in a batch (default 128)")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32, 128])
     parser.add_argument("--rounds", type=int, default=3, help="rounds after the first, of which the median counts")
     parser.add_argument("--units", type=int, default=512)

@@ -15,19 +15,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import data, state, texts
-from dashboard.evidence import FIRST_CONCEPT, Finding, Survey, score_words
+from dashboard.evidence import FIRST_CONCEPT, Finding, Survey
 from dashboard.findings import Findings
 from dashboard.jobs import Job
 from dashboard.overlay import Look
 from dashboard.palette import DEFAULT, Scale, Theme, colour_index, ink, lut
-from inspector.concepts import Concept
 from inspector.recording import InspectorError, Neuron
-from inspector.search import verdict
 
 _PATIENCE = 2.0  # seconds in which a short text is read before anybody needs a bar
 _ALONE, _ASKED = "overlay_alone", "overlay_asked"
@@ -158,18 +155,22 @@ def _wait_for(job: Job) -> None:
         st.button("Cancel", on_click=job.cancel)
 
 
-def excerpt(text: str, trace: np.ndarray, scale: Scale, *, first_line: int, at: int | None = None) -> None:
+def excerpt(
+    text: str, trace: np.ndarray, scale: Scale, *, first_line: int, at: int | None = None,
+    holds: np.ndarray | None = None,
+) -> None:  # fmt: skip
     """A few lines of text coloured by a trace of the same length, standing still; each letter is escaped.
 
-    at : the character that is marked.
+    at : the character that is marked. holds : bool, one for each character: those that are underlined.
     """
     kind, shade = scale.kind, theme()
     paint, letters = lut(DEFAULT, kind, shade), ink(DEFAULT, kind, shade)
     lines: list[list[str]] = [[]]
     for place, (character, entry) in enumerate(zip(text, colour_index(trace, scale).tolist(), strict=True)):
         style = "" if entry < 0 else f"background:rgb({_rgb(paint[entry])});color:rgb({_rgb(letters[entry])})"
-        marked = ' class="at"' if place == at else ""
-        lines[-1].append(f'<span{marked} style="{style}">{html.escape(_visible(character))}</span>')
+        marks = [name for name, is_so in (("at", place == at), ("in", holds is not None and holds[place])) if is_so]
+        named = f' class="{" ".join(marks)}"' if marks else ""
+        lines[-1].append(f'<span{named} style="{style}">{html.escape(_visible(character))}</span>')
         if character == "\n":
             lines.append([])
     if not lines[-1]:
@@ -268,13 +269,6 @@ def _tell_findings(neuron: Neuron, findings: list[Finding], survey: Survey) -> N
     more = f" Listed too for: {', '.join(list(others)[:4])}." if others else ""
     evidence = f"{first.words()} ({first.verdict})." if first.verdict else f"{first.words()}."
     claim(headline, evidence[0].upper() + evidence[1:] + more)
-
-
-def summary(reading: data.Reading, concept: Concept, table: pd.DataFrame) -> None:
-    """What a search found, in a plain sentence."""
-    best = table.iloc[0].to_dict()
-    evidence = f"{score_words(best)}; {verdict(best)}. Chosen and scored on different parts of this text."
-    claim(f"Best for “{concept.title}” in {reading.title}: {best['layer']}:{best['unit']}", evidence)
 
 
 def footnote(reading: data.Reading) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from inspector.recording import InspectorError, Neuron
 
@@ -22,6 +23,12 @@ SIGNAL_WORDS = {
     "output_gate": "output gate", "reset_gate": "reset gate", "update_gate": "update gate", "candidate": "candidate",
 }  # fmt: skip
 _VISIBLE = {" ": "space", "\n": "line end", "\t": "tab", "\r": "carriage return"}
+STRETCHES = {
+    "changes": ("Where it changes", "the stretches in which the concept changes most"),
+    "missed": ("What it misses", "the concept holds, and the neuron does not say so"),
+    "mistaken": ("What it mistakes for it", "the neuron says so, and the concept does not hold"),
+}
+_AS_GOOD = 0.02  # of a score: less is not worth another neuron
 _NOT_MUCH = 0.3  # of the way from chance or an untrained twin to a perfect score: less says little of a neuron
 
 
@@ -79,6 +86,56 @@ def detects_words(neuron: Neuron, row: Mapping[str, Any] | None, title: str) -> 
     else:
         does = "is high where it reads" if row["polarity"] > 0 else "is low where it reads"
     return f"Neuron {neuron} {does} “{title}”", evidence
+
+
+def found_words(row: Mapping[str, Any], title: str, where: str) -> tuple[str, str]:
+    """What a search found, how sure that is, and what it does not mean, out of its best row.
+
+    row : of a ranking, with its verdict. title : of the concept. where : what was searched, "in 20,000 characters".
+    """
+    neuron, said = f"{row['layer']}:{row['unit']}", row["verdict"]
+    not_meant = "That it follows the concept does not mean that the network uses it for that, or that it does no more."
+    if said == "strong":
+        headline = f"{neuron} follows “{title}” closely"
+    elif said == "clear":
+        headline = f"{neuron} follows “{title}”"
+    elif said.endswith("as good"):
+        headline = f"No neuron has learned “{title}”: the best, {neuron}, is no better than an untrained network's"
+        not_meant = "What is there before any training is no finding about this network."
+    elif "chance" in said:
+        headline = f"No neuron is known to follow “{title}”: the best, {neuron}, may do so by chance"
+        not_meant = "A longer text could tell; this one does not mean that there is none."
+    else:
+        headline = f"No single neuron follows “{title}” well: the best, {neuron}, is weak"
+        not_meant = "It does not mean that the network does not know it: many neurons may carry it together."
+    signal = SIGNAL_WORDS[row["signal"]]
+    return (
+        headline,
+        f"{where}, its {signal} is {score_words(row)}. {said[0].upper()}{said[1:]}: {_sure(row)}. {not_meant}",
+    )
+
+
+def _sure(row: Mapping[str, Any]) -> str:
+    """What the q-value of a row says."""
+    q = row["q_value"]
+    if math.isnan(q):
+        return "how sure that is was not written down"
+    if q > 0.05:
+        return f"among finds like this {q:.0%} are expected to be chance"
+    return f"among finds like this {'fewer than 1 in 10,000 are' if q < 1e-4 else f'{q:.2%} are'} expected to be chance"
+
+
+def codes_words(table: pd.DataFrame) -> str:
+    """One neuron or many? What the curve over k says, out of the table of `best_codes`."""
+    alone, last, best = table.score.iloc[0], table.iloc[-1], table.score.max()
+    enough = table[table.score >= best - _AS_GOOD].iloc[0]
+    name = "AUROC" if last.metric == "auroc" else "correlation"
+    if best - alone < _AS_GOOD:
+        return f"One neuron: to its {name} of {two_digits(alone)} others add less than {_AS_GOOD}."
+    said = f"together {enough.k} reach {name} {two_digits(enough.score)}, the first of them alone {two_digits(alone)}."
+    if best - last.score >= _AS_GOOD:
+        said += f" With {last.k} it is {two_digits(last.score)}: more weights than this text can teach."
+    return f"{'A few neurons' if enough.k <= 3 else 'Many neurons'}: {said}"
 
 
 def formula_words(row: Mapping[str, Any]) -> str:
@@ -198,11 +255,74 @@ def telling_stretch(text: str, label: np.ndarray, n_lines: int = 6, longest: int
 
     label : bool or float ndarray of shape (n_chars,). No more than `longest` characters, where lines are long.
     """
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    starts = np.concatenate([[0], np.flatnonzero(codes[:-1] == ord("\n")) + 1])
-    stops = np.append(starts[n_lines:], [label.size] * min(n_lines, starts.size))
-    stops = np.minimum(stops, starts + longest)
-    change = np.cumsum(np.abs(np.diff(label.astype(np.float64), prepend=label[:1].astype(np.float64))))
-    change = np.append(0.0, change)  # change[t]: how much the label moved before t
-    best = int(np.argmax(change[stops] - change[starts]))
+    starts, stops = _windows(text, n_lines, longest)
+    weights = _weights(_change(label), starts, stops)
+    best = int(np.argmax(weights))
     return int(starts[best]), int(stops[best])
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A few lines worth looking at, from `start` to before `stop`, and why: a key of `STRETCHES`."""
+
+    why: str
+    start: int
+    stop: int
+
+
+def telling_stretches(
+    text: str, label: np.ndarray, among: np.ndarray, says: np.ndarray | None = None, most: tuple[int, int] = (3, 2)
+) -> list[Stretch]:
+    """The few lines in which one sees best what a neuron makes of a label: where it changes most, where it fails most.
+
+    label : bool or float ndarray of shape (n_chars,). among : int, the same: a stretch lies where this has one value
+        above 0, as the number of a document's scored part. says : bool, where the neuron says yes; None for a graded
+        label, of which nobody says where it fails. most : how many of the first kind and of each of the others.
+    """
+    starts, stops = _windows(text, 3, 240)
+    ends = np.append(np.flatnonzero(np.diff(among)) + 1, among.size)  # where each run of one value stops
+    stops = np.minimum(stops, ends[np.searchsorted(ends, starts, "right")])
+    keep = among[starts] > 0
+    starts, stops = starts[keep], stops[keep]
+    reasons = {"changes": _change(label)}
+    if says is not None:
+        reasons |= {"missed": label & ~says, "mistaken": says & ~label}
+    taken = np.zeros(len(text), bool)
+    found = []
+    for why, marks in reasons.items():
+        weights = _weights(marks.astype(np.float64), starts, stops)
+        left = most[0 if why == "changes" else 1]
+        for place in np.argsort(-weights, kind="stable"):
+            start, stop = int(starts[place]), int(stops[place])
+            if left == 0 or weights[place] <= 0:
+                break
+            if not taken[start:stop].any():
+                found.append(Stretch(why, start, stop))
+                taken[start:stop] = True
+                left -= 1
+    return found
+
+
+def _windows(text: str, n_lines: int, longest: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where stretches of whole lines start and stop; a line that is longer than `longest` is cut into several."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    lines = np.concatenate([[0], np.flatnonzero(codes[:-1] == ord("\n")) + 1])
+    lengths = np.diff(np.append(lines, codes.size))
+    cuts = [np.arange(lines[i] + longest, lines[i] + lengths[i], longest) for i in np.flatnonzero(lengths > longest)]
+    starts = np.sort(np.concatenate([lines, *cuts])).astype(np.int64)
+    after = np.searchsorted(lines, starts, "right") - 1 + n_lines
+    stops = np.append(lines, np.full(n_lines, codes.size))[after]
+    return starts, np.minimum(stops, starts + longest)
+
+
+def _change(label: np.ndarray) -> np.ndarray:
+    """By how much a label moves at each character."""
+    values = label.astype(np.float64)
+    return np.abs(np.diff(values, prepend=values[:1]))
+
+
+def _weights(marks: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    """The sum of the marks in each stretch."""
+    before = np.append(0.0, np.cumsum(marks))  # before[t]: the marks before t
+    found: np.ndarray = before[stops] - before[starts]
+    return found

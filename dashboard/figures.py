@@ -75,6 +75,59 @@ def roc_figure(values: np.ndarray, label: np.ndarray, *, theme: Theme = "light")
     return figure
 
 
+def codes_figure(table: pd.DataFrame, *, baseline: float, twin: float, theme: Theme = "light") -> go.Figure:
+    """How well the best k neurons together tell a concept, for each k; who was added is said where one points.
+
+    table : of `best_codes`. baseline, twin : what a neuron that knows nothing, and an untrained network's best, score.
+    """
+    figure = go.Figure()
+    added = ["{} {}".format(*one[-1]) for one in table.neurons]
+    line: dict[str, object] = {"mode": "lines+markers", "x": table.k, "marker": {"size": 5}}
+    figure.add_scatter(
+        y=table.choose_score, name="where they were chosen", line={"width": 1, "dash": "dot", "color": _OFF[theme]},
+        hovertemplate="%{y:.3f}<extra></extra>", **line,
+    )  # fmt: skip
+    figure.add_scatter(
+        y=table.score, name="held out", line={"width": 2, "color": _ON[theme]}, customdata=added,
+        hovertemplate="%{x} together: %{y:.3f}<br>added last: %{customdata}<extra></extra>", **line,
+    )  # fmt: skip
+    for height, words in ((baseline, "chance"), (twin, "untrained")):
+        if not math.isnan(height):
+            figure.add_hline(
+                y=height, line={"width": 1, "dash": "dash", "color": _MARK[theme]}, annotation_text=words,
+                annotation_position="top right", annotation_font_size=11,
+            )  # fmt: skip
+    figure.update_layout(**_SMALL)
+    figure.update_xaxes(title="neurons together", dtick=1 if len(table) <= 8 else 3)
+    figure.update_yaxes(title="AUROC" if table.metric.iloc[0] == "auroc" else "correlation")
+    return figure
+
+
+def level_figure(values: np.ndarray, label: np.ndarray, *, theme: Theme = "light") -> go.Figure:
+    """How one neuron's values lie at each level of a graded concept: their median, and the middle half of them.
+
+    values : float ndarray of shape (n_chars,). label : float, the same; more than 24 levels are put together.
+    """
+    levels = np.unique(label)
+    if levels.size > 24:
+        levels = np.unique(np.quantile(label, np.linspace(0, 1, 24)))
+    nearest = levels[np.clip(np.searchsorted((levels[1:] + levels[:-1]) / 2, label), 0, levels.size - 1)]
+    levels = np.unique(nearest)
+    rows = np.array([np.quantile(values[nearest == level], (0.25, 0.5, 0.75)) for level in levels])
+    figure = go.Figure()
+    for column, name in ((0, "a quarter lies below"), (2, "a quarter lies above"), (1, "median")):
+        is_middle = column == 1
+        figure.add_scatter(
+            x=levels, y=rows[:, column], name=name, mode="lines+markers" if is_middle else "lines",
+            showlegend=is_middle, line={"width": 2 if is_middle else 0.5, "color": _ON[theme]},
+            fill="tonexty" if column == 2 else None, fillcolor="rgba(128,136,148,.22)",
+        )  # fmt: skip
+    figure.update_layout(**_SMALL)
+    figure.update_xaxes(title="the concept")
+    figure.update_yaxes(title="value")
+    return figure
+
+
 def _ends(values: np.ndarray) -> tuple[float, float]:
     low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
     return (low, high) if low < high else (low - 0.5, low + 0.5)

@@ -62,9 +62,13 @@ class Job:
         """Whether it should stop."""
         return self._cancelled.is_set()
 
+    def seconds_spent(self) -> float:
+        """How long it has been at it."""
+        return time.monotonic() - self._started
+
     def seconds_left(self) -> float | None:
         """How long it will take from here on at the pace so far; None while nobody can tell."""
-        spent = time.monotonic() - self._started
+        spent = self.seconds_spent()
         return spent * (1 - self.share) / self.share if spent > 1 and self.share > 0.01 else None
 
 
@@ -82,6 +86,11 @@ class Jobs:
             if job is None or (job.is_done and not job.has_failed):
                 job = self._jobs[key] = Job(words, work)
             return job
+
+    def under(self, key: Hashable) -> Job | None:
+        """The job under that key, which may have ended; None where none was begun."""
+        with self._lock:
+            return self._jobs.get(key)
 
     def forget(self, key: Hashable) -> None:
         """Let it be begun anew."""

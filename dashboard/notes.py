@@ -32,9 +32,9 @@ def headline(note: Note) -> str:
     return " ".join(part for part in ("★" if note.star else "", _short(words, 60)) if part)
 
 
-def titles(network_hash: str) -> dict[Neuron, str]:
-    """The headline of every note, by neuron."""
-    return {note.neuron: headline(note) for note in notes_of(network_hash).all()}
+def titles(network_hash: str | None) -> dict[Neuron, str]:
+    """The headline of every note, by neuron; none for a recording that does not say which network made it."""
+    return {} if network_hash is None else {note.neuron: headline(note) for note in notes_of(network_hash).all()}
 
 
 def line(network_hash: str | None, neuron: Neuron) -> None:

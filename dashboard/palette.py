@@ -169,16 +169,6 @@ def ink(palette: str, kind: Kind, theme: Theme = "light") -> NDArray[np.uint8]:
     return chosen
 
 
-def plotly_colorscale(palette: str, kind: Kind, theme: Theme = "light") -> list[tuple[float, str]]:
-    """Give the same colours as a plotly colorscale from a scale's low (0) to its high (1)."""
-    table = lut(palette, kind, theme)
-    first = 1 if kind == "diverging" else 0  # entry 0 repeats entry 1 there: 0 must fall on the middle
-    return [
-        ((entry - first) / (255 - first), "rgb({}, {}, {})".format(*(int(part) for part in table[entry])))
-        for entry in range(first, 256)
-    ]
-
-
 def contrast(one: ArrayLike, other: ArrayLike) -> NDArray[np.float64]:
     """Give the WCAG 2 contrast ratio, 1..21, between sRGB colours of shape (..., 3) in 0..255."""
     first, second = _luminance(np.asarray(one)), _luminance(np.asarray(other))

@@ -5,13 +5,13 @@ Each control shows a part of the view and, in its callback, changes that part; n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
 import streamlit as st
 
-from dashboard import data, state, texts
+from dashboard import cards, data, state, texts
 from inspector.recording import InspectorError, Neuron
 
 # How a pasted text is called, so that concepts know its language.
@@ -34,6 +34,8 @@ def guarded(change: Callable[[], None]) -> Callable[[], None]:
 def pick_network(view: state.View) -> state.View:
     """The network picker; the view comes back with a network that exists, or with None where there is none."""
     names = data.network_names()
+    if view.network is not None and view.network not in names and data.network_folder(view.network) is not None:
+        names = [view.network, *names]  # a snapshot
     if view.network not in names:
         fallback = names[0] if names else None
         if view.network is not None:
@@ -44,7 +46,9 @@ def pick_network(view: state.View) -> state.View:
         st.session_state["pick_network"] = view.network
         st.selectbox(
             "network", names, key="pick_network", width=170,
-            on_change=lambda: state.jump(network=st.session_state["pick_network"], neuron=None, signal=None),
+            on_change=lambda: state.jump(
+                network=st.session_state["pick_network"], neuron=None, signal=None, about=None
+            ),
         )  # fmt: skip
     return view
 
@@ -171,28 +175,59 @@ def pick_neuron(view: state.View, layers: data.Layers) -> None:
     st.number_input("unit", 0, layers[layer][0] - 1, key="unit", on_change=lambda: _take_neuron(layers), width=130)
 
 
-def pick_concept(view: state.View, names: list[str]) -> state.View:
-    """A concept from the list or a pattern; the view comes back with one of them."""
-    concept = view.concept or names[0]
-    if not concept.startswith(data.REGEX) and concept not in names:
-        try:
-            data.concept_called(concept)
-            names = [concept, *names]  # of another language: the search says whether it can be asked here
-        except InspectorError as error:
-            state.note(f"{error} Showing {names[0]} instead.")
-            concept = names[0]
-    is_regex = concept.startswith(data.REGEX)
-    st.session_state["pick_concept"] = None if is_regex else concept
-    st.selectbox(
-        "concept", names, key="pick_concept", index=None, placeholder="a concept", format_func=_grouped,
-        width=310, on_change=lambda: _take_concept(st.session_state["pick_concept"]),
+def pick_concepts(view: state.View, names: list[str]) -> state.View:
+    """Concepts from the list, by group, or as a pattern; the view comes back with one of them or more."""
+    asked = _known(view.concepts, names)
+    names = [*names, *(name for name in asked if name not in names)]
+    st.session_state["pick_concepts"] = asked
+    st.multiselect(
+        "concepts", names, key="pick_concepts", placeholder="a concept, or several", format_func=_grouped,
+        max_selections=state.MOST_CONCEPTS, width=430,
+        on_change=lambda: _take_concepts(asked, st.session_state["pick_concepts"]),
     )  # fmt: skip
-    st.session_state["pick_regex"] = concept.removeprefix(data.REGEX) if is_regex else ""
+    with st.popover("By group", width="content"):
+        _pick_by_group(asked, names)
     st.text_input(
-        "or a regular expression", key="pick_regex", placeholder=r"[a-z_]+\(", width=220,
-        on_change=lambda: _take_concept(data.REGEX + st.session_state["pick_regex"]),
+        "or a regular expression", key="pick_regex", placeholder=r"[a-z_]+\(", width=190,
+        on_change=guarded(lambda: _take_pattern(asked)),
     )  # fmt: skip
-    return replace(view, concept=concept)
+    return replace(view, concept=asked[0], also=tuple(asked[1:]) or None)
+
+
+def _known(asked: Sequence[str], names: list[str]) -> list[str]:
+    """Those of the concepts that this program knows, the first of the list where there is none."""
+    known = []
+    for name in asked:
+        try:
+            data.concept_called(name)
+            known.append(name)  # perhaps of another language: the search says whether it can be asked here
+        except InspectorError as error:
+            state.note(str(error))
+    if asked and not known:
+        state.note(f"Showing {names[0]} instead.")
+    return known or names[:1]
+
+
+def _pick_by_group(asked: list[str], names: list[str]) -> None:
+    """The concepts under the headings of their groups, what any text has before what source code has."""
+    concepts = {name: data.concept_called(name) for name in names}
+    families: dict[str, dict[str, list[str]]] = {"Any text": {}, "Source code": {}, "Your own": {}}
+    for name, concept in concepts.items():
+        family = "Your own" if name.startswith(data.REGEX) else "Source code" if concept.languages else "Any text"
+        families[family].setdefault(concept.group, []).append(name)
+    for family, groups in families.items():
+        if groups:
+            cards.heading(family, "")
+        for group, members in groups.items():
+            key = f"group {family} {group}"
+            st.session_state[key] = [name for name in asked if name in members]
+            st.pills(
+                group, members, key=key, selection_mode="multi",
+                format_func=lambda name: cards.plain(concepts[name].title),
+                on_change=lambda key=key, members=members: _take_concepts(
+                    asked, [name for name in asked if name not in members] + st.session_state[key]
+                ),
+            )  # fmt: skip
 
 
 def _grouped(name: str) -> str:
@@ -200,9 +235,22 @@ def _grouped(name: str) -> str:
     return f"{data.concept_title(name)} · {data.concept_called(name).group}"
 
 
-def _take_concept(concept: str | None) -> None:
-    if concept and concept != data.REGEX:
-        state.jump(concept=concept)
+def _take_concepts(before: Sequence[str], chosen: Sequence[str]) -> None:
+    """What was added is looked at; what is left of the others is compared with it."""
+    added = [name for name in chosen if name not in before]
+    first = added or [name for name in before if name in chosen]
+    asked = list(dict.fromkeys([*first[:1], *chosen]))[: state.MOST_CONCEPTS]
+    is_other = not asked or asked[0] != before[0]
+    more = {"about": None} if is_other else {}  # the best for the one is not the best for the other
+    state.jump(concept=asked[0] if asked else None, also=tuple(asked[1:]) or None, **more)
+
+
+def _take_pattern(before: Sequence[str]) -> None:
+    pattern = st.session_state["pick_regex"]
+    if pattern:
+        data.concept_called(data.REGEX + pattern)  # what is no pattern is a sentence, and nothing changes
+        st.session_state["pick_regex"] = ""
+        _take_concepts(before, [*before, data.REGEX + pattern])
 
 
 def _take_neuron(layers: data.Layers) -> None:

@@ -8,6 +8,7 @@ and leaves a note. Knows nothing about which networks, texts or neurons exist; t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
@@ -22,6 +23,9 @@ FIRST_TEXT = "sample:address_book.py"
 ALL_SIGNALS = tuple(dict.fromkeys(signal for signals in SIGNALS.values() for signal in signals))
 
 QUESTIONS = ("here", "elsewhere")
+SOURCES = ("survey", "text")
+ORDERS = ("explained", "score", "peaked", "half-life", "number")
+MOST_CONCEPTS = 12
 COLOURINGS = ("neuron", "surprise")
 MOST_PINS = 12
 WIDEST_TAB = 16
@@ -44,10 +48,13 @@ class Mark(NamedTuple):
 class View:
     """One sight of the program; a part that is None is chosen by the page that needs it.
 
-    concept : a concept's name, or ``regex:PATTERN``.
+    concept : a concept's name, or ``regex:PATTERN``; also : others that are compared with it; within : what neurons are
+        ranked by, the "survey"'s held-out files or this "text"; about : the neuron of the ranking that is looked at.
     at : a position in the text, counted in code points.
     mark, ask : a stretch of the text, and what is asked about it: which neurons are on exactly "here", or where
         "elsewhere" the neuron is as it is there.
+    layer, only, least, order : which neurons of a network are listed: those of a layer, those whose best concept this
+        is, those with at least this score; and what comes first.
     palette, colour, expects, spaces, wrap, tab, pins : how the text is shown: the name of the colours, what they show
         ("surprise" instead of the neuron), what the network expects under each line, marks for white space, long lines
         broken or not, columns between tab stops, and the neurons kept in sight.
@@ -58,9 +65,16 @@ class View:
     neuron: Neuron | None = None
     signal: str | None = None
     concept: str | None = None
+    also: tuple[str, ...] | None = None
+    within: str | None = None
+    about: Neuron | None = None
     at: int | None = None
     mark: Mark | None = None
     ask: str | None = None
+    layer: int | None = None
+    only: str | None = None
+    least: float | None = None
+    order: str | None = None
     palette: str | None = None
     colour: str | None = None
     expects: bool | None = None
@@ -93,6 +107,11 @@ class View:
             raise RuntimeError("this view was not fitted to a reading")
         return self.neuron
 
+    @property
+    def concepts(self) -> tuple[str, ...]:
+        """What is asked about: the concept that is looked at first, then those that are compared with it."""
+        return tuple(dict.fromkeys([*([self.concept] if self.concept else []), *(self.also or ())]))
+
     def to_query(self) -> dict[str, str]:
         """The address of this view; parts that are None are absent."""
         parts = ((field.name, getattr(self, field.name)) for field in fields(self))
@@ -103,8 +122,10 @@ def _written(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple) and not isinstance(value, (Neuron, Mark)):
-        return ",".join(map(str, value))
-    return str(value)
+        return ",".join(
+            str(part).replace("%", "%25").replace(",", "%2C") for part in value
+        )  # a pattern may hold commas
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _last(value: object) -> str:
@@ -171,6 +192,26 @@ def _pins(value: str) -> tuple[Neuron, ...]:
     return found
 
 
+def _concepts(value: str) -> tuple[str, ...]:
+    name = _name("concept")
+    found = tuple(
+        dict.fromkeys(name(part.replace("%2C", ",").replace("%25", "%")) for part in value.split(",") if part)
+    )
+    if not found or len(found) >= MOST_CONCEPTS:
+        raise ValueError(f"{_short(value)} names {len(found)} concepts more, and 1 to {MOST_CONCEPTS - 1} can be.")
+    return found
+
+
+def _share(value: str) -> float:
+    try:
+        share = float(value) if value.isascii() and len(value) <= 12 else math.nan
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise ValueError(f"{_short(value)} is no score: it must be a number from 0 to 1.")
+    return float(f"{share:g}")
+
+
 def _tab(value: str) -> int:
     if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= WIDEST_TAB):
         raise ValueError(f"{_short(value)} is no tab width: it must be a whole number from 1 to {WIDEST_TAB}.")
@@ -198,9 +239,16 @@ _READERS = {
     "neuron": _neuron,
     "signal": _signal,
     "concept": _name("concept"),
+    "also": _concepts,
+    "within": _one_of("source", SOURCES),
+    "about": _neuron,
     "at": _position,
     "mark": _mark,
     "ask": _one_of("question", QUESTIONS),
+    "layer": _position,
+    "only": _name("concept"),
+    "least": _share,
+    "order": _one_of("order", ORDERS),
     "palette": _one_of("palette", tuple(PALETTES)),
     "colour": _one_of("colouring", COLOURINGS),
     "expects": _yes_or_no,

@@ -53,6 +53,8 @@ def _training(facts: dict[str, Any], measures: dict[str, Any]) -> str:
         f"- {facts['steps']:,} steps, {facts['characters']:,} characters seen, {facts['minutes']:g} minutes on "
     )
     lines[-1] += f"{facts['hardware']}, {facts['precision']}"
+    if facts.get("begun_with"):
+        lines.append(f"- begun with the weights of {facts['begun_with']}")
     for key, words in (
         ("choose_nats", "on the first 200,000 characters of the files that settings are picked on"),
         ("report_nats", "on all report files, measured once before the weights were rounded to half precision"),

@@ -105,6 +105,7 @@ def train(
     options: TrainOptions,
     folder: str | Path,
     *,
+    begin_with: CharModel | None = None,
     resume: bool = False,
     on_step: Callable[[Progress], None] | None = None,
 ) -> CharModel:
@@ -112,6 +113,8 @@ def train(
 
     >>> train(load_corpus("python-stdlib"), ModelConfig("lstm", 2, 512), TrainOptions(), "runs/python")
 
+    begin_with : start from the weights and the vocabulary of this network, in place of random ones. `config` may differ
+    from its own in the dropout alone.
     resume : go on from `trainer.pt` in the folder; on a CPU the result is the one of an uninterrupted run. Ctrl-C saves
     first. Of more than 1,000 different characters the rarest are read as the unknown symbol.
     Raises InspectorError for a corpus smaller than one batch, a folder in use, a disk without room, or a loss that is
@@ -125,7 +128,7 @@ def train(
             raise InspectorError(
                 f"{folder} already holds a run. Add --resume to go on with it, or choose another folder."
             )
-        run = _Run.start(folder, corpus, config, options)
+        run = _Run.start(folder, corpus, config, options, begin_with)
     try:
         run.go(on_step)
     except KeyboardInterrupt:
@@ -220,16 +223,34 @@ class _Run:
         self.state: State | None = None
         self.step, self.seconds, self.choose_nats = 0, 0.0, math.nan
         self.best: dict[str, Any] | None = None  # {"step", "choose_nats", "model"} of the best look
+        self.begun_with: str | None = None  # the network whose weights the run started from
 
     @classmethod
-    def start(cls, folder: Path, corpus: Corpus, config: ModelConfig, options: TrainOptions) -> _Run:
+    def start(
+        cls, folder: Path, corpus: Corpus, config: ModelConfig, options: TrainOptions, begin_with: CharModel | None
+    ) -> _Run:
         torch.manual_seed(options.seed)
-        run = cls(folder, corpus, CharModel(config, vocabulary_of(corpus)[0], name=folder.name), options)
+        vocabulary = begin_with.vocabulary if begin_with else vocabulary_of(corpus)[0]
+        run = cls(folder, corpus, CharModel(config, vocabulary, name=folder.name), options)
+        if begin_with:
+            run.begin_with(begin_with)
         run.folder.mkdir(parents=True, exist_ok=True)
         run.check_room()
         with (folder / "log.csv").open("w", newline="") as file:
             csv.writer(file).writerow(_LOG_COLUMNS)
         return run
+
+    def begin_with(self, model: CharModel) -> None:
+        """Take the weights of a network that was trained before."""
+        config = dataclasses.replace(model.config, dropout=self.model.config.dropout)
+        if config != self.model.config:
+            raise InspectorError(
+                f"{model.name} is a {model.config}; a {self.model.config} cannot start from its weights. Leave the "
+                "kind, layers, units and embedding as they are in the network to begin with."
+            )
+        self.model.load_state_dict(model.state_dict())
+        seen = model.training_facts.get("characters", 0)
+        self.begun_with = f"{model.name} ({model.hash[:16]}), after {seen:,} characters"
 
     @classmethod
     def load(cls, folder: Path, corpus: Corpus) -> _Run:
@@ -248,7 +269,7 @@ class _Run:
         run = cls(folder, corpus, model, options)
         run.optimiser.load_state_dict(kept["optimiser"])
         run.step, run.seconds, run.choose_nats = kept["step"], kept["seconds"], kept["choose_nats"]
-        run.best = kept.get("best")
+        run.best, run.begun_with = kept.get("best"), kept.get("begun_with")
         run.forget_later_looks()
         run.state = _to_device(kept["state"], run.device)
         torch.set_rng_state(kept["random"])
@@ -374,6 +395,7 @@ class _Run:
             "seconds": self.seconds,
             "choose_nats": self.choose_nats,
             "best": self.best,
+            "begun_with": self.begun_with,
             "random": torch.get_rng_state(),
             "options": dataclasses.asdict(self.options),
             "config": dataclasses.asdict(self.model.config),
@@ -399,7 +421,7 @@ class _Run:
             "precision": "bf16 autocast" if self.bf16 else "fp32",
             "options": dataclasses.asdict(self.options),
             "choose_nats": None if math.isnan(self.choose_nats) else round(self.choose_nats, 4),
-        }
+        } | ({"begun_with": self.begun_with} if self.begun_with else {})
 
     def finish(self) -> CharModel:
         """Measure the best weights on the report texts, once, and leave the finished checkpoint."""

@@ -14,7 +14,7 @@ from torch import nn
 
 from inspector.capture import RecordingCancelled, record, recorder
 from inspector.capture.engine import flat_weights, split_weights
-from inspector.capture.fused import engine_for
+from inspector.capture.engines import engine_for
 from inspector.model import CharModel, ModelConfig, Vocabulary
 from inspector.recording import SIGNALS, Document, InspectorError, Neuron, open_recording
 from tests import oracle

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from dashboard import data, texts
+from dashboard.data import readings, searching
 from dashboard.shelf import Shelf
 from inspector.capture import record
 from inspector.model import CharModel, ModelConfig, Vocabulary, save_checkpoint
 from inspector.recording import InspectorError, Neuron
+from inspector.search import rank_labels
 
 TEXT = texts.Text("mine:1", "a.py", "x = 'a' + \"b\"\n" * 40)
 
@@ -120,7 +122,7 @@ def test_gates_are_recorded_when_first_looked_at_and_not_again(networks, monkeyp
 
     first = reading.trace(Neuron(0, 0), "forget_gate")
 
-    monkeypatch.setattr(data, "_record", None)
+    monkeypatch.setattr(readings, "_record", None)
     assert reading.is_recorded("input_gate")
     np.testing.assert_array_equal(reading.trace(Neuron(0, 0), "forget_gate"), first)
 
@@ -128,7 +130,7 @@ def test_gates_are_recorded_when_first_looked_at_and_not_again(networks, monkeyp
 def test_reading_again_records_nothing(networks, monkeypatch):
     first = data.read_with(data.network("a"), TEXT)
 
-    monkeypatch.setattr(data, "_record", None)
+    monkeypatch.setattr(readings, "_record", None)
 
     assert data.read_with(data.network("a"), TEXT).recording is first.recording
 
@@ -142,7 +144,7 @@ def test_reading_tells_how_far_it_is(networks):
 
 
 def test_text_that_does_not_fit_in_memory_is_a_sentence(networks, monkeypatch):
-    monkeypatch.setattr(data, "MEMORY_CAP", 10_000)
+    monkeypatch.setattr(readings, "MEMORY_CAP", 10_000)
 
     with pytest.raises(InspectorError, match="at most 119 are read at once"):
         data.read_with(data.network("a"), TEXT)
@@ -190,11 +192,65 @@ def test_labels_of_several_documents_start_anew_in_each(networks, tmp_path):
     assert not label[len(parts[0]) :].any()
 
 
-def test_ranking_has_an_untrained_twin_beside_it_and_is_kept(networks, monkeypatch):
+def test_search_has_an_untrained_twin_beside_it_and_is_kept(networks, monkeypatch):
     reading = data.read_with(data.network("a"), TEXT)
 
-    table = data.ranking(reading, "inside_string")
+    found = data.search(reading, ["inside_string"])
 
-    assert table["twin_score"].notna().all()
-    monkeypatch.setattr(data, "rank_neurons", None)
-    assert data.ranking(reading, "inside_string") is table
+    assert found.tables["inside_string"]["twin_score"].notna().all()
+    monkeypatch.setattr(searching, "rank_labels", None)
+    assert data.search(reading, ["inside_string"]) is found
+
+
+def test_several_concepts_are_searched_in_one_pass_and_what_has_too_little_is_said(networks, monkeypatch):
+    reading, passes = data.read_with(data.network("a"), TEXT), []
+    monkeypatch.setattr(
+        searching, "rank_labels", lambda *args, **more: passes.append(list(args[1])) or rank_labels(*args, **more)
+    )
+
+    found = data.search(reading, ["inside_string", "whitespace", "inside_docstring", "regex:("])
+
+    assert passes == [["inside_string", "whitespace"]]
+    assert list(found.tables) == ["inside_string", "whitespace"]
+    assert "no at every character" in found.too_little["inside_docstring"]
+    assert "not a regular expression" in found.too_little["regex:("]
+
+
+def test_label_is_computed_once(networks, monkeypatch):
+    reading = data.read_with(data.network("a"), texts.Text("mine:2", "b.py", "y = 'b'\n" * 60))
+    concept = data.concept_called("inside_string")
+    first = data.labels(reading, concept)
+
+    monkeypatch.setattr(type(concept), "label", None)
+
+    assert data.labels(reading, concept) is first
+    with pytest.raises(ValueError, match="read-only"):
+        first[0][0] = True
+
+
+def test_label_is_valid_only_where_the_language_is_known(networks, tmp_path):
+    model = data.network("a").model
+    record(model, ["a 'b'\n", "x = 'c'\n"], names=["a.txt", "b.py"], signals=("hidden",)).save(tmp_path / "mixed")
+    record(model, ["a 'b'\n"], names=["a.txt"], signals=("hidden",)).save(tmp_path / "plain")
+    reading = data.open_folder(str(tmp_path / "mixed"))
+
+    label, valid = data.labels(reading, data.concept_called("inside_string"))
+
+    assert valid.tolist() == [False] * 6 + [True] * 8
+    assert label.sum() == 2 and label[10:12].all()
+    assert "inside_string" in data.concepts_of(reading)
+    with pytest.raises(InspectorError, match="language"):
+        data.labels(data.open_folder(str(tmp_path / "plain")), data.concept_called("inside_string"))
+
+
+def test_codes_are_found_behind_the_page_and_kept(networks, monkeypatch):
+    reading = data.read_with(data.network("a"), TEXT)
+    ranking = data.search(reading, ["inside_string"]).tables["inside_string"]
+
+    job = data.begin_codes(reading, "inside_string", ranking)
+
+    assert job is not None and job.wait(30)
+    job.check()
+    monkeypatch.setattr(searching, "best_codes", None)
+    assert data.begin_codes(reading, "inside_string", ranking) is None
+    assert list(data.codes(reading, "inside_string", ranking)["k"])[:2] == [1, 2]

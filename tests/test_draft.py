@@ -46,6 +46,19 @@ def test_only_what_follows_the_change_is_read_again():
     assert_same_reading(found, record(MODELS["lstm"], changed))
 
 
+def test_enough_gives_the_beginning_and_the_same_version_again_goes_on():
+    model, text = MODELS["lstm"], "def shout(words):\n    return words\n" * 40
+    draft, asked = Draft(model), []
+
+    first = draft.read(text, enough=lambda: not asked.append(None))
+    whole = draft.read(text)
+
+    assert 0 < first.n_chars < len(text)
+    assert (len(asked), draft.n_kept) == (1, first.n_chars)
+    assert_same_reading(first, record(model, text[: first.n_chars]))
+    assert_same_reading(whole, record(model, text))
+
+
 def test_text_cut_short_is_read_no_further():
     draft = Draft(MODELS["lstm"])
     draft.read("def f(x):\n    pass")

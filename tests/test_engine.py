@@ -13,12 +13,12 @@ from torch import nn
 from inspector.capture import fused as room
 from inspector.capture import record, watch
 from inspector.capture.engine import flat_weights, recompute, split_weights, stepped
-from inspector.capture.fused import engine_for, fused
+from inspector.capture.engines import engine_for
+from inspector.capture.fused import fused, is_proved
+from inspector.capture.lockstep import lockstep
 from inspector.recording import SIGNALS
 from tests import oracle
 from tests.conftest import PYTHON_TEXT, tiny_model
-
-pytestmark = pytest.mark.usefixtures("one_thread")  # with several, a lone sequence is recomputed
 
 SIZES = [(3, 4, 1), (7, 13, 3), (5, 16, 2), (98, 64, 1), (64, 64, 5)]  # inputs, units, batch; 4 x 64 is a padded row
 
@@ -38,7 +38,7 @@ def layer_of(module):
 
 def assert_is_fused(weights, batch=1):
     """On an x86 with oneDNN the proof must succeed; elsewhere there may be nothing to test."""
-    if engine_for([weights], batch) is not fused:
+    if not is_proved(weights, batch):
         if torch.backends.mkldnn.is_available() and platform.machine() in ("x86_64", "AMD64"):
             pytest.fail("the workspace of torch's kernel could not be proved on this machine")
         pytest.skip("this torch has no workspace that could be proved")
@@ -65,12 +65,11 @@ def test_fused_equals_the_oracle_and_recompute(n_in, n_units, batch, bias):
         oracle.assert_close(ours, theirs)
 
 
-def test_a_lone_sequence_is_recomputed_where_threads_share_it():
+def test_what_is_read_side_by_side_is_fused_and_a_lone_sequence_goes_in_lockstep():
     weights = layer_of(nn.LSTM(3, 4))
-    assert_is_fused(weights)
-    torch.set_num_threads(2)
-    assert engine_for([weights], 1) is recompute
     assert_is_fused(weights, batch=2)
+    assert engine_for([weights], 2) is fused
+    assert engine_for([weights], 1) is lockstep
 
 
 def test_fused_values_obey_the_equations():
@@ -101,7 +100,7 @@ def test_a_long_run_is_cut_into_workspaces_of_bounded_size(monkeypatch):
     whole, end = fused(weights, inputs, weights.zero_state(2), SIGNALS["lstm"])
     lengths = []
     monkeypatch.setattr(room, "_run", lambda *given, run=room._run: lengths.append(len(given[1])) or run(*given))
-    monkeypatch.setattr(room, "_CELLS_AT_ONCE", 20 * 2 * 8)
+    monkeypatch.setattr(room, "CELLS_AT_ONCE", 20 * 2 * 8)
     cut, cut_end = fused(weights, inputs, weights.zero_state(2), SIGNALS["lstm"])
     assert lengths == [20, 20, 10]
     for name in SIGNALS["lstm"]:
@@ -125,14 +124,15 @@ WRONG_LAYOUTS = {
 def test_a_wrong_layout_is_found_out_and_recomputed(name, monkeypatch):
     model = tiny_model()
     assert_is_fused(layer_of(model.rnn))
-    right = record(model, PYTHON_TEXT)
+    texts = [PYTHON_TEXT, PYTHON_TEXT]
+    right = record(model, texts)
     assert right.engine == "fused"
     room._is_proved_for.cache_clear()
     monkeypatch.setattr(room, *WRONG_LAYOUTS[name])
-    recording = record(model, PYTHON_TEXT)
+    recording = record(model, texts)
     assert recording.engine == "recompute"
     for signal in SIGNALS["lstm"]:
-        n_chars = len(PYTHON_TEXT)
+        n_chars = recording.n_chars
         oracle.assert_close(recording.window(1, signal, 0, n_chars), right.window(1, signal, 0, n_chars))
 
 
@@ -151,7 +151,7 @@ def test_a_layout_that_changes_after_its_proof_is_recomputed(name, monkeypatch):
 def test_a_kernel_without_a_full_workspace_is_recomputed(workspace, monkeypatch):
     kernel = torch.mkldnn_rnn_layer
     monkeypatch.setattr(torch, "mkldnn_rnn_layer", lambda *given: (*kernel(*given)[:3], workspace))
-    assert engine_for([layer_of(nn.LSTM(3, 4))], 1) is recompute
+    assert engine_for([layer_of(nn.LSTM(3, 4))], 2) is recompute
 
 
 def test_a_torch_without_the_kernel_recomputes(monkeypatch):
@@ -159,12 +159,27 @@ def test_a_torch_without_the_kernel_recomputes(monkeypatch):
         raise RuntimeError("ATen not compiled with MKLDNN support")
 
     monkeypatch.setattr(torch, "mkldnn_rnn_layer", missing)
-    assert engine_for([layer_of(nn.LSTM(3, 4))], 1) is recompute
+    assert engine_for([layer_of(nn.LSTM(3, 4))], 2) is recompute
 
 
 @pytest.mark.parametrize("module", [nn.LSTM(3, 4, proj_size=2), nn.LSTM(3, 4).double(), nn.LSTM(3, 4).bfloat16()])
 def test_what_the_kernel_does_not_run_is_recomputed(module):
     assert engine_for([layer_of(module)], 1) is recompute
+    assert engine_for([layer_of(module)], 2) is recompute
+
+
+def test_texts_read_again_and_again_leave_the_same_bits(monkeypatch):
+    """The kernel gets its workspace as an earlier run left it: nothing of that may be taken for this run's."""
+    monkeypatch.setattr("inspector.capture.recorder._NEURON_STEPS", 4_000)
+    model, texts = tiny_model(), [PYTHON_TEXT * 8, PYTHON_TEXT[5:] * 8]
+    assert_is_fused(layer_of(model.rnn), 2)
+    first = record(model, texts, ("hidden", "cell"))
+    for _ in range(25):
+        again = record(model, texts, ("hidden", "cell"))
+        for layer in range(2):
+            np.testing.assert_array_equal(
+                again.window(layer, "cell", 0, again.n_chars), first.window(layer, "cell", 0, first.n_chars)
+            )
 
 
 PLAIN = {"gru": nn.GRU, "tanh": nn.RNN, "relu": partial(nn.RNN, nonlinearity="relu")}
@@ -228,22 +243,24 @@ def test_proof_and_run_leave_torch_as_it_was():
     weights = split_weights(module, flat_weights(module))[0][0]  # parameters, which ask for gradients
     assert_is_fused(weights)
     random = torch.get_rng_state()
-    found, _ = (engine_for([weights], 1))(weights, inputs, weights.zero_state(1), SIGNALS["lstm"])
+    for engine in (fused, lockstep):
+        found, _ = engine(weights, inputs, weights.zero_state(1), SIGNALS["lstm"])
+        assert not found["cell"].requires_grad
     assert torch.equal(torch.get_rng_state(), random)
     assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
     assert all(weight.requires_grad and weight.grad is None for weight in module.parameters())
-    assert not found["cell"].requires_grad and not inputs.requires_grad
+    assert not inputs.requires_grad
 
 
 def test_a_shape_is_proved_once(monkeypatch):
     runs = []
     monkeypatch.setattr(room, "_run", lambda *given, run=room._run: runs.append(len(given[1])) or run(*given))
     weights = layer_of(nn.LSTM(3, 4))
-    engine_for([weights], 1)
-    once = len(runs)
-    engine_for([weights], 1)
-    assert once > 0 and len(runs) == once
     engine_for([weights], 2)
+    once = len(runs)
+    engine_for([weights], 2)
+    assert once > 0 and len(runs) == once
+    engine_for([weights], 3)
     assert len(runs) > once
 
 

@@ -4,11 +4,20 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.evidence import score_words, survey_from, telling_stretch, two_digits
+from dashboard.evidence import (
+    codes_words,
+    found_words,
+    score_words,
+    survey_from,
+    telling_stretch,
+    telling_stretches,
+    two_digits,
+)
 from inspector.recording import InspectorError, Neuron
 
 
@@ -87,3 +96,92 @@ def test_telling_stretch_exists_in_any_text(text, n_lines, longest):
 )
 def test_score_is_not_rounded_to_perfect(score, said):
     assert two_digits(score) == said
+
+
+TEXT = "a = 'b'\n" + "plain\n" * 6 + "c = 'd'\n" + "plain\n" * 6
+HOLDS = np.array([character in "'bd" for character in TEXT])
+
+
+def test_telling_stretches_show_where_it_changes_where_it_is_missed_and_what_is_mistaken():
+    says = HOLDS.copy()
+    says[TEXT.index("b")] = False  # missed
+    says[TEXT.rindex("plain")] = True  # mistaken
+
+    found = telling_stretches(TEXT, HOLDS, np.ones(len(TEXT), int), says)
+
+    assert {one.why for one in found} == {"changes", "mistaken"}  # the miss lies in a stretch that is shown already
+    assert all(HOLDS[one.start : one.stop].any() for one in found if one.why == "changes")
+    (mistaken,) = [one for one in found if one.why == "mistaken"]
+    assert mistaken.start <= TEXT.rindex("plain") < mistaken.stop
+    (missed,) = telling_stretches(TEXT, HOLDS, np.ones(len(TEXT), int), says, (0, 2))[:1]
+    assert missed.why == "missed" and missed.start <= TEXT.index("b") < missed.stop
+
+
+def test_telling_stretches_stay_inside_what_is_scored_and_inside_one_document():
+    among = np.zeros(len(TEXT), int)
+    second = TEXT.index("c = ")
+    among[second - 12 : second], among[second:] = 1, 2
+
+    found = telling_stretches(TEXT, HOLDS, among)
+
+    assert [(one.start, one.why) for one in found if HOLDS[one.start : one.stop].any()] == [(second, "changes")]
+    assert all(np.unique(among[one.start : one.stop]).size == 1 and among[one.start] for one in found)
+
+
+@given(st.text("ab\n", min_size=1, max_size=900), st.integers(0, 2**32 - 1))
+def test_telling_stretches_never_overlap_in_any_text(text, seed):
+    rng = np.random.default_rng(seed)
+    label, says, among = rng.random(len(text)) < 0.3, rng.random(len(text)) < 0.3, rng.integers(0, 2, len(text))
+
+    found = telling_stretches(text, label, among, says)
+
+    shown = np.zeros(len(text), int)
+    for one in found:
+        shown[one.start : one.stop] += 1
+        assert 0 <= one.start < one.stop <= len(text) and one.stop - one.start <= 240
+    assert shown.max() <= 1 and not shown[among == 0].any()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "headline", "not_meant"),
+    [
+        ("strong", "0:1 follows “digit” closely", "does not mean that the network uses it"),
+        ("clear", "0:1 follows “digit”", "does not mean that the network uses it"),
+        ("weak", "No single neuron follows “digit” well", "many neurons may carry it together"),
+        ("weak, but this text is too short to rule out chance", "may do so by chance", "A longer text could tell"),
+        ("weak: no better than chance", "may do so by chance", "A longer text could tell"),
+        (
+            "clear, but an untrained network has a neuron as good",
+            "No neuron has learned “digit”",
+            "before any training",
+        ),
+    ],
+)
+def test_found_words_say_what_how_sure_and_what_it_does_not_mean(verdict, headline, not_meant):
+    found = found_words(row(0, 1, 0.93, verdict=verdict, q_value=0.002), "digit", "In 10 characters")
+
+    assert headline in found[0] and not_meant in found[1]
+    assert "In 10 characters, its cell state is low there: held-out AUROC 0.93, chance 0.50" in found[1]
+    assert "0.20% are expected to be chance" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("q", "said"), [(0.36, "36% are"), (1e-9, "fewer than 1 in 10,000 are"), (math.nan, "was not written down")]
+)
+def test_how_sure_a_find_is_follows_its_q_value(q, said):
+    assert said in found_words(row(0, 1, 0.93, q_value=q), "digit", "Here")[1]
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ([0.93, 0.94, 0.945], "One neuron: to its AUROC of 0.93 others add less than 0.02."),
+        ([0.80, 0.90, 0.91], "A few neurons: together 2 reach AUROC 0.90, the first of them alone 0.80."),
+        ([0.6, 0.7, 0.8, 0.9], "Many neurons: together 4 reach AUROC 0.90, the first of them alone 0.60."),
+        ([0.6, 0.9, 0.7], "With 3 it is 0.70: more weights than this text can teach."),
+    ],
+)
+def test_codes_words_tell_one_neuron_from_many(scores, said):
+    table = pd.DataFrame({"k": range(1, len(scores) + 1), "score": scores, "metric": "auroc"})
+
+    assert said in codes_words(table)

@@ -1,10 +1,12 @@
 """Plots of arrays: curves and shares are those of the values."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from dashboard import figures
+from inspector.recording import Neuron
 
 
 def test_roc_goes_through_the_rates_of_every_threshold_whatever_the_sign():
@@ -24,3 +26,29 @@ def test_classes_are_each_a_whole_of_its_own():
     assert sum(off.y) == pytest.approx(1) and sum(on.y) == pytest.approx(1)
     assert min(x for x, y in zip(on.x, on.y, strict=True) if y) > 0.45
     assert figures.class_figure(np.zeros(4), np.array([True, False, True, False]), 0.0).data[0].y.sum() == 1
+
+
+def test_codes_curve_has_every_k_with_the_neuron_that_was_added():
+    neurons = [((Neuron(0, 1), "cell"),), ((Neuron(0, 1), "cell"), (Neuron(1, 2), "hidden"))]
+    table = pd.DataFrame({"k": [1, 2], "neurons": neurons, "score": [0.8, 0.9], "choose_score": [0.85, 0.95]})
+
+    figure = figures.codes_figure(table.assign(metric="auroc"), baseline=0.5, twin=float("nan"))
+
+    chosen, held_out = figure.data
+    assert (list(held_out.x), list(held_out.y), list(chosen.y)) == ([1, 2], [0.8, 0.9], [0.85, 0.95])
+    assert list(held_out.customdata) == ["0:1 cell", "1:2 hidden"]
+    assert [line.y0 for line in figure.layout.shapes] == [0.5]  # a twin that is not known has no line
+
+
+@pytest.mark.parametrize("n_levels", [3, 200])
+def test_levels_are_the_quartiles_of_the_values_there(n_levels):
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, n_levels, 4_000).astype(np.float32)
+    values = -label + rng.normal(0, 0.1, label.size)
+
+    low, high, median = figures.level_figure(values, label).data
+
+    assert len(median.x) <= 24 and (np.diff(median.y) < 0).all()
+    assert (np.asarray(low.y) < median.y).all() and (np.asarray(high.y) > median.y).all()
+    if n_levels == 3:
+        assert median.y[1] == pytest.approx(np.median(values[label == 1]))

@@ -1,8 +1,12 @@
 """What the Find page answers about a marked stretch, run without a browser."""
 
+import re
+
 import pytest
 
-from dashboard import texts
+from dashboard import data, notes, texts
+from inspector.notes import Note
+from inspector.recording import Neuron
 from tests.test_pages import FIND, address, checkpoints, open_app, place, said  # noqa: F401 - fixtures
 
 MARK = {"network": "python", "text": "sample:address_book.py", "mark": "120-150", "neuron": "1:3", "signal": "cell"}
@@ -58,10 +62,104 @@ def test_the_survey_of_whole_files_stands_above_the_ranking_of_this_text():
     app = open_app(FIND, concept="inside_string", text="sample:address_book.py")
 
     words = said(app)
-    assert words.index("In 2 held-out characters: 1:3") < words.index("Best for “inside a string”")
+    told = "In the 2 held-out characters of the survey, the best was 1:3"
+    assert words.index(told) < words.index("“inside a string”: the best")
 
 
 def test_concepts_are_listed_with_their_group():
     app = open_app(FIND, text="sample:address_book.py")
 
-    assert "inside a string · strings and comments" in app.selectbox(key="pick_concept").options
+    assert "inside a string · strings and comments" in app.multiselect(key="pick_concepts").options
+    groups = [group.proto.label for group in app.get("button_group") if group.key and group.key.startswith("group")]
+    assert {"brackets", "lines", "words"} <= set(groups) and groups.count("syntax") == 1
+    assert groups.index("characters") < groups.index("syntax")
+    words = said(app)
+    assert words.index("Any text") < words.index("Source code") and "Your own" not in words
+    assert "Your own" in said(open_app(FIND, concept="regex:self", text="sample:address_book.py"))
+
+
+# ------------------------------------------------------------------------------------------------- several concepts
+
+
+def chosen_links(app):
+    """The addresses to which the page's links to Read lead."""
+    return [one.proto.query_string for one in app.get("page_link") if "→" in one.proto.label]
+
+
+def test_several_concepts_are_compared_each_with_its_best_neuron_and_its_sentence():
+    app = open_app(FIND, network="small", concept="whitespace", also="inside_string,regex:zzzz,vowel")
+
+    table = app.dataframe[0].value
+    assert set(table.title) == {"white space", "inside a string", "vowel"}
+    assert table.description.str.len().gt(8).all() and table.twin_score.notna().all()
+    assert table.found_in.eq("this text").all()
+    assert "“matches zzzz”: Too little to rank" in said(app)
+    best = table.neuron[list(table.title).index("white space")]
+    assert best == app.dataframe[1].value["neuron"][0]
+    assert f"neuron={best}".replace(":", "%3A") in chosen_links(app)[0]
+
+
+def test_looking_at_another_concept_keeps_what_it_is_compared_with():
+    app = open_app(FIND, network="small", concept="whitespace", also="inside_string,vowel", about="0:2")
+
+    next(one for one in app.get("button_group") if one.key == "looked_at").set_value("vowel").run()
+
+    there = address(app)
+    assert (there["concept"], there["also"]) == ("vowel", "whitespace,inside_string")
+    assert "about" not in there
+    assert "“vowel”: " in said(app)
+
+
+def test_concept_that_was_added_is_looked_at_and_can_be_taken_away():
+    app = open_app(FIND, network="small", concept="whitespace")
+
+    app.multiselect(key="pick_concepts").set_value(["whitespace", "digit"]).run()
+    assert (address(app)["concept"], address(app)["also"]) == ("digit", "whitespace")
+    app.multiselect(key="pick_concepts").set_value(["digit"]).run()
+    assert address(app)["concept"] == "digit" and "also" not in address(app)
+    key = next(one.key for one in app.get("button_group") if one.key.startswith("group") and "words" in one.key)
+    next(one for one in app.get("button_group") if one.key == key).set_value(["word_start"]).run()
+    assert (address(app)["concept"], address(app)["also"]) == ("word_start", "digit")
+
+
+def test_passages_are_of_the_scored_part_with_the_concept_underlined():
+    app = open_app(FIND, network="small", concept="whitespace", text="sample:address_book.py")
+
+    content = texts.load_text("sample:address_book.py").content
+    scored = data.scored_part(data.read_with(data.network("small"), texts.load_text("sample:address_book.py")))
+    starts = [int(re.search(r"at=(\d+)", link)[1]) for link in chosen_links(app) if "at=" in link]
+    assert len(starts) >= 3 and all(scored[at] and content[at].isspace() for at in starts)
+    excerpts = [one.proto.body for one in app.get("html") if "cs-excerpt" in one.proto.body]
+    underlined = re.findall(r'<span class="in"[^>]*>(.)</span>', "".join(excerpts))
+    assert underlined and set(underlined) <= {" ", "\t"}
+    assert "What it misses" in said(app) or "What it mistakes for it" in said(app)
+
+
+def test_one_neuron_or_many_is_said_with_its_curve():
+    app = open_app(FIND, network="small", concept="whitespace")
+
+    assert re.search(r"(One neuron|A few neurons|Many neurons): ", said(app))
+    assert len(app.get("plotly_chart")) == 3
+
+
+def test_graded_concept_shows_how_the_neuron_follows_it():
+    app = open_app(FIND, network="small", concept="indentation")
+
+    assert "How it follows" in said(app) and "What it misses" not in said(app)
+
+
+def test_note_stands_beside_its_neuron():
+    network_hash = data.network("small").hash
+    notes.notes_of(network_hash).put(Note(Neuron(0, 1), title="<b>blanks", star=True))
+    app = open_app(FIND, network="small", concept="whitespace", about="0:1")
+
+    table = app.dataframe[0].value
+    assert table.note[list(table.neuron).index("0:1")] == "★ <b>blanks"
+    assert "★ <b>blanks" in said(app)
+
+
+def test_neuron_that_is_not_ranked_is_a_sentence_and_the_best_is_shown():
+    app = open_app(FIND, network="small", concept="whitespace", about="3:9")
+
+    assert "3:9 is not among those that were ranked" in said(app)
+    assert f"{app.dataframe[0].value.neuron[0]}, the best" in said(app)

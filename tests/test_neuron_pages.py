@@ -12,18 +12,21 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, texts
+from dashboard import data, notes, texts
 from dashboard.evidence import detects_words, memory_words
 from dashboard.figures import map_figure, saturation_figure, spread_figure
 from dashboard.findings import Passage, half_life, kurtosis_of, neighbours, open_findings, places_of
 from dashboard.weights import mean_by_character, opened_by, raised_and_lowered
 from inspector.corpus import load_corpus, split_of
 from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
+from inspector.notes import Note
 from inspector.recording import InspectorError, Neuron
 from inspector.survey import survey
 from tests.conftest import PYTHON_TEXT
+from tests.test_pages import address
 
 APP = str(Path(__file__).parent.parent / "dashboard" / "app.py")
+FIND = "app_pages/find.py"
 NEURON, NEURONS, GATES = "app_pages/neuron.py", "app_pages/neurons.py", "app_pages/gates.py"
 HOSTILE = "<img src=x onerror=alert(1)> **bold**"
 
@@ -97,7 +100,8 @@ def test_neuron_page_shows_every_part_for_every_kind_of_network(kind):
 
     words = said(app)
     for heading in ("What it follows", "How its values are spread", "Its memory", "Most alike and most opposite",
-                    "What it makes likelier", "Strongest positive", "Strongest negative", "At random"):  # fmt: skip
+                    "Where it stands", "What it makes likelier",
+                    "Strongest positive", "Strongest negative", "At random"):  # fmt: skip
         assert heading in words
     assert "Neuron 1:2" in words and "chance 0." in words and "untrained twin" in words
     memory = {"lstm": "Its forget gate is 0.", "gru": "Its update gate is 0.", "rnn": "has no gates"}
@@ -219,28 +223,6 @@ def test_headings_sentences_and_chips_show_markup_as_text():
 # --------------------------------------------------------------------------------------------------------- Passages
 
 
-def test_passage_is_coloured_by_what_the_network_does_there(surveyed):
-    kept = data.network("lstm")
-    found = data.findings(kept)
-
-    for scene in data.scenes(kept, Neuron(1, 1), "cell"):
-        assert scene.values[scene.passage.at] == pytest.approx(scene.passage.value)
-        assert scene.text_id is None  # of no text at hand
-    assert found.extent(Neuron(1, 1), "cell") <= found.statistics.highest.abs().max() + 9
-
-
-def test_passage_whose_value_does_not_come_back_has_no_colour_but_at_the_survey_s_character(surveyed, monkeypatch):
-    wrong = Passage("top", 0.97, "nowhere.py", 3, "abcdef", 2)
-    monkeypatch.setattr("dashboard.findings.Findings.passages", lambda self, neuron, signal: [wrong])
-
-    (scene,) = data._read_again(data.network("rnn"), data.findings(data.network("rnn")), Neuron(1, 0), "hidden")
-
-    if scene.is_whole:
-        pytest.fail("the values of a passage that was made up were believed")
-    assert np.flatnonzero(~np.isnan(scene.values)).tolist() == [2]
-    assert scene.values[2] == pytest.approx(0.97)
-
-
 def test_passage_of_the_python_library_is_found_at_its_line():
     content = texts.load_text("stdlib:heapq.py").content
     line = content.count("\n", 0, content.index("def heappush")) + 1
@@ -256,7 +238,7 @@ def test_passage_of_the_python_library_is_found_at_its_line():
 # ------------------------------------------------------------------------------------------------- Neurons and Gates
 
 
-def test_neurons_lists_all_and_filters(surveyed):
+def test_neurons_lists_all_and_what_is_filtered_stands_in_the_address(surveyed):
     app = open_app(NEURONS, network="lstm")
 
     assert len(app.dataframe[0].value) == 12
@@ -264,8 +246,76 @@ def test_neurons_lists_all_and_filters(surveyed):
     shown = app.dataframe[0].value
     assert set(shown.neuron) == {f"1:{unit}" for unit in range(6)}
     assert shown.histogram.map(len).eq(32).all() and "half_life" in shown
+    assert address(app)["layer"] == "1"
     app.number_input(key="least_score").set_value(1.0).run()
-    assert not app.exception
+    assert (address(app)["least"], address(app)["layer"]) == ("1", "1")
+    assert app.dataframe[0].value.score.eq(1).all() and not app.exception
+
+
+def test_neurons_of_an_address_are_those_that_it_names_in_its_order(surveyed):
+    overview = open_findings(surveyed / "lstm", "lstm", "").overview
+    concept = overview.concept.mode()[0]
+
+    app = open_app(NEURONS, network="lstm", only=concept, least="0.1", order="peaked")
+
+    shown = app.dataframe[0].value
+    mine = overview[(overview.concept == concept) & (overview.score >= 0.1)]
+    assert len(shown) == len(mine) > 0
+    assert shown["kurtosis"].is_monotonic_decreasing
+    assert (app.selectbox(key="only_concept").value, app.number_input(key="least_score").value) == (concept, 0.1)
+    by_number = open_app(NEURONS, network="lstm", order="number").dataframe[0].value
+    assert list(by_number.neuron) == [f"{layer}:{unit}" for layer in range(2) for unit in range(6)]
+
+
+def test_filter_that_does_not_exist_is_a_sentence_and_all_are_listed():
+    app = open_app(NEURONS, network="lstm", layer="7", only="nonsense")
+
+    assert "There is no layer 7" in said(app) and "no neuron's best concept" in said(app)
+    assert len(app.dataframe[0].value) == 12
+
+
+def test_notes_stand_in_the_list_of_neurons():
+    notes.notes_of(data.network("lstm").hash).put(Note(Neuron(1, 4), title="mine", star=True))
+
+    table = open_app(NEURONS, network="lstm").dataframe[0].value
+
+    assert table.set_index("neuron").note.dropna().to_dict() == {"1:4": "★ mine"}
+
+
+def test_find_leads_with_the_survey_where_a_text_is_short():
+    asked = {"network": "lstm", "text": "sample:address_book.py", "concept": "inside_string", "also": "whitespace"}
+    app = open_app(FIND, **asked)
+
+    found = data.findings(data.network("lstm")).scores
+    first = found[found.concept == "inside_string"].iloc[0]
+    compared, ranked = (one.value for one in app.dataframe)
+    assert set(compared.found_in) == {"survey"}
+    assert ranked.neuron[0] == f"{first.layer}:{first.unit}" and len(ranked) == 12
+    assert ranked.score[0] == pytest.approx(first.score)
+    assert f"{data.survey(data.network('lstm')).n_report_chars:,} held-out characters" in said(app)
+    assert "chosen by the survey" in said(app)
+
+    source = next(one for one in app.get("button_group") if one.key == "within")
+    source.set_value("text").run()
+    assert address(app)["within"] == "text"
+    assert app.dataframe[0].value.found_in.eq("this text").all() and len(app.dataframe[1].value) == 24
+
+
+def test_find_ranks_by_a_long_text_itself():
+    text = texts.keep_text(PYTHON_TEXT * (20_000 // len(PYTHON_TEXT) + 1), "long.py")
+
+    app = open_app(FIND, network="lstm", text=text, concept="inside_string")
+
+    assert len(app.dataframe[0].value) == 24 and "the best was" in said(app)
+
+
+def test_find_shows_the_survey_where_this_text_has_too_little():
+    text = texts.keep_text('x = "one"\n' * 3, "short.py")
+
+    app = open_app(FIND, network="lstm", text=text, concept="inside_string", within="text")
+
+    assert "Too little to rank" in said(app)
+    assert len(app.dataframe[0].value) == 12
 
 
 def test_neurons_of_a_network_without_gates_has_no_empty_columns():

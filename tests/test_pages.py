@@ -13,10 +13,12 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from dashboard import cards, data, texts
+from dashboard.data import readings
 from inspector.capture import record
 from inspector.concepts import CONCEPTS
 from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
 from inspector.recording import InspectorError, Neuron
+from tests.conftest import tiny_model
 
 APP = str(Path(__file__).parent.parent / "dashboard" / "app.py")
 FIND, NETWORKS = "app_pages/find.py", "app_pages/networks.py"
@@ -172,7 +174,7 @@ def test_long_text_is_read_behind_the_page_and_can_be_cancelled(monkeypatch):
 
     data.recordings().clear()
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(data, "_record", slow)
+        meanwhile.setattr(readings, "_record", slow)
         meanwhile.setattr(cards, "_PATIENCE", 0.0)
         app = open_app(text="stdlib:heapq.py")
         assert "reads heapq" in app.get("progress")[0].proto.text
@@ -408,7 +410,7 @@ def test_find_ranks_every_neuron_and_keeps_the_address():
     table = app.dataframe[0].value
     assert sorted(table["neuron"]) == ["0:0", "0:1", "0:2", "0:3"]
     assert {"score", "baseline", "twin_score", "verdict"} <= set(table.columns)
-    assert "Best for “white space”" in said(app)
+    assert f"“white space”: the best, {table.neuron[0]}," in said(app)
     assert address(app) == {
         "network": "small", "text": "sample:address_book.py", "concept": "whitespace",
         "neuron": "0:2", "signal": "hidden",
@@ -438,7 +440,18 @@ def test_find_takes_a_pattern():
     app.text_input(key="pick_regex").set_value(r"[a-z_]+\(").run()
 
     assert address(app)["concept"] == r"regex:[a-z_]+\("
-    assert r"Best for “matches [a-z_]+\(”" in said(app)
+    assert address(app)["also"] == "inside_string"
+    assert r"“matches [a-z_]+\(”" in said(app)
+    assert app.text_input(key="pick_regex").value == ""
+
+
+def test_find_keeps_what_is_asked_where_a_pattern_is_none():
+    app = open_app(FIND, network="small", concept="whitespace")
+
+    app.text_input(key="pick_regex").set_value("(").run()
+
+    assert "not a regular expression" in said(app)
+    assert address(app)["concept"] == "whitespace"
 
 
 @pytest.mark.parametrize(
@@ -534,7 +547,8 @@ def test_tour_leads_from_what_was_found_to_the_views():
     app = open_app(TOUR)
 
     words = said(app)
-    assert "1. A neuron that knows it is inside a string" in words and "AUROC 0.97" in words
+    assert "Three things to see" in words
+    assert "1. A neuron that tells “inside a string”" in words and "AUROC 0.97" in words
     assert "2. What its gates do" in words and "3. A neuron nobody can explain" in words and "1:0" in words
     assert [link.proto.page for link in app.get("page_link")] == ["read", "gates", "read"] or len(
         app.get("page_link")
@@ -543,3 +557,35 @@ def test_tour_leads_from_what_was_found_to_the_views():
 
 def test_tour_without_a_survey_says_what_is_missing():
     assert "needs a network with a survey" in said(open_app(TOUR, network="small"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "gates"), [("lstm", "forget gate keeps"), ("gru", "update gate whether"), ("rnn", "")]
+)
+def test_tour_of_a_network_that_knows_no_strings_shows_what_it_tells_best_and_the_gates_it_has(
+    monkeypatch, tmp_path, kind, gates
+):
+    save_checkpoint(tiny_model(kind), tmp_path / "nets" / "other")
+    rows = {
+        "digit": ("auroc", 0.5, 0.7, 1, 1),
+        "newline": ("auroc", 0.5, 0.99, 1, 2),
+        "word_length": ("correlation", 0, 0.8, 1, 4),
+    }
+    listed = {
+        name: [{"layer": layer, "unit": unit, "signal": "hidden", "polarity": 1, "score": score, "metric": metric,
+                "baseline": baseline, "twin_score": None}]
+        for name, (metric, baseline, score, layer, unit) in rows.items()
+    }  # fmt: skip
+    facts = {"version": 1, "network_hash": load_checkpoint(tmp_path / "nets" / "other").hash, "corpus": "c",
+             "n_report_chars": 9, "concepts": listed}  # fmt: skip
+    (tmp_path / "nets" / "other" / "survey").mkdir()
+    (tmp_path / "nets" / "other" / "survey" / "survey.json").write_text(json.dumps(facts))
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+
+    words = said(open_app(TOUR))
+
+    title = data.concept_title("newline")
+    assert f"1. A neuron that tells “{title}”" in words and "1:2" in words
+    assert ("What its gates do" in words) == bool(gates) and gates in words
+    assert f"A neuron that follows “{data.concept_title('word_length')}”" in words
+    assert ("Four things" if gates else "Three things") in words

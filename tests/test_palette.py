@@ -103,14 +103,6 @@ def test_colour_index_never_reverses_two_values(one, other, reach):
     assert first <= second
 
 
-def test_plotly_colorscale_shows_the_overlays_colours():
-    stops = palette.plotly_colorscale("teal-orange", "diverging")
-    assert stops[0][0] == 0.0 and stops[-1][0] == 1.0
-    assert dict(stops)[0.5] == "rgb(255, 255, 255)"
-    assert stops[-1][1] == "rgb({}, {}, {})".format(*lut("teal-orange", "diverging")[255])
-    assert palette.plotly_colorscale("mono", "sequential")[0] == (0.0, "rgb(255, 255, 255)")
-
-
 def test_tables_cannot_be_overwritten():
     with pytest.raises(ValueError, match="read-only"):
         lut("teal-orange", "diverging")[0] = 0

@@ -72,6 +72,17 @@ def test_trace_comes_as_the_colours_of_the_recorded_values():
     np.testing.assert_array_equal(sections["trace"], colour_index(trace, scale))
 
 
+def test_signals_that_are_recorded_later_are_found():
+    recording = made()
+    address = serve.offer(recording)
+    assert fetched(f"{address}/ready")[0]["ready"] == ["hidden", "cell"]
+
+    gates = made(signals=("input_gate", "forget_gate"))
+    serve.offer(recording, gates)
+
+    assert fetched(f"{address}/ready")[0]["ready"] == ["hidden", "cell", "input_gate", "forget_gate"]
+
+
 def test_values_come_exactly_and_of_every_signal():
     recording, gates = made(), made(signals=("input_gate",), seed=1)
 
@@ -149,10 +160,13 @@ def test_answers_are_not_compressed_and_not_kept():
 
 
 class Typed:
-    """A draft whose versions are the random recordings of `made`."""
+    """A draft whose versions are the random recordings of `made`, read a character at a time."""
 
-    def read(self, text, /):
-        return made(text)
+    n_read = 0
+
+    def read(self, text, /, *, enough):
+        self.n_read = next((n for n in range(self.n_read + 2, len(text)) if enough()), len(text))
+        return made(text[: self.n_read])
 
 
 def test_draft_comes_with_colours_loss_and_a_name_for_the_rest():
@@ -167,6 +181,34 @@ def test_draft_comes_with_colours_loss_and_a_name_for_the_rest():
     np.testing.assert_array_equal(sections["loss"], expected.loss)
     assert header["ready"] == ["hidden", "cell"]
     assert fetched(f"{header['source']}/text")[1]["text"].tobytes().decode() == "aé\nb"
+
+
+def test_beginning_of_a_draft_comes_first_and_the_same_version_again_brings_the_rest(monkeypatch):
+    recording, text = made(), "abcé\n" * 3
+    address = serve.offer(recording, draft=Typed)
+    monkeypatch.setattr(serve, "_FIRST_SECONDS", 0.0)
+
+    _, first = fetched(f"{address}/draft/e1/1:2/cell", text.encode())
+    _, again = fetched(f"{address}/draft/e1/1:2/cell", text.encode())
+
+    assert [len(one["trace"]) for one in (first, again)] == [2, len(text)]
+
+
+def test_newer_version_ends_the_reading_of_an_older_one():
+    recording, typed = made(), []
+
+    class Slow(Typed):
+        def read(self, text, /, *, enough):
+            if not typed:  # while the first version is read the next one comes
+                typed.append(text)
+                fetched(f"{address}/draft/e1/0:0/hidden", b"abcabc")
+                typed.append(enough())
+            return super().read(text, enough=enough)
+
+    address = serve.offer(recording, draft=Slow)
+    fetched(f"{address}/draft/e1/0:0/hidden", b"abc")
+
+    assert typed == ["abc", True]
 
 
 def test_each_editor_has_one_draft_and_the_last_version_stays():

@@ -21,6 +21,13 @@ views = st.builds(
     neuron=st.none() | st.builds(Neuron, st.integers(0, 99), st.integers(0, 9999)),
     signal=st.none() | st.sampled_from(state.ALL_SIGNALS),
     concept=st.none() | NAMES,
+    also=st.none() | st.lists(NAMES, min_size=1, max_size=state.MOST_CONCEPTS - 1, unique=True).map(tuple),
+    within=st.none() | st.sampled_from(state.SOURCES),
+    about=st.none() | NEURONS,
+    layer=st.none() | st.integers(0, 99),
+    only=st.none() | NAMES,
+    least=st.none() | st.integers(0, 100).map(lambda percent: percent / 100),
+    order=st.none() | st.sampled_from(state.ORDERS),
     at=st.none() | st.integers(0, 10**9),
     mark=st.none()
     | st.builds(lambda start, n: state.Mark(start, start + n), st.integers(0, 10**9), st.integers(1, 99)),
@@ -40,6 +47,13 @@ def test_view_comes_back_from_its_address(view):
     assert View.from_query(view.to_query()) == (view, [])
 
 
+def test_concepts_are_the_first_and_what_it_is_compared_with_each_once():
+    view, notes = View.from_query({"concept": "digit", "also": "regex:a{1%2C2}%25,digit,vowel"})
+
+    assert (view.concepts, notes) == (("digit", "regex:a{1,2}%", "vowel"), [])
+    assert View().concepts == ()
+
+
 KEYS = st.text(max_size=12) | st.sampled_from(["neuron", "text", "signal", "at"])
 
 
@@ -56,7 +70,9 @@ def test_from_query_takes_any_nonsense(query):
     [("neuron", "abc"), ("neuron", "1:-2"), ("signal", "loudness"), ("at", "-1"), ("at", "²"), ("text", "/etc/passwd"),
      ("network", "a\x00b"), ("colour", "red"), ("concept", "x" * 1001), ("mark", "5-5"),
      ("mark", "9"), ("palette", "rainbow"), ("expects", "perhaps"), ("tab", "0"), ("tab", "17"), ("pins", "1:2,x"),
-     ("ask", "why"), ("pins", ",".join(f"0:{unit}" for unit in range(13)))],
+     ("ask", "why"), ("also", ","), ("also", ",".join(f"c{i}" for i in range(12))), ("within", "dreams"),
+     ("layer", "-1"), ("least", "1.01"), ("least", "nan"), ("least", "much"), ("order", "chaos"),
+     ("pins", ",".join(f"0:{unit}" for unit in range(13)))],
 )  # fmt: skip
 def test_from_query_leaves_a_note_about_each_part_it_drops(key, value):
     view, notes = View.from_query({key: value, "network": "python"} | {key: value})

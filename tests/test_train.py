@@ -315,3 +315,21 @@ def test_top_k_of_one_is_the_likeliest(writer):
 def test_sample_refuses_bad_arguments(writer, wrong):
     with pytest.raises(InspectorError):
         sample(writer, "a", **wrong)
+
+
+def test_run_that_begins_with_a_network_starts_from_its_weights_and_says_so(tmp_path):
+    first = train(PATTERN, CONFIG, OPTIONS, tmp_path / "first")
+    later = dataclasses.replace(OPTIONS, learning_rate=1e-9, n_chars=800, seed=5)
+    second = train(PATTERN, dataclasses.replace(CONFIG, dropout=0.5), later, tmp_path / "second", begin_with=first)
+    for name, tensor in second.state_dict().items():
+        torch.testing.assert_close(tensor, first.state_dict()[name], atol=1e-5, rtol=0)
+    assert second.training_facts["begun_with"] == f"first ({first.hash[:16]}), after 16,000 characters"
+    assert first.hash[:16] in load_checkpoint(tmp_path / "second").training_facts["begun_with"]
+
+
+def test_run_cannot_begin_with_a_network_of_another_size(tmp_path):
+    first = train(PATTERN, CONFIG, dataclasses.replace(OPTIONS, n_chars=800), tmp_path / "first")
+    with pytest.raises(
+        InspectorError, match=r"24 units.*cannot start|1x24.*cannot start|cannot start from its weights"
+    ):
+        train(PATTERN, ModelConfig("lstm", 1, 25), OPTIONS, tmp_path / "second", begin_with=first)

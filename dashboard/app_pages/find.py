@@ -1,51 +1,58 @@
-"""Find: which neurons follow a concept, or are on in a marked stretch, and where else they are; a click opens Read."""
+"""Find: which neurons follow a concept, several concepts beside each other, how sure that is, and where one sees it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import cards, data, figures, pickers, share, state
-from dashboard.evidence import SIGNAL_WORDS, Finding, score_words, telling_stretch
+from dashboard import cards, data, figures, marked, notes, pickers, share, state, tables
+from dashboard.evidence import (
+    SIGNAL_WORDS,
+    STRETCHES,
+    Stretch,
+    codes_words,
+    found_words,
+    score_words,
+    telling_stretches,
+)
+from dashboard.jobs import Job
 from dashboard.palette import scale_for
+from inspector.concepts import Concept
 from inspector.recording import InspectorError, Neuron
 from inspector.search import verdict
-from inspector.search.places import Places, conditions_of, find_places
-from inspector.search.ranges import find_neurons
 
-FIRST_RESULTS = 5
-MOST_ROWS = 200
 NEURON, READ, FIND = "app_pages/neuron.py", "app_pages/read.py", "app_pages/find.py"
-AROUND = 90  # characters shown on each side of a mark or a place
-LONGEST = 400  # characters of a place that are shown
-PLACES = 12
+MOST_ROWS = 200
+SHORT = 20_000  # characters: a text with fewer seldom rules out chance, and a survey is the better witness
+_PATIENCE = 1.0  # seconds in which neurons are added before anybody is told of it
+_RANKED = ("neuron", "note", "signal", "direction", "score", "baseline", "twin_score", "q_value", "verdict")
+_COMPARED = ("title", *_RANKED, "found_in", "description")
 
-_number, _words = st.column_config.NumberColumn, st.column_config.TextColumn
-_COLUMNS = {
-    "neuron": _words("neuron", width=60),
-    "signal": _words("signal", width=60),
-    "direction": _words("values", width=50, help="high or low where the concept holds"),
-    "score": _number("score", format="%.3f", width=60, help="on stretches that had no part in choosing the neuron"),
-    "baseline": _number("chance", format="%.2f", width=60, help="what a neuron that knows nothing scores"),
-    "twin_score": _number("untrained", format="%.2f", width=70, help="the best neuron before any training"),
-    "q_value": _number("q", format="%.1e", width=80, help="share of false finds among the rows up to this one"),
-    "verdict": _words("verdict", width=230),
-}
-_MARKED_COLUMNS = {
-    "neuron": _words("neuron", width=60),
-    "signal": _words("signal", width=60),
-    "direction": _words("values", width=50, help="high or low in the mark"),
-    "f1": _number("F1", format="%.3f", width=60, help="on exactly in the mark and off around it: 1 is perfect"),
-    "precision": _number("precision", format="%.2f", width=70, help="how much of where it is on is marked"),
-    "recall": _number("recall", format="%.2f", width=60, help="in how much of the mark it is on"),
-    "threshold": _number("threshold", format="%.3f", width=75, help="of this place: the best F1"),
-    "contrast": _number("contrast", format="%.2f", width=70, help="inside less around, in standard deviations"),
-    "chance": _number("chance", format="%.2f", width=60, help="F1 of the best neuron for other stretches so long"),
-}
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known about one concept: all neurons ranked, by the survey or in this text, or why they are not.
+
+    table : with its verdicts, best first; None where nothing could be ranked.
+    problem : the sentence why this text could not be searched.
+    """
+
+    concept: Concept
+    table: pd.DataFrame | None
+    is_surveyed: bool = False
+    problem: str | None = None
+
+    @property
+    def best(self) -> dict:
+        """The first row; only where there is a table."""
+        if self.table is None:
+            raise RuntimeError("nothing was ranked")
+        row = self.table.iloc[0].to_dict()
+        return {**row, "verdict": verdict(row)}
 
 
 def page() -> None:
@@ -57,206 +64,245 @@ def page() -> None:
         concept_slot = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
     reading = cards.read(view)
     if view.ask is not None:
-        _asked(cards.fit(view, reading, cards.survey_of(reading)), reading)
+        marked.answer(cards.fit(view, reading, cards.survey_of(reading)), reading)
         return
     with concept_slot:
-        view = pickers.pick_concept(view, data.concepts_of(reading))
+        view = pickers.pick_concepts(view, data.concepts_of(reading))
     state.settle(view)
-    concept = data.concept_called(str(view.concept))
-    cards.quiet(concept.description)
-    surveyed = _surveyed(str(view.concept), reading)
-    label, valid = data.labels(reading, concept)
-    start, stop = telling_stretch(reading.text, label)
-    try:
-        with cards.progress() as tell:
-            table = data.ranking(reading, str(view.concept), tell)
-    except InspectorError as error:
-        if not surveyed:
-            raise
-        cards.notes([str(error)])  # what whole held-out files say can be shown all the same
-        for one in surveyed[:FIRST_RESULTS]:
-            row = {"layer": one.neuron.layer, "unit": one.neuron.unit, "signal": one.signal}
-            _result(row, view, reading, start, stop, f"{one.words()}; {one.verdict}")
+    answers = _ask(view, reading)
+    if len(answers) > 1:
+        _compare(answers, view, reading)
+    _tell(answers[str(view.concept)], view, reading)
+
+
+# --------------------------------------------------------------------------------------------------------- answers
+
+
+def _ask(view: state.View, reading: data.Reading) -> dict[str, Answer]:
+    """An answer for each concept: the survey's where that is asked for, else out of one search of this text."""
+    surveyed = {name: data.surveyed(reading.network, name) for name in view.concepts}
+    within = view.within or ("survey" if len(reading.text) < SHORT else "text")
+    here = [name for name in view.concepts if within == "text" or surveyed[name] is None]
+    with cards.progress() as tell:
+        found = data.search(reading, here, tell) if here else data.Searched({}, {})
+    answers = {}
+    for name in view.concepts:
+        table, problem = found.tables.get(name), found.too_little.get(name)
+        is_surveyed = table is None and surveyed[name] is not None
+        answers[name] = Answer(
+            data.concept_called(name), surveyed[name] if is_surveyed else table, is_surveyed, problem
+        )
+    return answers
+
+
+def _compare(answers: Mapping[str, Answer], view: state.View, reading: data.Reading) -> None:
+    """One row for each concept: its best neuron, and how sure that is; a row leads to the concept's details."""
+    cards.heading(f"{len(answers)} concepts, each with its best neuron", "a row leads to what was found for it")
+    ranked = {name: answer for name, answer in answers.items() if answer.table is not None}
+    order = sorted(ranked, key=lambda name: -_worth(ranked[name].best))
+
+    def look_at(name: str) -> None:
+        others = tuple(one for one in view.concepts if one != name)
+        state.go(concept=name, also=others, about=None)
+
+    if order:
+        table = pd.DataFrame([ranked[name].best for name in order]).assign(
+            title=[ranked[name].concept.title for name in order],
+            description=[ranked[name].concept.description for name in order],
+            found_in=["survey" if ranked[name].is_surveyed else "this text" for name in order],
+        )
+        table = tables.named(table, notes.titles(reading.recording.network_hash))
+        tables.draw(table, _COMPARED, key=f"compared {' '.join(order)}", choose=lambda row: look_at(order[row]))
+    cards.notes(f"“{one.concept.title}”: {one.problem}" for one in answers.values() if one.table is None)
+    st.session_state["looked_at"] = view.concept
+    st.pills(
+        "look at", [*order, *(name for name in answers if name not in ranked)], key="looked_at",
+        format_func=lambda name: cards.plain(answers[name].concept.title),
+        on_change=lambda: look_at(st.session_state["looked_at"] or str(view.concept)),
+    )  # fmt: skip
+
+
+def _worth(row: dict) -> float:
+    """The share of the way to a perfect score from the better of chance and an untrained network."""
+    unlearned = min(np.fmax(row["baseline"], row["twin_score"]), 0.999)
+    return float((row["score"] - unlearned) / (1 - unlearned))
+
+
+# ------------------------------------------------------------------------------------------------------ one concept
+
+
+def _tell(answer: Answer, view: state.View, reading: data.Reading) -> None:
+    """All that is known about one concept."""
+    cards.quiet(f"“{answer.concept.title}”: {answer.concept.description}")
+    survey = cards.survey_of(reading)
+    told = survey.best(answer.concept.name) if survey is not None else None
+    if survey is not None and told is not None and not answer.is_surveyed:
+        where = f"In the {survey.n_report_chars:,} held-out characters of the survey"
+        cards.quiet(f"{where}, the best was {told.neuron}: {told.words()}; {told.verdict}.")
+    if data.surveyed(reading.network, str(view.concept)) is not None:
+        _pick_source(answer, survey.n_report_chars if survey is not None else 0, reading)
+    if answer.problem is not None and (answer.is_surveyed or len(view.concepts) == 1):
+        cards.notes([f"This text alone: {answer.problem}" if answer.is_surveyed else answer.problem])
+    if answer.table is None:
         return
-    cards.summary(reading, concept, table)
+    where = "In this text, chosen and scored on different parts of it"
+    if answer.is_surveyed and survey is not None:
+        where = f"In {survey.n_report_chars:,} held-out characters ({survey.corpus})"
+    cards.claim(*found_words(answer.best, answer.concept.title, where))
+    row, place = _chosen(answer.table, view)
     with st.container(key="found"):  # app.css puts the columns below each other on a narrow page
-        results, rows = st.columns([11, 9], gap="medium")
-    with results:
-        for row in table.drop_duplicates(["layer", "unit"]).head(FIRST_RESULTS).to_dict("records"):
-            _result(row, view, reading, start, stop, f"{score_words(row)}; {verdict(row)}")
+        rows, one = st.columns([9, 11], gap="medium")
     with rows:
-        _table(table, view)
-        _separation(table.iloc[0].to_dict(), reading, label, valid)
+        _rank(answer, view, reading)
+        _codes(answer, view, reading)
+    with one:
+        _neuron(row, place, answer, view, reading)
 
 
-def _separation(row: dict, reading: data.Reading, label: np.ndarray, valid: np.ndarray) -> None:
-    """How the best neuron's values lie inside and outside, and what every threshold would give."""
-    if row["metric"] != "auroc":
-        return
-    neuron = Neuron(int(row["layer"]), int(row["unit"]))
-    values = reading.trace(neuron, str(row["signal"]))
-    with st.expander(f"How well {neuron} alone tells them apart in this text"):
-        theme = cards.theme()
-        st.plotly_chart(figures.class_figure(values[valid], label[valid], row["threshold"], theme=theme), key="classes")
-        st.plotly_chart(figures.roc_figure(values[valid], label[valid], theme=theme), key="roc")
-        cards.quiet(
-            "Over the whole text, that on which the neuron was chosen too: how sure it is the held-out score says. A "
-            "neuron that tells them apart need not be what the network uses."
-        )
-
-
-def _opens(row: dict, view: state.View, at: int | None) -> state.View:
-    neuron = Neuron(int(row["layer"]), int(row["unit"]))
-    return replace(view, neuron=neuron, signal=str(row["signal"]), at=at, ask=None)
-
-
-def _result(
-    row: dict, view: state.View, reading: data.Reading, start: int, stop: int, words: str, at: int | None = None
-) -> None:
-    """One neuron: its name, which leads to Read, what it scores, and how it colours a telling stretch of the text."""
-    there = _opens(row, view, start if at is None else at)
+def _pick_source(answer: Answer, n_chars: int, reading: data.Reading) -> None:
+    words = {"survey": f"the survey, {n_chars:,} characters", "text": f"this text, {len(reading.text):,} characters"}
+    st.session_state["within"] = "survey" if answer.is_surveyed else "text"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        signal = SIGNAL_WORDS.get(str(there.signal), there.signal)
-        st.page_link(READ, label=f"**{there.neuron}** {signal} →", query_params=there.to_query())
-        st.page_link(NEURON, label="its page", query_params=there.to_query())
-        cards.quiet(words)
-    trace = reading.trace(there.neuron, there.signal)
-    first_line = reading.text.count("\n", 0, start) + 1
-    cards.excerpt(reading.text[start:stop], trace[start:stop], scale_for(there.signal, trace), first_line=first_line)
+        cards.quiet("ranked by", width="content")
+        st.segmented_control(
+            "ranked by", state.SOURCES, key="within", format_func=words.__getitem__, label_visibility="collapsed",
+            on_change=lambda: state.go(within=st.session_state["within"], about=None),
+        )  # fmt: skip
+        if answer.is_surveyed and len(reading.text) < SHORT:
+            cards.quiet("a text as short as this one can seldom rule out chance", width="content")
 
 
-def _table(table: pd.DataFrame, view: state.View) -> None:
-    shown = table.head(MOST_ROWS).copy()
-    shown.insert(0, "neuron", [f"{row.layer}:{row.unit}" for row in shown.itertuples()])
-    shown["direction"] = shown["polarity"].map({1: "high", -1: "low"})
-    shown["verdict"] = [verdict(row) for row in shown.to_dict("records")]
-    cards.quiet(f"The first {len(shown):,} of {len(table):,} neurons and signals: a row opens the text with it.")
-    chosen = st.dataframe(
-        shown[list(_COLUMNS)], column_config=_COLUMNS, hide_index=True, key="ranking", height=560,
-        on_select="rerun", selection_mode="single-row",
-    )  # fmt: skip
+def _chosen(table: pd.DataFrame, view: state.View) -> tuple[dict, int]:
+    """The row of the neuron that the address is about, by the signal where that is ranked, else the best; its place."""
+    if view.about is not None:
+        mine = table[(table.layer == view.about.layer) & (table.unit == view.about.unit)]
+        exact = mine[mine.signal == view.signal] if view.neuron == view.about else mine.head(0)
+        if len(mine):
+            place = int((exact if len(exact) else mine).index[0])
+            return table.loc[place].to_dict(), place
+        cards.notes([f"Neuron {view.about} is not among those that were ranked: this is the best."])
+    return table.iloc[0].to_dict(), 0
+
+
+def _rank(answer: Answer, view: state.View, reading: data.Reading) -> None:
+    table = answer.table
+    if table is None:
+        return
+    shown = tables.named(table.head(MOST_ROWS), notes.titles(reading.recording.network_hash))
+    what = "neurons" if answer.is_surveyed else "neurons and signals"
+    cards.quiet(f"The first {len(shown):,} of {len(table):,} {what}: a row shows its neuron.")
+
+    def look_at(row: int) -> None:
+        neuron = Neuron(int(shown.layer[row]), int(shown.unit[row]))
+        state.go(about=neuron, neuron=neuron, signal=str(shown.signal[row]))
+
+    key = f"ranking {answer.concept.name} {answer.is_surveyed} {reading.title}"
+    tables.draw(shown, _RANKED, key=key, height=430, choose=look_at)
     share.table(table, f"{view.concept}-{view.network}")
-    if chosen.selection.rows:
-        row = table.iloc[chosen.selection.rows[0]].to_dict()
-        st.switch_page(READ, query_params=_opens(row, view, None).to_query())
 
 
-def _surveyed(name: str, reading: data.Reading) -> Sequence[Finding]:
-    """What whole held-out files say about the concept, best first: a short text alone seldom rules out chance."""
-    found = cards.survey_of(reading)
-    best = found.best(name) if found is not None else None
-    if found is not None and best is not None:
-        cards.claim(
-            f"In {found.n_report_chars:,} held-out characters: {best.neuron}",
-            f"{best.words()}; {best.verdict}. {found.corpus}. Below: this text alone.",
-        )
-        return found.concepts[name]
-    return ()
-
-
-# ------------------------------------------------------------------------------------------- asked of a marked stretch
-
-
-def _asked(view: state.View, reading: data.Reading) -> None:
-    """The answer to a question about a stretch that was marked in Read, with the way back to it."""
-    with st.container(horizontal=True, gap="medium"):
-        st.page_link(READ, label="← Back to the text", query_params=replace(view, ask=None).to_query())
-        other = "elsewhere" if view.ask == "here" else "here"
-        label = {"here": "Which neurons are on exactly here?", "elsewhere": f"Where else is {view.neuron} so?"}[other]
-        if view.mark is not None:
-            st.page_link(FIND, label=label, query_params=replace(view, ask=other).to_query())
-        st.page_link(FIND, label="Search for a concept", query_params=replace(view, ask=None, mark=None).to_query())
-    if view.mark is None:
-        cards.notes(["Nothing is marked in this text: go back to it and drag over a stretch."])
+def _codes(answer: Answer, view: state.View, reading: data.Reading) -> None:
+    """One neuron or many: how much more the best few tell together; found behind the page."""
+    cards.heading("One neuron or many?", "the best k together, held out, in this text")
+    name, table = str(view.concept), answer.table
+    if table is None:
         return
-    signals = list(dict.fromkeys(name for layer in reading.recording.layers for name in layer.signals))
-    table = find_neurons(reading.recording, [view.mark], signals=signals)
-    if view.ask == "here":
-        _here(table, view, view.mark, reading)
-    else:
-        _elsewhere(table, view, view.mark, reading)
-
-
-def _here(table: pd.DataFrame, view: state.View, mark: state.Mark, reading: data.Reading) -> None:
-    best = table.iloc[0]
-    cards.claim(
-        f"On in “{_shortened(reading.text[mark.start : mark.stop])}” and off around it: {best.layer}:{best.unit}",
-        f"{_on_words(best)} Among {best.n_marked:,} marked characters and {best.n_around:,} around them; the best "
-        f"neuron for other stretches so long has F1 {best.chance:.2f}. One place shows what a neuron does there, "
-        "not what it means: look at it elsewhere.",
-    )
-    first, last = _around(mark, reading)
-    with st.container(key="found"):
-        results, rows = st.columns([11, 9], gap="medium")
-    with results:
-        for row in table.drop_duplicates(["layer", "unit"]).head(FIRST_RESULTS).to_dict("records"):
-            _result(row, view, reading, first, last, _on_words(pd.Series(row)), at=mark.start)
-    with rows:
-        _marked_table(table, view, mark)
-
-
-def _marked_table(table: pd.DataFrame, view: state.View, mark: state.Mark) -> None:
-    shown = table.head(MOST_ROWS).copy()
-    shown.insert(0, "neuron", [f"{row.layer}:{row.unit}" for row in shown.itertuples()])
-    shown["direction"] = shown["polarity"].map({1: "high", -1: "low"})
-    cards.quiet(f"The first {len(shown):,} of {len(table):,} neurons and signals: a row opens the text with it.")
-    chosen = st.dataframe(
-        shown[list(_MARKED_COLUMNS)], column_config=_MARKED_COLUMNS, hide_index=True, key="here", height=560,
-        on_select="rerun", selection_mode="single-row",
-    )  # fmt: skip
-    if chosen.selection.rows:
-        row = table.iloc[chosen.selection.rows[0]].to_dict()
-        st.switch_page(READ, query_params=_opens(row, view, mark.start).to_query())
-
-
-def _elsewhere(table: pd.DataFrame, view: state.View, mark: state.Mark, reading: data.Reading) -> None:
-    mine = (table.layer == view.shown.layer) & (table.unit == view.shown.unit) & (table.signal == view.signal)
-    row = table[mine]
-    if row.empty:
-        cards.notes([f"The {view.signal} of {view.neuron} is not recorded for this text: ask with its hidden state."])
+    job = data.begin_codes(reading, name, table)
+    if job is not None and not job.wait(_PATIENCE):
+        _wait_for(job)
         return
-    (condition,) = conditions_of(row, 1)
-    places = find_places(reading.recording, [condition], mark=(mark.start, mark.stop), n=PLACES)
-    cards.claim(
-        f"{condition.neuron}, its {SIGNAL_WORDS.get(condition.signal, condition.signal)} at "
-        f"{'least' if condition.polarity > 0 else 'most'} {condition.threshold:.2f}: {places.said()}",
-        f"{_on_words(row.iloc[0])} That threshold was chosen on the marked stretch; the places most alike come first.",
-    )
-    _list_places(places, view, reading)
+    try:
+        found = data.codes(reading, name, table)
+    except InspectorError as error:
+        cards.quiet(str(error))
+        return
+    cards.sentence(codes_words(found))
+    baseline, twin = answer.best["baseline"], answer.best["twin_score"]
+    figure = figures.codes_figure(found, baseline=baseline, twin=twin, theme=cards.theme())
+    st.plotly_chart(figure, key="codes", config={"displayModeBar": False})
 
 
-def _list_places(places: Places, view: state.View, reading: data.Reading) -> None:
-    trace = reading.trace(view.shown, str(view.signal))
-    scale = scale_for(str(view.signal), trace)
-    for row in places.table.to_dict("records"):
-        there = replace(view, at=row["start"], mark=state.Mark(row["start"], row["stop"]), ask=None)
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.page_link(READ, label=f"**line {row['line']:,}** →", query_params=there.to_query())
-            cards.quiet(f"overlap {row['overlap']:.2f}, {row['length']:,} characters, {row['document']}")
-        first, last = _around(state.Mark(row["start"], min(row["stop"], row["start"] + LONGEST)), reading)
-        line = reading.text.count("\n", 0, first) + 1
-        cards.excerpt(reading.text[first:last], trace[first:last], scale, first_line=line)
+@st.fragment(run_every=0.5)
+def _wait_for(job: Job) -> None:
+    """What is being done and for how long already; the rest of the page can be used meanwhile."""
+    if job.is_done:
+        st.rerun()
+    cards.quiet(f"{job.words}, {job.seconds_spent():.0f} s")
 
 
-def _on_words(row: pd.Series) -> str:
-    """How exactly a neuron is on in the mark, in words."""
-    signal = SIGNAL_WORDS.get(row.signal, row.signal)
-    side = "at least" if row.polarity > 0 else "at most"
-    return (
-        f"Its {signal} is {side} {row.threshold:.2f} in {row.recall:.0%} of the mark, and "
-        f" {row.precision:.0%} of where it is so is marked (F1 {row.f1:.2f})."
-    )
+# ------------------------------------------------------------------------------------------------------- one neuron
 
 
-def _around(mark: state.Mark, reading: data.Reading) -> tuple[int, int]:
-    """The mark with some text on each side, inside its document."""
-    document = reading.recording.document_at(mark.start)
-    return max(document.start, mark.start - AROUND), min(document.stop, mark.stop + AROUND)
+def _neuron(row: dict, place: int, answer: Answer, view: state.View, reading: data.Reading) -> None:
+    """One neuron of the ranking: what it scores, where it is right and wrong, and how well it parts the two."""
+    neuron, signal = Neuron(int(row["layer"]), int(row["unit"])), str(row["signal"])
+    there = replace(view, neuron=neuron, signal=signal, at=None, ask=None)
+    rank = "the best" if place == 0 else f"number {place + 1:,}"
+    cards.heading(f"{neuron}, {rank}", f"its {SIGNAL_WORDS[signal]} is {score_words(row)}; {verdict(row)}")
+    notes.line(reading.recording.network_hash, neuron)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.page_link(READ, label=f"Read with **{neuron}** →", query_params=there.to_query())
+        st.page_link(NEURON, label="its page", query_params=there.to_query())
+        if place:
+            best = replace(view, about=None)
+            st.page_link(FIND, label="back to the best", query_params=best.to_query())
+    label, valid = data.labels(reading, answer.concept)
+    trace = reading.trace(neuron, signal)
+    _stretches(row, label, valid, trace, answer, there, reading)
+    _apart(row, label[valid], trace[valid])
 
 
-def _shortened(text: str) -> str:
-    words = " ".join(text.split())
-    return words if len(words) <= 40 else words[:37] + "..."
+def _stretches(
+    row: dict, label: np.ndarray, valid: np.ndarray, trace: np.ndarray, answer: Answer, there: state.View,
+    reading: data.Reading,
+) -> None:  # fmt: skip
+    """Where one sees what the neuron makes of the concept, in text that had no part in choosing it."""
+    among = valid if answer.is_surveyed else data.scored_part(reading) & valid
+    numbers = np.zeros(among.size, np.int64)  # a stretch does not go on into the next document
+    for number, document in enumerate(reading.recording.documents, 1):
+        numbers[document.start : document.stop] = number
+    numbers[~among] = 0
+    says = row["polarity"] * trace >= row["polarity"] * row["threshold"] if row["metric"] == "auroc" else None
+    found = telling_stretches(reading.text, label, numbers, says)
+    scale = scale_for(str(there.signal), trace)
+    for why, (headline, remark) in STRETCHES.items():
+        some = [one for one in found if one.why == why]
+        if some:
+            cards.heading(headline, remark)
+        for one in some:
+            _stretch(one, label, trace, scale, there, reading)
+    of = "this text; the neuron was chosen by the survey" if answer.is_surveyed else "the scored part of this text"
+    drawn = "Underlined: the concept holds. Coloured: the value." if label.dtype == bool else "Coloured: the value."
+    cards.quiet(f"{drawn} Out of {of}." if found else f"There is nothing of it in {of}.")
+
+
+def _stretch(
+    one: Stretch, label: np.ndarray, trace: np.ndarray, scale, there: state.View, reading: data.Reading
+) -> None:
+    place = reading.recording.place(one.start)
+    holds = label[one.start : one.stop] if label.dtype == bool else None
+    at = one.start + int(holds.argmax()) if holds is not None else one.start
+    name = f"{place.document.name}:{place.line}" if len(reading.recording.documents) > 1 else f"line {place.line:,}"
+    with st.container(gap=None):
+        st.page_link(READ, label=f"{cards.plain(name)} →", query_params=replace(there, at=at).to_query())
+        text, values = reading.text[one.start : one.stop], trace[one.start : one.stop]
+        cards.excerpt(text, values, scale, first_line=place.line, holds=holds)
+
+
+def _apart(row: dict, label: np.ndarray, values: np.ndarray) -> None:
+    """How the neuron's values lie where the concept holds and where not, and what every threshold would give."""
+    theme, plain = cards.theme(), {"displayModeBar": False}
+    if row["metric"] != "auroc":
+        cards.heading("How it follows", "the neuron's values at each value of the concept, over the whole text")
+        st.plotly_chart(figures.level_figure(values, label, theme=theme), key="levels", config=plain)
+        return
+    cards.heading("How well it alone tells them apart", "over the whole text; the dotted line is its threshold")
+    classes, roc = st.columns(2)
+    with classes:
+        figure = figures.class_figure(values, label, row["threshold"], theme=theme)
+        st.plotly_chart(figure, key="classes", config=plain)
+    with roc:
+        st.plotly_chart(figures.roc_figure(values, label, theme=theme), key="roc", config=plain)
 
 
 page()

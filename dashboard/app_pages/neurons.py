@@ -1,4 +1,7 @@
-"""Neurons: every neuron of a network in one table, and on a map where those lie close that go up and down together."""
+"""Neurons: every neuron of a network in one table, and on a map where those lie close that go up and down together.
+
+Which are listed and in which order stands in the address.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,23 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from dashboard import cards, data, pickers, state
+from dashboard import cards, data, notes, pickers, state, tables
 from dashboard.figures import NOTHING, map_figure
 from dashboard.findings import Findings
 from inspector.recording import InspectorError, Neuron
 
 NEURON = "app_pages/neuron.py"
-
-_number, _words = st.column_config.NumberColumn, st.column_config.TextColumn
-_COLUMNS = {
-    "neuron": _words("neuron", width=60),
-    "histogram": st.column_config.BarChartColumn("values", width=110, help="the hidden state, lowest to highest"),
-    "title": _words("best concept", width=190),
-    "score": _number("score", format="%.2f", width=55, help="on files that had no part in choosing concept or neuron"),
-    "baseline": _number("chance", format="%.2f", width=60, help="what a neuron that knows nothing scores"),
-    "twin_score": _number("untrained", format="%.2f", width=75, help="the best neuron of an untrained network"),
-    "verdict": _words("verdict", width=120),
-    "formula": _words("formula", width=260, help="of concepts, by `inspector explain`: when the neuron is on"),
-    "kurtosis": _number("peaked", format="%.1f", width=65, help="excess kurtosis: large where it is rarely active"),
-    "half_life": _number("half-life", format="%.1f", width=75, help="characters, from the median of the keeping gate"),
-    "open_share": _number("keeps", format="percent", width=60, help="share of time its keeping gate is above .9"),
-    "shut_share": _number("drops", format="percent", width=60, help="share of time its keeping gate is below .1"),
+_COLUMNS = (
+    "neuron", "note", "histogram", "title", "score", "baseline", "twin_score", "verdict", "formula", "kurtosis",
+    "half_life", "open_share", "shut_share",
+)  # fmt: skip
+# order in the address -> (in words, columns, whether the smallest comes first)
+_ORDERS = {
+    "explained": ("best explained", ["skill"], False),
+    "score": ("highest score", ["score"], False),
+    "peaked": ("most peaked", ["kurtosis"], False),
+    "half-life": ("longest memory", ["half_life"], False),
+    "number": ("layer and unit", ["layer", "unit"], True),
 }
 
 
@@ -41,9 +40,11 @@ def page() -> None:
     found = cards.findings_of(view)
     if found is None:
         return
-    neurons = _named(found)
+    neurons = _named(found, data.network(str(view.network)))
     with filters:
-        shown = _filtered(neurons)
+        view = _filters(neurons, view)
+    state.settle(view)
+    shown = _listed(neurons, view)
     explained = int((neurons.group != NOTHING).sum())
     cards.claim(
         f"{len(neurons):,} neurons, {explained:,} of them with a concept that they clearly follow",
@@ -57,16 +58,15 @@ def page() -> None:
         _map(neurons if shown.empty else shown, view)
 
 
-def _named(found: Findings) -> pd.DataFrame:
-    """The overview with what a person calls things: neuron, title and group of its concept, what the hover says."""
-    table = found.overview.copy()
-    table["neuron"] = [f"{layer}:{unit}" for layer, unit in zip(table.layer, table.unit, strict=True)]
+def _named(found: Findings, kept: data.Network) -> pd.DataFrame:
+    """The overview with what people call things: neuron, note, the concept's title and group, what a hover says."""
+    table = tables.named(found.overview, notes.titles(kept.hash))
     titles = {name: data.concept_title(name) for name in table.concept.dropna().unique()}
     table["title"] = table.concept.map(titles)
     is_clear = table.verdict.isin(("strong", "clear"))
     table["group"] = table.concept.map(_group).where(is_clear, NOTHING)
     table["said"] = [f"{title}, {score:.2f}" for title, score in zip(table.title, table.score, strict=True)]
-    return table.sort_values("skill", ascending=False, kind="stable", ignore_index=True)
+    return table
 
 
 def _group(concept: str) -> str:
@@ -76,27 +76,57 @@ def _group(concept: str) -> str:
         return "others"
 
 
-def _filtered(neurons: pd.DataFrame) -> pd.DataFrame:
-    layers = sorted(neurons.layer.unique().tolist())
-    titles = sorted(neurons.title.dropna().unique())
-    layer = st.selectbox("layer", layers, key="only_layer", index=None, placeholder="all", width=100)
-    title = st.selectbox("best concept", titles, key="only_concept", index=None, placeholder="any", width=230)
-    least = st.number_input("score at least", 0.0, 1.0, 0.0, 0.05, key="least_score", width=130)
-    keep = neurons.score.fillna(0) >= least
-    keep &= (neurons.layer == layer) | (layer is None)
-    keep &= (neurons.title == title) | (title is None)
-    return neurons[keep].reset_index(drop=True)
+def _filters(neurons: pd.DataFrame, view: state.View) -> state.View:
+    """The controls of what is listed; the view comes back with filters that exist here."""
+    layers = sorted(map(int, neurons.layer.unique()))
+    titles = dict(sorted(neurons[["concept", "title"]].dropna().itertuples(index=False), key=lambda pair: pair[1]))
+    if view.layer is not None and view.layer not in layers:
+        state.note(f"There is no layer {view.layer}: this network has {', '.join(map(str, layers))}. All are listed.")
+        view = replace(view, layer=None)
+    if view.only is not None and view.only not in titles:
+        state.note(f"“{data.concept_title(view.only)}” is no neuron's best concept here. All are listed.")
+        view = replace(view, only=None)
+    st.session_state.update(
+        {"only_layer": view.layer, "only_concept": view.only, "least_score": view.least, "order": view.order}
+    )
+    st.selectbox("layer", layers, key="only_layer", placeholder="all", width=100, on_change=_take)
+    st.selectbox(
+        "best concept", list(titles), key="only_concept", placeholder="any", width=230,
+        format_func=lambda name: titles.get(name, name), on_change=_take,
+    )  # fmt: skip
+    st.number_input(
+        "score at least", 0.0, 1.0, None, 0.05, key="least_score", placeholder="any", width=150, on_change=_take
+    )
+    st.selectbox(
+        "sort by", list(_ORDERS), key="order", placeholder=_ORDERS["explained"][0], width=170,
+        format_func=lambda order: _ORDERS[order][0], on_change=_take,
+    )  # fmt: skip
+    return view
+
+
+def _take() -> None:
+    parts = {"layer": "only_layer", "only": "only_concept", "least": "least_score", "order": "order"}
+    state.go(**{part: st.session_state[key] for part, key in parts.items()})
+
+
+def _listed(neurons: pd.DataFrame, view: state.View) -> pd.DataFrame:
+    """Those that the view asks for, in its order; what has no value in that column comes last."""
+    keep = pd.Series(True, neurons.index)
+    if view.layer is not None:
+        keep &= neurons.layer == view.layer
+    if view.only is not None:
+        keep &= neurons.concept == view.only
+    if view.least is not None:
+        keep &= neurons.score >= view.least
+    _, columns, ascending = _ORDERS[view.order or "explained"]
+    return neurons[keep].sort_values(columns, ascending=ascending, kind="stable", ignore_index=True)
 
 
 def _table(shown: pd.DataFrame, view: state.View) -> None:
-    columns = {name: column for name, column in _COLUMNS.items() if shown.empty or shown[name].notna().any()}
-    cards.quiet(f"{len(shown):,} shown, best explained first; a click on a column's name sorts by it.")
-    chosen = st.dataframe(
-        shown[list(columns)], column_config=columns, hide_index=True, key="neurons", height=560,
-        on_select="rerun", selection_mode="single-row",
-    )  # fmt: skip
-    if chosen.selection.rows:
-        _open(str(shown.neuron[chosen.selection.rows[0]]), view)
+    cards.quiet(f"{len(shown):,} shown, {_ORDERS[view.order or 'explained'][0]} first.")
+    chosen = tables.draw(shown, _COLUMNS, key=f"neurons {view.to_query()}", height=560)
+    if chosen is not None:
+        _open(str(shown.neuron[chosen]), view)
 
 
 def _map(shown: pd.DataFrame, view: state.View) -> None:

@@ -40,12 +40,12 @@ def page() -> None:
         pickers.pick_neuron(view, reading.layers)
         share.export(view, reading, found)
         notes.card(reading.recording.network_hash, view.shown)
+        if reading.network is not None:
+            st.page_link(NEURON, label="neuron page →", query_params=view.to_query())
     with words:
         cards.make_signal(view, reading)
         cards.tell(view, reading, found)
         notes.line(reading.recording.network_hash, view.shown)
-        if reading.network is not None:
-            st.page_link(NEURON, label="neuron page →", query_params=view.to_query())
     with place:
         overlay(_payload(view, reading, found), key="overlay", height=700, on_change=pickers.guarded(_follow))
     cards.footnote(reading)
@@ -105,13 +105,18 @@ def _follow() -> None:
 def _read_gates(view: state.View, reading: data.Reading) -> None:
     """When all is on screen: have the network read a short text once more for its gates, while the reader reads.
 
-    They are there from the reader's next step on; nobody waits for them.
+    The browser finds them when they are there; nobody waits for them.
     """
     lacking = [signal for signal in reading.layers[view.shown.layer][1] if not reading.is_recorded(signal)]
     is_short = reading.network is not None and reading.recording.n_chars <= GATES_CHARS
     if lacking and is_short and st.session_state.get("gates_of") != reading.key:
         st.session_state["gates_of"] = reading.key
-        Thread(target=reading.trace, args=(view.shown, lacking[0]), daemon=True).start()
+
+        def read() -> None:
+            reading.trace(view.shown, lacking[0])
+            offer(*reading.parts(), draft=reading.draft)  # the browser asks now and then
+
+        Thread(target=read, daemon=True).start()
 
 
 page()

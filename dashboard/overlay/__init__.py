@@ -33,6 +33,7 @@ _PARTS = (
     "files.js",
     "panel.js",
     "prompt.js",
+    "draft.js",
     "editor.js",
     "frame.js",
     "page.js",

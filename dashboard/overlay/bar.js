@@ -1,7 +1,7 @@
 // @ts-check
 // The strip above the text: which neuron, which signal, what the colours mean, what else can be shown.
 
-import { colourIndex, rampGradient } from "./colour.js";
+import { colourIndex, paintRamp } from "./colour.js";
 import { KEYS, TABS } from "./view.js";
 import { showCount, showEnd, signalLetter, signalTitle } from "./words.js";
 
@@ -90,7 +90,7 @@ export class Bar {
     const { scale } = colouring;
     this.low.textContent = showEnd(scale.low, scale.kind === "diverging");
     this.high.textContent = showEnd(scale.high, scale.kind === "diverging");
-    this.ramp.style.backgroundImage = rampGradient(sight, scale.kind);
+    paintRamp(this.ramp, sight, scale.kind);
     this.what.textContent = isSurprise ? "nats of surprise" : signalTitle(shown.signal);
     this.showReach(colouring);
   }
@@ -164,7 +164,7 @@ class Menu {
     for (const one of /** @type {HTMLCollectionOf<HTMLElement>} */ (this.palettes.children)) {
       const palette = one.dataset.palette ?? "";
       press(one, palette === sight.look.palette);
-      /** @type {HTMLElement} */ (one.firstElementChild).style.backgroundImage = rampGradient({ ...sight, palette }, "diverging");
+      paintRamp(/** @type {HTMLElement} */ (one.firstElementChild), { ...sight, palette }, "diverging");
     }
     press(this.spaces, sight.look.spaces);
     press(this.wrap, sight.look.wrap);

@@ -37,8 +37,14 @@ export function levelsOf({ kind, low, high }) {
 
 /** One signal over a text: its values, or, where it was fetched, only the colour of each character. */
 export class Trace {
-  /** @param {Float32Array | Uint8Array} data @param {Scale} scale @param {[number, number] | null} [reach] its own lowest and highest value */
-  constructor(data, scale, reach) {
+  /**
+   * @param {Float32Array | Uint8Array} data
+   * @param {Scale} scale
+   * @param {[number, number] | null} [reach] its own lowest and highest value
+   * @param {number} [known] up to where it is known; what follows is from before an edit
+   */
+  constructor(data, scale, reach, known = data.length) {
+    this.known = known;
     this.scale = scale;
     this.length = data.length;
     this.bytes = data.byteLength;
@@ -64,7 +70,8 @@ export class Trace {
   /** The class that colours a character. @param {number} at */
   className(at) {
     const entry = this.entry(at);
-    return entry < 0 ? "none" : this.scale.kind[0] + entry;
+    const colour = entry < 0 ? "none" : this.scale.kind[0] + entry;
+    return at < this.known ? colour : `${colour} behind`;
   }
 }
 
@@ -119,14 +126,19 @@ export function colourRules(tables) {
 }
 
 /**
- * The legend's ramp, from the scale's low to its high.
+ * Gives an element the legend's ramp, from the scale's low to its high; nothing is done where it has it, for a browser
+ * takes a millisecond to read 256 colours.
+ * @param {HTMLElement} element
  * @param {Tables} tables
  * @param {Scale["kind"]} kind
  */
-export function rampGradient(tables, kind) {
+export function paintRamp(element, tables, kind) {
+  const ramp = `${tables.palette} ${kind} ${tables.theme}`;
+  if (element.dataset.ramp === ramp) return;
+  element.dataset.ramp = ramp;
   const stops = [];
   for (let index = kind === "diverging" ? 1 : 0; index < 256; index += 1) stops.push(rgb(tables, kind, index));
-  return `linear-gradient(90deg, ${stops.join(", ")})`;
+  element.style.backgroundImage = `linear-gradient(90deg, ${stops.join(", ")})`;
 }
 
 /**

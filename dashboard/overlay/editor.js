@@ -3,6 +3,7 @@
 // one version is being read the next ones wait, and only the last of them is sent. It knows nothing of painting.
 
 import { button, element } from "./bar.js";
+import { afterChange, exactPlace, inField } from "./draft.js";
 import { codePointsIn } from "./layout.js";
 import { decodePayload } from "./payload.js";
 import { showCount } from "./words.js";
@@ -40,10 +41,14 @@ export class Editor {
     );
     this.root.append(this.head, this.field);
     this.root.hidden = true;
-    this.text = "";
+    /** What is written, with the line ends of the text it began as. */ this.text = "";
     this.isBusy = false;
     this.isStale = false;
-    this.field.addEventListener("input", () => this.send());
+    /** @type {AbortController | null} of a version whose beginning is painted already */ this.rest = null;
+    this.field.addEventListener("input", () => {
+      this.text = afterChange(this.text, this.field.value);
+      this.send();
+    });
     this.field.addEventListener("keydown", (event) => this.onKey(event));
     this.name.addEventListener("keydown", (event) => event.stopPropagation());
     for (const moved of ["keyup", "click"]) this.field.addEventListener(moved, () => this.follow());
@@ -58,10 +63,12 @@ export class Editor {
     this.root.hidden = false;
     this.name.value = name;
     this.field.maxLength = most; // counts UTF-16 units, which are as many characters or more
+    this.text = text;
     this.field.value = text;
     this.said.textContent = "reading …";
-    this.focus();
-    this.field.setSelectionRange(caret, caret);
+    const place = inField(text.slice(0, caret)).length;
+    this.field.setSelectionRange(place, place);
+    this.focus(); // last, for it brings the caret into sight
     this.send();
   }
 
@@ -89,34 +96,42 @@ export class Editor {
 
   /** The character before the caret. */
   caret() {
-    return Math.max(codePointsIn(this.field.value, this.field.selectionStart) - 1, 0);
+    return Math.max(codePointsIn(this.text, exactPlace(this.text, this.field.selectionStart)) - 1, 0);
   }
 
   async send() {
     this.isStale = true;
+    this.rest?.abort();
     if (this.isBusy) return;
     this.isBusy = true;
     while (this.isStale && this.isOpen) {
       this.isStale = false;
-      await this.read(this.field.value); // line ends come as \n from a field
+      await this.read(this.text);
     }
     this.isBusy = false;
   }
 
-  /** @param {string} text */
+  /** Its beginning first, which is painted while the rest is read; a newer version does away with the rest. @param {string} text */
   async read(text) {
     if (text === "") return void (this.said.textContent = "write a character");
+    const body = new TextEncoder().encode(text), length = Array.from(text).length;
     try {
-      const answer = await fetch(this.writer.address(), { method: "POST", body: new TextEncoder().encode(text) });
-      if (!answer.ok) throw new Error(answer.statusText);
-      const payload = decodePayload(new Uint8Array(await answer.arrayBuffer()));
-      if (!this.isOpen) return;
-      if (payload.header.missing !== undefined) throw new Error(payload.header.missing);
-      this.text = text;
-      this.said.textContent = `${showCount(payload.sections.loss.length)} characters, not kept`;
-      this.writer.written(text, payload);
+      for (let read = 0; read < length && (read === 0 || !this.isStale);) {
+        this.rest = read === 0 ? null : new AbortController();
+        const answer = await fetch(this.writer.address(), { method: "POST", body, signal: this.rest?.signal });
+        if (!answer.ok) throw new Error(answer.statusText);
+        const payload = decodePayload(new Uint8Array(await answer.arrayBuffer()));
+        if (!this.isOpen) return;
+        if (payload.header.missing !== undefined) throw new Error(payload.header.missing);
+        read = payload.sections.loss.length;
+        this.said.textContent = read < length ? "reading …" : `${showCount(length)} characters, not kept`;
+        this.writer.written(text, payload);
+      }
     } catch (error) {
+      if (this.isStale && this.rest !== null) return; // done away with
       this.said.textContent = `not read: ${error instanceof Error ? error.message : String(error)}`;
+    } finally {
+      this.rest = null;
     }
   }
 }

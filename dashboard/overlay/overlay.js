@@ -4,7 +4,8 @@
 // Streamlit calls the default export again whenever data or theme change, with the same parentElement. So the state
 // lives in a map keyed by that element, a call only brings news, and the text is laid out again only if it is another.
 
-import { Trace, themeOf } from "./colour.js";
+import { themeOf } from "./colour.js";
+import { draftPayload, draftTrace } from "./draft.js";
 import { listen } from "./input.js";
 import { codePointsIn, findNext, rowOf, unitsIn } from "./layout.js";
 import { decodePayload } from "./payload.js";
@@ -151,25 +152,23 @@ class Overlay extends Reader {
     editor.open(text, { name, caret: unitsIn(text, Math.max(this.cursor - start, 0)), most: header.editable });
   }
 
-  /** A version of the draft that has been read takes the place of the text. @param {string} text @param {Payload} answer */
-  takeDraft(text, { header: answer, sections: { trace, loss, unknown } }) {
-    const { header, sections } = this.base ??= /** @type {Payload} */ (this.payload);
+  /** A version of the draft takes the place of the text, as far as it has been read. @param {string} text @param {Payload} answer */
+  takeDraft(text, answer) {
+    const base = this.base ??= /** @type {Payload} */ (this.payload);
+    const before = { text: this.page.text, trace: this.sight()?.trace };
     this.versions += 1;
-    const { scale, reach, signal } = /** @type {{scale: import("./payload.js").Scale, reach: [number, number] | null, signal: string}} */ (/** @type {unknown} */ (answer));
-    const tables = Object.entries(sections).filter(([name]) => /^(lut|ink)\//.test(name));
-    const draft = {
-      ...header, key: `draft ${this.versions}`, source: answer.source, ready: answer.ready, chars: loss.length, scales: {},
-      guesses: 0, documents: [{ name: this.frame.editor.name.value, start: 0, stop: loss.length }],
-    };
-    this.payload = { header: draft, text, sections: Object.fromEntries(tables) };
-    this.wanted = this.shown = { neuron: this.wanted.neuron, signal: answer.ready.includes(this.wanted.signal) ? this.wanted.signal : signal };
-    this.source.take(this.payload);
-    this.source.keep(`${this.wanted.neuron}/${signal}`, new Trace(/** @type {Uint8Array} */ (trace), scale, reach));
-    this.source.takeLoss(loss);
-    this.page.take(text, draft, unknown, this.look);
-    this.key = draft.key;
+    const { name: { value: name } } = this.frame.editor;
+    const draft = this.payload = draftPayload(base, { key: `draft ${this.versions}`, name, text }, answer);
+    const { ready, key, chars } = draft.header;
+    const signal = ready.includes(this.wanted.signal) ? this.wanted.signal : ready[0];
+    this.wanted = this.shown = { neuron: this.wanted.neuron, signal };
+    this.page.take(text, draft.header, answer.sections.unknown, this.look);
+    this.source.take(draft);
+    this.source.keep(`${this.wanted.neuron}/${signal}`, draftTrace(answer, this.page.chars, before));
+    this.source.takeLoss(answer.sections.loss);
+    this.key = key;
     this.anchor = null;
-    this.cursor = Math.min(this.frame.editor.caret(), loss.length - 1);
+    this.cursor = Math.min(this.frame.editor.caret(), chars - 1);
     this.show({ rebuild: true });
     this.moveTo(this.cursor, { centre: true, silent: true });
   }
@@ -219,7 +218,7 @@ class Overlay extends Reader {
     if (kind === "similar") this.pinSimilar();
     const { neuron, signal } = this.wanted;
     const isSeen = path === `trace/${neuron}/${signal}` || this.look.pins.some((pin) => path.startsWith(`trace/${pin}/`));
-    if (isSeen || kind === "loss") this.show({ rebuild: false });
+    if (isSeen || kind === "loss" || kind === "ready") this.show({ rebuild: false });
     else this.showPlace();
     if (kind === "trace" && this.source.lost(this.wanted)) this.tell({ needs: true });
   }

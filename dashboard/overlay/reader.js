@@ -88,11 +88,13 @@ export class Reader {
     root.dataset.shown = sight.shown.neuron;
     root.dataset.signal = sight.shown.signal;
     root.dataset.key = this.key;
+    root.dataset.known = String(sight.trace.known);
     scroller.setAttribute("aria-label", `${showCount(sight.layout.chars.length)} characters coloured by neuron `
       + `${sight.shown.neuron}, ${signalTitle(sight.shown.signal)}. Arrow keys move, question mark lists all keys.`);
     const { layers } = this.payload.header;
     const pins = this.look.pins.map((neuron) => withSignal(layers, neuron, this.wanted.signal));
-    if (sameChoice(sight.shown, this.wanted)) this.source.prefetch([...pins, ...likelyNext(layers, this.wanted)]);
+    const isWhole = sight.trace.known === sight.trace.length; // else the rest of a draft is under way, which comes first
+    if (isWhole && sameChoice(sight.shown, this.wanted)) this.source.prefetch([...pins, ...likelyNext(layers, this.wanted)]);
   }
 
   /** The panel at the pointer or cursor, and where that is in the whole text. */

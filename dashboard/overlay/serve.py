@@ -4,13 +4,14 @@ A rerun takes 200 ms, so another neuron cannot wait for one. Recordings that a p
 that cannot be guessed, and only as long as somebody else keeps them in memory. Answers are messages of `payload.py`;
 one that has nothing but `missing` says what is not at hand, and the browser then asks Python in the ordinary way.
 
-    /charscope/NAME/text · /trace/1:42/cell · /values/1:42/BLOCK · /loss · /guesses/BLOCK · /similar/1:42/cell
+    /charscope/NAME/text · /ready · /trace/1:42/cell · /values/1:42/BLOCK · /loss · /guesses/BLOCK · /similar/1:42/cell
     /charscope/NAME/draft/EDITOR/1:42/cell      a text that is being written, posted as UTF-8
 """
 
 from __future__ import annotations
 
 import secrets
+import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
@@ -32,21 +33,40 @@ BLOCK = 4096  # characters of one answer about values or guesses; source.js has 
 GUESSES = 5
 _SAMPLED = 16_384  # characters that similarity looks at, spread over the text in stretches
 DRAFT_CHARS = 5_000  # the longest text that is recorded anew while it is typed; 40 MB of a 2x512 network's states
+_PAINTED_AT_ONCE = 16_384  # characters, whose numbers fit into the processor's cache
 _MOST_OFFERS = 256
 _MOST_SIMILAR = 8
 _MOST_DRAFTS = 6
+_FIRST_SECONDS, _MORE_SECONDS = 0.06, 0.3  # how long a new version is read before an answer, and how long one goes on
 
 
 class Draft(Protocol):
     """Reads one version of a text after the other, as `inspector.capture.Draft` does."""
 
-    def read(self, text: str, /) -> Recording:
-        """Record a version of the text."""
+    def read(self, text: str, /, *, enough: Callable[[], bool] | None = None) -> Recording:
+        """Record a version of the text, or its beginning."""
+
+
+class _Writing:
+    """What one editor writes: the draft that reads it, its newest version, and what was read of it last."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._newest = ""
+        self._recording: Recording | None = None  # kept: the offer is forgotten when nobody keeps the recording
+
+    def read(self, text: str) -> Recording:
+        """As much of a version as can be read soon; the same version again goes on, a newer one ends this."""
+        until = time.monotonic() + (_MORE_SECONDS if text == self._newest else _FIRST_SECONDS)
+        self._newest = text
+        enough = lambda: time.monotonic() >= until or self._newest is not text  # noqa: E731
+        self._recording = recording = self._draft.read(text, enough=enough)
+        return recording
 
 
 _offers: OrderedDict[str, tuple[weakref.ref[Recording], ...]] = OrderedDict()
 _writers: dict[str, Callable[[], Draft]] = {}
-_drafts: OrderedDict[tuple[str, str], tuple[Draft, Recording | None]] = OrderedDict()
+_drafts: OrderedDict[tuple[str, str], _Writing] = OrderedDict()
 _names: weakref.WeakKeyDictionary[Recording, str] = weakref.WeakKeyDictionary()
 _lock = Lock()
 
@@ -99,6 +119,13 @@ def _text(request: Request) -> bytes:
 
 
 @_answers
+def _ready(request: Request) -> bytes:
+    """The signals that are at hand: more of them once a text has been read again for its gates."""
+    names = [signal for recording in _offered(request) for signal in recording.layers[0].signals]
+    return pack({"ready": names}, [])
+
+
+@_answers
 def _trace(request: Request) -> bytes:
     neuron, signal = request.path_params["neuron"], request.path_params["signal"]
     header, section = _trace_of(_holding(_offered(request), neuron, signal), neuron, signal)
@@ -119,10 +146,13 @@ def _painted(trace: np.ndarray, scale: colours.Scale) -> Section:
 
     A diverging table has no use for entry 0, which stands for nan; elsewhere nan needs the values themselves.
     """
-    entries = colours.colour_index(trace, scale)
-    if scale.kind != "diverging" and entries.size and entries.min() < 0:
+    if scale.kind != "diverging" and np.isnan(trace).any():
         return Section("trace", "float32", trace.astype("<f4", copy=False))
-    return Section("trace", "uint8", np.maximum(entries, 0).astype(np.uint8))
+    painted = np.empty(trace.size, np.uint8)
+    for start in range(0, trace.size, _PAINTED_AT_ONCE):
+        entries = colours.colour_index(trace[start : start + _PAINTED_AT_ONCE], scale)
+        np.maximum(entries, 0, out=painted[start : start + _PAINTED_AT_ONCE], casting="unsafe")
+    return Section("trace", "uint8", painted)
 
 
 @_answers
@@ -211,23 +241,17 @@ def _read_draft(request: Request, body: bytes) -> Response:
 
 
 def _version(request: Request, body: bytes) -> bytes:
-    """A version of a text that is being written: colours and loss at once, a name under which the rest is fetched."""
+    """A version of a text that is being written: colours and loss at once, a name under which the rest is fetched.
+
+    They may be those of its beginning alone, so that they come soon: the same version posted again brings more.
+    """
     name, editor = request.path_params["name"], request.path_params["editor"]
     neuron, signal = request.path_params["neuron"], request.path_params["signal"]
     _offered(request)
     text = body.decode("utf-8", errors="replace")
     if len(text) > DRAFT_CHARS:
         raise InspectorError(f"{len(text):,} characters: up to {DRAFT_CHARS:,} are read while you write.")
-    with _lock:
-        if name not in _writers:
-            raise InspectorError("This recording is read without its network, so it stays as it is.")
-        draft, _ = _drafts.pop((name, editor), (None, None))
-    draft = draft or _writers[name]()
-    recording = draft.read(text)
-    with _lock:
-        _drafts[name, editor] = draft, recording  # the offer is forgotten when nobody keeps the recording
-        while len(_drafts) > _MOST_DRAFTS:
-            _drafts.popitem(last=False)
+    recording = _writing(name, editor).read(text)
     layer = recording.layers[recording.check_neuron(neuron)[0].layer]
     shown = signal if signal in layer.signals else layer.signals[0]
     header, section = _trace_of(recording, neuron, shown)
@@ -237,9 +261,22 @@ def _version(request: Request, body: bytes) -> bytes:
     return pack(said, [section, loss, unknown])
 
 
+def _writing(name: str, editor: str) -> _Writing:
+    with _lock:
+        if name not in _writers:
+            raise InspectorError("This recording is read without its network, so it stays as it is.")
+        if (name, editor) not in _drafts:
+            _drafts[name, editor] = _Writing(_writers[name]())
+        _drafts.move_to_end((name, editor))
+        while len(_drafts) > _MOST_DRAFTS:
+            _drafts.popitem(last=False)
+        return _drafts[name, editor]
+
+
 ROUTES = [
     Route("/charscope/{name}/draft/{editor}/{neuron}/{signal}", _draft, methods=["POST"]),
     Route("/charscope/{name}/text", _text),
+    Route("/charscope/{name}/ready", _ready),
     Route("/charscope/{name}/trace/{neuron}/{signal}", _trace),
     Route("/charscope/{name}/values/{neuron}/{block:int}", _values),
     Route("/charscope/{name}/loss", _loss),

@@ -8,11 +8,14 @@ import { decodePayload, guessesIn } from "./payload.js";
 /** @typedef {import("./payload.js").Payload} Payload */
 /** @typedef {import("./payload.js").Scale} Scale */
 /** @typedef {import("./view.js").Choice} Choice */
-/** @typedef {"text" | "trace" | "values" | "loss" | "guesses" | "similar"} Kind */
+/** @typedef {"text" | "trace" | "values" | "loss" | "guesses" | "similar" | "ready"} Kind */
 
 /** Characters of one answer about values or guesses; serve.py has the same number. */
 const BLOCK = 4096;
 const MOST_BLOCKS = 64;
+/** Gates are read behind the page: how soon to ask for them again, and how often. */
+const ASK_AGAIN_MS = 1500;
+const MOST_QUESTIONS = 40;
 /** Traces that were not looked at for longest are forgotten above this. */
 const MOST_BYTES = 128e6;
 const AT_ONCE = 2;
@@ -24,6 +27,7 @@ export class Source {
     /** @type {Payload | null} */ this.payload = null;
     /** Whether the fast way fails altogether. */
     this.isBroken = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */ this.waiting = undefined;
     this.forget();
   }
 
@@ -35,6 +39,9 @@ export class Source {
     /** @type {Set<string>} */ this.pending = new Set();
     /** @type {Set<string>} what is no longer there */ this.missing = new Set();
     /** @type {Choice[]} */ this.queue = [];
+    clearTimeout(this.waiting);
+    this.waiting = undefined;
+    this.questions = 0;
   }
 
   /** @param {Payload} payload */
@@ -118,10 +125,26 @@ export class Source {
   value({ neuron, signal }, at) {
     const values = this.traces.get(`${neuron}/${signal}`)?.values;
     if (values) return values[at];
-    if (!this.payload?.header.ready.includes(signal)) return undefined;
+    if (!this.payload?.header.ready.includes(signal)) {
+      this.awaitSignals();
+      return undefined;
+    }
     const place = Math.floor(at / BLOCK);
     const sections = this.block("values", `values/${neuron}/${place}`)?.sections;
     return sections === undefined ? undefined : sections[signal]?.[at - place * BLOCK];
+  }
+
+  /** Asks now and then whether the network has read the text for its other signals. */
+  awaitSignals() {
+    if (this.waiting !== undefined || this.questions === MOST_QUESTIONS) return;
+    this.questions += 1;
+    this.waiting = setTimeout(() => this.fetch("ready", "ready", (answer) => {
+      this.waiting = undefined;
+      const { header } = /** @type {Payload} */ (this.payload);
+      if (answer.header.ready.length <= header.ready.length) return;
+      header.ready = answer.header.ready;
+      for (const path of this.blocks.keys()) if (path.startsWith("values/")) this.blocks.delete(path);
+    }), ASK_AGAIN_MS);
   }
 
   /** @param {Kind} kind @param {string} path @returns {Payload | undefined} */
@@ -144,9 +167,10 @@ export class Source {
     if (this.payload === null || !this.hasGuesses()) return [];
     const { guesses: k, symbols } = this.payload.header;
     if (k > 0) return guessesIn(this.payload.sections, k, symbols, at);
-    const number = Math.floor(at / BLOCK);
+    const number = Math.floor(at / BLOCK), place = at - number * BLOCK;
     const block = this.block("guesses", `guesses/${number}`);
-    return block && guessesIn(block.sections, block.header.guesses, symbols, at - number * BLOCK);
+    if (block === undefined || block.header.guesses * place >= block.sections["guess/ids"].length) return undefined;
+    return guessesIn(block.sections, block.header.guesses, symbols, place);
   }
 
   /** The neurons that go most like this one; undefined while they are sought. @param {Choice} choice */

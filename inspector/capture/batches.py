@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from inspector.capture.engine import State
-from inspector.capture.fused import CELLS_AT_ONCE, engine_for
+from inspector.capture.fused import CELLS_AT_ONCE
+from inspector.capture.lanes import Lanes
 from inspector.capture.recorder import _check_model, _check_signals
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ class BatchReader:
         self._queue = sorted((i for i, text in enumerate(texts) if text), key=lambda i: -len(texts[i]))
         self._next = 0  # of the queue
         self._lanes: list[list[int]] = []  # [document, characters read] of each lane
-        self._states: list[State] = [layer.zero_state(0) for layer in self._weights]
-        self._expected = torch.zeros(0, model.head.out_features)  # log probabilities of each lane's next character
+        self._network = Lanes(model, self._weights, 0)
         self._n_lanes = lanes
         widths = [layer.hidden_weight.shape[1] for layer in self._weights]
         self.rows = [
@@ -66,16 +65,17 @@ class BatchReader:
         self.total = int(starts[-1])
 
     def state(self) -> Arrays:
-        arrays = {"next": np.array(self._next), "lanes": np.array(self._lanes), "expected": self._expected.numpy()}
-        parts = {f"{i}.{j}": part for i, layer in enumerate(self._states) for j, part in enumerate(layer)}
-        return arrays | {name: part.numpy() for name, part in parts.items()}
+        states = enumerate(self._network.states)
+        parts = {f"{i}.{j}": part.numpy() for i, layer in states for j, part in enumerate(layer)}
+        at = {"next": np.array(self._next), "lanes": np.array(self._lanes)}
+        return at | {"expected": self._network.expected.numpy()} | parts
 
     def restore(self, arrays: Arrays) -> None:
         self._next, self._lanes = int(arrays["next"]), arrays["lanes"].tolist()
-        self._expected = torch.from_numpy(arrays["expected"].copy())
-        self._states = [
+        self._network.expected = torch.from_numpy(arrays["expected"].copy())
+        self._network.states = [
             tuple(torch.from_numpy(arrays[f"{i}.{j}"].copy()) for j in range(len(layer)))
-            for i, layer in enumerate(self._states)
+            for i, layer in enumerate(self._network.states)
         ]
 
     def __iter__(self) -> Iterator[Stretch]:
@@ -108,12 +108,7 @@ class BatchReader:
             new = self._queue[self._next : self._next + n_new]
             self._next += n_new
             self._lanes = [self._lanes[i] for i in kept] + [[document, 0] for document in new]
-            self._states = [
-                tuple(torch.cat([part[kept], part.new_zeros(n_new, part.shape[1])]) for part in layer)
-                for layer in self._states
-            ]
-            fresh = self._expected.new_full((n_new, self._expected.shape[1]), float("nan"))
-            self._expected = torch.cat([self._expected[kept], fresh])
+            self._network.keep(kept, n_new)
         return len(self._lanes)
 
     def _read(self, n_steps: int, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -122,19 +117,11 @@ class BatchReader:
         begun = np.array([self._starts[document] + at for document, at in self._lanes])
         for lane in self._lanes:
             lane[1] += n_steps
-        with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-            engine = engine_for(self._weights, batch=len(ids))
-            inputs, row = self._model.embed(ids).transpose(0, 1), 0
-            for i, layer in enumerate(self._weights):
-                found, state = engine(layer, inputs, self._states[i], self._signals)
-                self._states[i] = tuple(part.clone() for part in state)
-                inputs = found["hidden"]
+        found, row = self._network.read(ids, self._signals), 0
+        with torch.inference_mode():
+            for layer in found.signals:
                 for name in self._signals:
-                    part = found[name].reshape(-1, found[name].shape[-1])  # (T x B, units)
+                    part = layer[name].reshape(-1, layer[name].shape[-1])  # (T x B, units)
                     out[row : row + part.shape[1]] = part.cpu().numpy().T
                     row += part.shape[1]
-            logits = torch.nn.functional.linear(inputs, self._model.head.weight, self._model.head.bias)
-            guesses = torch.cat([self._expected[None], logits.float().log_softmax(-1)])  # (T + 1, B, V)
-            loss = -guesses[:-1].gather(2, ids.t()[:, :, None])[:, :, 0]
-            self._expected = guesses[-1].clone()
-        return (begun[None] + np.arange(n_steps)[:, None]).ravel(), loss.flatten().numpy()
+        return (begun[None] + np.arange(n_steps)[:, None]).ravel(), found.loss.flatten().numpy()

@@ -17,7 +17,7 @@ from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from inspector.capture.engine import LayerWeights, Signals
-from inspector.capture.fused import engine_for
+from inspector.capture.engines import engine_for
 from inspector.recording import InspectorError
 
 _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}  # of |difference| / (1 + |answer|), between us and the module

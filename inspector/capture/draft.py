@@ -6,14 +6,15 @@ new text   def shout(name):|     ...          these, hidden and cell of every la
 
 from __future__ import annotations
 
-from itertools import chain
+from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import torch
 
 from inspector.capture.engine import LayerWeights
-from inspector.capture.fused import engine_for
+from inspector.capture.engines import engine_for
 from inspector.capture.recorder import _check_model, _joined, _Kept, _Part, _read
 from inspector.capture.replay import STATE_SIGNALS
 from inspector.capture.standstill import to_bytes
@@ -21,6 +22,8 @@ from inspector.recording import Document, InspectorError, Layer, Recording, Reco
 
 if TYPE_CHECKING:
     from inspector.model import CharModel
+
+_PIECES = (128, 256, 512)  # characters read before the next look at `enough`: a first answer soon, then fewer of them
 
 
 class Draft:
@@ -36,7 +39,7 @@ class Draft:
     """
 
     def __init__(self, model: CharModel) -> None:
-        self._model = model
+        self._model, self._hash = model, model.hash  # which takes as long as reading thirty characters
         self._weights, self._kind = _check_model(model)
         self._signals = STATE_SIGNALS[self._kind]
         self._text = ""
@@ -44,8 +47,11 @@ class Draft:
         self._turn = Lock()
         self.n_kept = 0
 
-    def read(self, text: str, name: str = "draft") -> Recording:
+    def read(self, text: str, name: str = "draft", *, enough: Callable[[], bool] | None = None) -> Recording:
         """Record a version of the text, in memory; its numbers are those of `record` within contract 5.
+
+        enough : asked between pieces of a few hundred characters. Once it is true the recording covers only what has
+            been read by then, one piece behind the change at least; read the same text again to go on.
 
         Raises InspectorError where there is no text.
         """
@@ -53,13 +59,25 @@ class Draft:
             raise InspectorError("There is nothing to read yet: one character is enough.")
         with self._turn:
             same = _n_same(self._text, text)
-            kept: list[_Part] = [] if self._part is None or same == 0 else [_first(self._part, same)]
-            keep = _Kept(self._signals, None, same)
-            new = [text[same:]] if same < len(text) else []
-            parts = _read(self._model, self._weights, new, keep, self._state(kept[0]) if kept else b"") if new else []
-            part = self._part = _joined([*kept, *parts])
-            self._text, self.n_kept = text, same
+            parts = [_first(self._part, same)] if self._part is not None and same else []
+            state = self._state(parts[0]) if parts else b""
+            for part in self._pieces(text, same, state):
+                parts.append(part)
+                if enough is not None and enough():
+                    break
+            part = self._part = _joined(parts)
+            self._text, self.n_kept = text[: len(part.loss)], same
             return self._recording(part, name)
+
+    def _pieces(self, text: str, at: int, state: bytes) -> Iterator[_Part]:
+        """What follows the first `at` characters, which left the network in that state."""
+        sizes = chain(_PIECES, repeat(_PIECES[-1]))
+        while at < len(text):
+            piece = text[at : at + next(sizes)]
+            for part in _read(self._model, self._weights, [piece], _Kept(self._signals, None, at), state):
+                yield part
+                state = part.state or b""
+            at += len(piece)
 
     def _state(self, part: _Part) -> bytes:
         """The state after what was kept, as a reading that was cut off there would have left it."""
@@ -82,7 +100,7 @@ class Draft:
             documents=[Document(name, 0, len(text))],
             layers=[Layer(f"rnn.{i}", self._kind, _width(one), self._signals) for i, one in enumerate(self._weights)],
             network=model.name,
-            network_hash=model.hash,
+            network_hash=self._hash,
             symbols=model.vocabulary.symbols,
             unknown=model.vocabulary.unknown(text),
             engine=engine_for(self._weights, batch=1).__name__,

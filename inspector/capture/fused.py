@@ -19,10 +19,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from inspector.capture.engine import LayerWeights, Signals, State, recompute, stepped
+from inspector.capture.engine import LayerWeights, Signals, State, recompute
 from inspector.recording import SIGNALS
-
-Engine = Callable[[LayerWeights, Tensor, State, Collection[str]], tuple[Signals, State]]
 
 _GATES = ("input_gate", "forget_gate", "candidate", "output_gate")  # as they lie in a row
 _LINE = 16  # floats in the 64 bytes to which oneDNN rounds a row up
@@ -36,17 +34,6 @@ _N_LOOKS = 16  # steps of every run, each in one row of the batch, at which its 
 
 class UnknownLayout(Exception):
     """The workspace does not hold what it was thought to."""
-
-
-def engine_for(layers: Collection[LayerWeights], batch: int) -> Engine:
-    """The fastest engine that gives the right signals of all these layers; its `__name__` goes into a recording."""
-    if all(layer.kind != "lstm" and layer.hidden_weight.device.type == "cpu" for layer in layers):
-        return stepped
-    if batch == 1 and torch.get_num_threads() > 1:
-        # What the kernel keeps costs it more than all gates in one product, for its other self shares a lone sequence
-        # better among threads: 38 against 35 ms for 512 steps of 512 units on two cores, but 7 against 11 at batch 32.
-        return recompute
-    return fused if all(is_proved(layer, batch) for layer in layers) else recompute
 
 
 def fused(weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:

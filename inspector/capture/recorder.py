@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from inspector.capture.engine import LayerWeights, Signals, State, flat_weights, rnn_kind, split_weights
-from inspector.capture.fused import engine_for
+from inspector.capture.engines import engine_for
+from inspector.capture.lanes import Lanes
 from inspector.capture.replay import STATE_SIGNALS, Replayer, snapshots_of, states_before
 from inspector.capture.standstill import from_bytes, to_bytes
 from inspector.recording import SIGNALS, Document, InspectorError, Layer, Recording, RecordingWriter, Snapshots
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from inspector.model import CharModel
 
 N_GUESSES = 10
-_NEURON_STEPS = 2**19  # neurons x characters in one stretch: 12 MB for all six signals in float32, soon used again
+_NEURON_STEPS = 2**21  # neurons x characters in one stretch: 50 MB for all six signals in float32. Torch's threads spin
+# for milliseconds after each of its products, on the cores that `lockstep` wants: a quarter of this costs a fifth more.
 _GROUP_BYTES = 2**28  # of values in float32 that texts which are read side by side may come to
 _GROUP_SIZE = 32  # such texts; more of them are hardly faster
 _SECONDS_BETWEEN_REPORTS = 0.2
@@ -89,6 +91,9 @@ def record(
     snapshots = _check_store(store, signals, dtype, weights)
     whole = "".join(texts)
     widths = [layer.hidden_weight.shape[1] for layer in weights]
+    n_values = sum(width * len(kept) for width in widths)
+    group_chars = 0 if snapshots else max(_GROUP_BYTES // (4 * n_values), 1)  # states are kept one text at a time
+    groups = list(_groups(documents, group_chars))
     writer = RecordingWriter(
         None if out is None else Path(out),
         text=whole,
@@ -99,16 +104,14 @@ def record(
         network_hash=model.hash,
         symbols=model.vocabulary.symbols,
         unknown=model.vocabulary.unknown(whole),
-        engine=engine_for(weights, batch=1).__name__,
+        engine=engine_for(weights, batch=max(map(len, groups))).__name__,
         resume=resume,
         snapshots=snapshots,
         replay=Replayer(model) if snapshots else None,
     )
     report = _Reporter(progress, should_stop, len(whole), writer.n_written)
-    n_values = sum(width * len(kept) for width in widths)
-    group_chars = 0 if snapshots else max(_GROUP_BYTES // (4 * n_values), 1)  # states are kept one text at a time
     with writer:
-        for group in _groups(documents, group_chars):
+        for group in groups:
             start, stop = group[0].start, group[-1].stop
             if writer.n_written >= stop:
                 continue  # an earlier run, which was cut off, got so far
@@ -199,28 +202,23 @@ def _read(
     ids = torch.zeros(batch, lengths[0], dtype=torch.long)  # behind a text's end, and below the last text, any symbol
     for row, i in zip(ids, order, strict=False):
         row[: len(texts[i])] = torch.from_numpy(model.vocabulary.encode(texts[i]))
-    states = [layer.zero_state(batch) for layer in weights]
-    expected = model.head.weight.new_zeros(batch, model.head.out_features).float()  # log probabilities, as they stood
+    lanes = Lanes(model, weights, batch)
     if state:
-        stored = iter(from_bytes(state, [*chain(*states), expected]))
-        states, expected = [tuple(next(stored) for _ in layer) for layer in states], next(stored)
-    start = 0
+        stored = iter(from_bytes(state, [*chain(*lanes.states), lanes.expected]))
+        lanes.states, lanes.expected = [tuple(next(stored) for _ in layer) for layer in lanes.states], next(stored)
+    start, wanted = 0, STATE_SIGNALS[model.config.kind] if keep.snapshots else keep.signals
     while start < lengths[0]:
         going = sum(length > start for length in lengths)
         while batch >= 2 * going:
             batch //= 2
-            states, expected = [tuple(part[:batch] for part in layer) for layer in states], expected[:batch]
+            lanes.keep(range(batch))
         part_ids = ids[:batch, start : start + _stretch(weights, batch)].to(device)
-        with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-            before, wanted = list(states), STATE_SIGNALS[model.config.kind] if keep.snapshots else keep.signals
-            found = _run_layers(weights, model.embed(part_ids).transpose(0, 1), states, wanted)
-            logits = torch.nn.functional.linear(found[-1]["hidden"], model.head.weight, model.head.bias)
-            log_probabilities = logits.float().log_softmax(-1).transpose(0, 1).contiguous()  # (B, n, V)
-            loss = _loss(log_probabilities, part_ids, expected if start or state else None)
-            expected = log_probabilities[:, -1]
-            guessed, probabilities = _guesses(log_probabilities)
-            after = to_bytes([*chain(*states), expected]) if len(texts) == 1 else None
-            values, kept_states = _as_kept(found, before, keep, start)
+        before, found = list(lanes.states), lanes.read(part_ids, wanted)
+        with torch.inference_mode():
+            loss = found.loss.t().cpu().numpy()
+            guessed, probabilities = (part.swapaxes(0, 1) for part in _guesses(found.log_probabilities))
+            after = to_bytes([*chain(*lanes.states), lanes.expected]) if len(texts) == 1 else None
+            values, kept_states = _as_kept(found.signals, before, keep, start)
         for row in range(going):
             n = min(lengths[row] - start, part_ids.shape[1])
             kept = [{name: array[row, :, :n] for name, array in layer.items()} for layer in values]
@@ -234,18 +232,6 @@ def _stretch(weights: list[LayerWeights], batch: int) -> int:
     return min(max(_NEURON_STEPS // (n_units * batch), 64 // batch, 16), 8192)
 
 
-def _run_layers(
-    weights: list[LayerWeights], inputs: Tensor, states: list[State], signals: tuple[str, ...]
-) -> list[Signals]:
-    """All layers over one stretch (n, B, n_in), signals (n, B, units) by layer; `states` moves on."""
-    engine, layers = engine_for(weights, inputs.shape[1]), []
-    for i, layer in enumerate(weights):
-        found, states[i] = engine(layer, inputs, states[i], signals)
-        inputs = found["hidden"]
-        layers.append(found)
-    return layers
-
-
 def _as_kept(
     found: list[Signals], before: list[State], keep: _Kept, start: int
 ) -> tuple[list[dict[str, np.ndarray]], np.ndarray | None]:
@@ -256,24 +242,12 @@ def _as_kept(
 
 
 def _by_unit(values: Tensor) -> np.ndarray:
-    """(n, B, units) as float32 (B, units, n). Of whole rows torch makes columns several times as fast as of a part.
-
-    The columns of a lone text are left to the writer, which makes them behind the reader's back.
-    """
-    rows = values.float().contiguous().flatten(1)
-    if values.shape[1] == 1:
-        return rows.t().view(1, *values.shape[2:], len(rows)).cpu().numpy()
-    array: np.ndarray = rows.t().contiguous().view(*values.shape[1:], len(rows)).cpu().numpy()
+    """(n, B, units) as float32 (B, units, n). Of whole rows torch makes columns several times as fast as of a part."""
+    turned = values.float().permute(1, 2, 0)
+    if not turned.is_contiguous():  # `lockstep` leaves columns
+        turned = values.float().contiguous().flatten(1).t().contiguous().view(turned.shape)
+    array: np.ndarray = turned.cpu().numpy()
     return array
-
-
-def _loss(log_probabilities: Tensor, ids: Tensor, expected: Tensor | None) -> np.ndarray:
-    """Nats paid for each character (B, n) given those before it; nan for a document's first."""
-    loss = log_probabilities.new_full(ids.shape, math.nan)
-    loss[:, 1:] = -log_probabilities[:, :-1].gather(2, ids[:, 1:, None])[..., 0]
-    if expected is not None:
-        loss[:, 0] = -expected.gather(1, ids[:, :1])[:, 0]
-    return loss.cpu().numpy()
 
 
 def _guesses(log_probabilities: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from inspector.capture.engine import LayerWeights, Signals, flat_weights, rnn_kind, split_weights
-from inspector.capture.fused import engine_for
+from inspector.capture.engines import engine_for
 from inspector.recording import SIGNALS, Segment, Snapshots
 
 if TYPE_CHECKING:

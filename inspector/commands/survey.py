@@ -20,6 +20,7 @@ def add(commands: Any) -> None:
     add_corpus_options(parser, default="python-stdlib")
     option = parser.add_argument
     option("--network", default="checkpoints/python", type=Path, help="checkpoint folder; survey/ is written into it")
+    option("--only", choices=("portraits",), default=None, help="renew this part of a survey that lies there")
     option("--chars", type=whole_number, default=200_000, help="characters to choose on, and as many to report on")
     option("--show", action="store_true", help="read nothing; print what the survey beside it found, as Markdown")
 
@@ -31,18 +32,17 @@ def _survey(options: argparse.Namespace) -> None:
     from inspector.card import write_card
     from inspector.corpus import load_corpus
     from inspector.model import load_checkpoint
-    from inspector.survey import survey
+    from inspector.survey import portray, survey
 
     model = load_checkpoint(options.network)
     corpus = load_corpus(options.corpus, pattern=options.pattern)
     with progress_bar(None, "survey") as bar:
-        tables = survey(
-            model,
-            corpus,
-            options.network / "survey",
-            n_chars=options.chars,
-            on_progress=reporting(bar, {"labelling": "texts"}),
-        )
+        show = reporting(bar, {"ranking": "neurons and signals", "labelling": "texts"})
+        if options.only:
+            portray(model, corpus, options.network / "survey", on_progress=show)
+            print(f"Written: {options.network / 'survey' / 'portraits.npz'}")
+            return
+        tables = survey(model, corpus, options.network / "survey", n_chars=options.chars, on_progress=show)
     write_card(model, options.network)
     for name, table in sorted(tables.items()):
         best = table.iloc[0]

@@ -14,6 +14,7 @@ from inspector.commands.command import add_command, progress_bar, whole_number
 
 if TYPE_CHECKING:
     from inspector.corpus import Corpus
+    from inspector.model import CharModel, ModelConfig
     from inspector.train import TrainOptions
 
 
@@ -33,6 +34,12 @@ def _add_train(commands: Any) -> None:
     option("--pattern", default="*", help="which files of a folder, such as '*.py' or 'kernel/**/*.[ch]'")
     option("--out", required=True, type=Path, help="folder for the run; it becomes a checkpoint. Several: one in each")
     option("--resume", action="store_true", help="go on with the run in --out (its own options are kept)")
+    option(
+        "--begin-with",
+        type=Path,
+        metavar="NETWORK",
+        help="start from the weights of this network instead of random ones; kind, layers, units and embedding are its",
+    )
     option("--kind", choices=("lstm", "gru", "rnn"), default="lstm", help="the recurrent layer")
     option("--layers", type=int, default=2, help="recurrent layers on top of each other")
     option(
@@ -70,6 +77,7 @@ def _numbers(written: str) -> tuple[int, ...]:
 
 def _train(options: argparse.Namespace) -> None:
     from inspector.corpus import load_corpus
+    from inspector.model import ModelConfig, load_checkpoint
     from inspector.train import vocabulary_of
 
     corpus = load_corpus(options.corpus, pattern=options.pattern)
@@ -78,20 +86,24 @@ def _train(options: argparse.Namespace) -> None:
     if folded:
         shown = repr(folded[:40]) + (" and others" if len(folded) > 40 else "")
         print(f"{len(folded):,} rare characters are read as the unknown symbol: {shown}", file=sys.stderr)
-    runs = list(itertools.product(options.units, options.seed))
+    begun_with = load_checkpoint(options.begin_with) if options.begin_with else None
+    runs = list(itertools.product((begun_with.config.n_units,) if begun_with else options.units, options.seed))
     for units, seed in runs:
         out = options.out if len(runs) == 1 else options.out / f"units-{units}-seed-{seed}"
         resume = options.resume and (len(runs) == 1 or out.exists())  # of several, later ones may not have begun
-        _train_one(corpus, options, units, seed, out, resume)
+        if begun_with:
+            config = dataclasses.replace(begun_with.config, dropout=options.dropout)
+        else:
+            config = ModelConfig(options.kind, options.layers, units, options.embedding, options.dropout)
+        _train_one(corpus, config, _settings(options, seed), out, begun_with, resume)
 
 
-def _train_one(corpus: Corpus, options: argparse.Namespace, units: int, seed: int, out: Path, resume: bool) -> None:
+def _train_one(
+    corpus: Corpus, config: ModelConfig, settings: TrainOptions, out: Path, begun_with: CharModel | None, resume: bool
+) -> None:
     from inspector.card import write_card
-    from inspector.model import ModelConfig
     from inspector.train import Progress, bits, train
 
-    config = ModelConfig(options.kind, options.layers, units, options.embedding, options.dropout)
-    settings = _settings(options, seed)
     with progress_bar(None, out.name) as bar:
 
         def show(at: Progress) -> None:
@@ -102,7 +114,7 @@ def _train_one(corpus: Corpus, options: argparse.Namespace, units: int, seed: in
             bar.set_postfix_str(losses + held_out, refresh=False)
             bar.update(at.step * per_step - bar.n)
 
-        model = train(corpus, config, settings, out, resume=resume, on_step=show)
+        model = train(corpus, config, settings, out, begin_with=begun_with, resume=resume, on_step=show)
     write_card(model, out)
     nats = model.training_facts["report_nats"]
     score = (

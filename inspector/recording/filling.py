@@ -115,6 +115,7 @@ def copy_rows(target: Array, source: Array) -> None:
     """
     with np.errstate(over="raise"):
         source = source.astype(target.dtype, order="K", copy=False)
-    for begin in range(0, source.shape[1], _COPIED_AT_ONCE):
-        end = begin + _COPIED_AT_ONCE
+    at_once = _COPIED_AT_ONCE if abs(source.strides[0]) < abs(source.strides[1]) else max(source.shape[1], 1)
+    for begin in range(0, source.shape[1], at_once):
+        end = begin + at_once
         target[:, begin:end] = source[:, begin:end]

@@ -8,14 +8,15 @@ because the same bin is often hit twice in a row and the second addition would w
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from inspector.compiled import compiled, fast
 
 N_CELLS = 4096  # equal steps over a trace's own range; what a bin can be made of
 N_BINS = 256
@@ -32,18 +33,6 @@ _HALF_BITS, _ZERO_BITS, _TURN_BITS = (
 LINEAR, UNIT, SIGNED = 0, 1, 2  # what a trace's range is: any number, 0..1, -1..1
 
 Array = NDArray[Any]
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def compiled(function: Function) -> Function:
-    """Compile at first use, keep for the next process, and let go of the interpreter's lock while it runs."""
-    return cast(Function, njit(nogil=True, cache=True, boundscheck=False)(function))
-
-
-def fast(function: Function) -> Function:
-    """As `compiled`, and free to add in any order: so can a loop be done many values at once."""
-    flags = {"reassoc", "nsz", "contract"}
-    return cast(Function, njit(nogil=True, cache=True, boundscheck=False, fastmath=flags)(function))
 
 
 def _row_adder(_context: Any, table: Any, _row: Any, rows: Any, _label: Any) -> Any:

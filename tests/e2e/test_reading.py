@@ -158,6 +158,12 @@ def test_search_and_go_take_what_is_typed_and_nothing_else_happens(page, dashboa
     expect(page.locator(".overlay")).to_have_attribute("data-shown", "0:7")
 
 
+def test_gates_come_to_the_cursor_by_themselves(page, dashboard):
+    open_page(page, f"{dashboard}/?text=sample:ring_buffer.c&neuron=1:42&signal=cell&at=30")
+
+    expect(page.locator("[data-signal='forget_gate'] .number")).to_have_text(re.compile(r"^0\.\d+$"), timeout=WAIT)
+
+
 def test_what_is_written_is_coloured_as_the_network_reads_it_and_can_be_kept(page, dashboard):
     open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
     page.locator(".scroller").focus()
@@ -195,6 +201,23 @@ def test_discarded_draft_leaves_the_text_as_it_was(page, dashboard):
     page.get_by_role("button", name="back to the text as it was").click()
     expect(page.locator("[data-at='17']")).to_have_text(ADDRESS_BOOK[17])
     assert page.locator(".editor").is_hidden()
+
+
+def test_writing_leaves_the_line_ends_of_other_systems_as_they_are(page, dashboard, tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.py").write_bytes(b"x = 1\r\ny = 2\r\n")
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell")
+    page.get_by_role("button", name="Add a text").click()
+    page.get_by_label("or read a folder of sources: its path").fill(str(tmp_path / "src"))
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-at='6']")).to_have_attribute("data-mark", "↵")
+    page.locator("[data-at='0']").click()
+    page.keyboard.press("i")
+    page.get_by_role("textbox", name="the text, to write in").press("Control+Home")
+    page.keyboard.type("z")
+    expect(page.locator(".editor .said")).to_contain_text("15 characters", timeout=WAIT)
+    expect(page.locator(".overlay")).to_have_attribute("data-known", "15")
+    expect(page.locator("[data-at='6']")).to_have_attribute("data-mark", "←")
 
 
 def test_folder_of_sources_shows_its_files_and_keys_lead_through_them(page, dashboard, tmp_path):

@@ -1,0 +1,73 @@
+"""Tables of neurons: what each column is called and means, in one place, and a table in which a row can be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from inspector.recording import Neuron
+from inspector.search import verdict
+
+_number, _words = st.column_config.NumberColumn, st.column_config.TextColumn
+COLUMNS = {
+    "title": _words("concept", width=190),
+    "neuron": _words("neuron", width=60),
+    "note": _words("note", width=110, help="what somebody wrote about the neuron"),
+    "histogram": st.column_config.BarChartColumn("values", width=110, help="the hidden state, lowest to highest"),
+    "signal": _words("signal", width=60),
+    "direction": _words("is", width=50, help="high or low where it holds"),
+    "score": _number("score", format="%.3f", width=60, help="on text that had no part in choosing the neuron"),
+    "baseline": _number("chance", format="%.2f", width=60, help="what a neuron that knows nothing scores"),
+    "twin_score": _number("untrained", format="%.2f", width=75, help="the best neuron of an untrained network"),
+    "q_value": _number("q", format="%.0e", width=65, help="share of chance finds among the rows up to this one"),
+    "verdict": _words("verdict", width=120),
+    "found_in": _words("ranked by", width=85, help="the survey's held-out files, or this text"),
+    "description": _words("what it means", width=420),
+    "formula": _words("formula", width=260, help="of concepts, by `inspector explain`: when the neuron is on"),
+    "kurtosis": _number("peaked", format="%.1f", width=65, help="excess kurtosis: large where it is rarely active"),
+    "half_life": _number("half-life", format="%.1f", width=75, help="characters, from the median of the keeping gate"),
+    "open_share": _number("keeps", format="percent", width=60, help="share of time its keeping gate is above .9"),
+    "shut_share": _number("drops", format="percent", width=60, help="share of time its keeping gate is below .1"),
+    "f1": _number("F1", format="%.3f", width=60, help="on exactly in the mark and off around it: 1 is perfect"),
+    "precision": _number("precision", format="%.2f", width=70, help="how much of where it is on is marked"),
+    "recall": _number("recall", format="%.2f", width=60, help="in how much of the mark it is on"),
+    "threshold": _number("threshold", format="%.3f", width=75, help="of this place: the best F1"),
+    "contrast": _number("contrast", format="%.2f", width=70, help="inside less around, in standard deviations"),
+    "chance": _number("chance", format="%.2f", width=60, help="F1 of the best neuron for other stretches so long"),
+}
+
+
+def named(table: pd.DataFrame, notes: Mapping[Neuron, str]) -> pd.DataFrame:
+    """A ranking with what a person calls things: neuron, high or low, verdict, and the note where there is one."""
+    neurons = [Neuron(int(layer), int(unit)) for layer, unit in zip(table.layer, table.unit, strict=True)]
+    more = {"neuron": list(map(str, neurons)), "note": [notes.get(neuron) for neuron in neurons]}
+    if "polarity" in table:
+        more["direction"] = table.polarity.map({1: "high", -1: "low"})
+    if "metric" in table and "verdict" not in table:
+        more["verdict"] = [verdict(row) for row in table.to_dict("records")]
+    return table.assign(**more)
+
+
+def draw(
+    table: pd.DataFrame, names: Sequence[str], *, key: str, height: int | None = None,
+    choose: Callable[[int], None] | None = None,
+) -> int | None:  # fmt: skip
+    """A table with those of the columns in which something stands; the row that is chosen.
+
+    choose : called with the row before the page runs again, where a click changes the address.
+    """
+    shown = [name for name in names if table.empty or table[name].notna().any()]
+
+    def clicked() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        if rows and choose is not None:
+            choose(int(rows[0]))
+
+    drawn = st.dataframe(
+        table[shown], column_config=COLUMNS, hide_index=True, key=key, height="auto" if height is None else height,
+        on_select="rerun" if choose is None else clicked, selection_mode="single-row",
+    )  # fmt: skip
+    rows = drawn.selection.rows
+    return int(rows[0]) if rows else None

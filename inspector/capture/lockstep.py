@@ -1,0 +1,96 @@
+"""A lone sequence through one layer, all signals, as fast as memory gives the weights: the engine `lockstep`.
+
+Torch takes the steps of a lone sequence one matrix product at a time and shares each among threads. Here every thread
+keeps to its own neurons, whose weights stay in the cache next to it, and only meets the others after each step; the
+gates are worked out on the way (steps.py).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Collection
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from inspector.capture.engine import LayerWeights, Signals, State
+from inspector.recording import SIGNALS
+
+_SHARE_BYTES = 2**19  # of weights that are worth a thread: what it reads takes longer than the threads' meeting
+_NEVER = np.iinfo(np.int64).max
+_TURN = threading.Lock()  # threads that wait for each other must all have a core: one call at a time
+
+
+def runs_in_lockstep(weights: LayerWeights) -> bool:
+    """Whether `lockstep` can run this layer: float32, on a CPU, without a projection."""
+    return weights.projection is None and all(
+        (part.device.type, part.dtype) == ("cpu", torch.float32) for part in weights[1:] if part is not None
+    )
+
+
+def lockstep(weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
+    """As `recompute`, for a batch of one; all signals come, whatever `signals` says, and lie neuron by neuron."""
+    from inspector.capture import steps
+
+    kind = {"lstm": steps.LSTM, "gru": steps.GRU, "tanh": steps.TANH, "relu": steps.RELU}[weights.kind]
+    names = SIGNALS[weights.kind if weights.kind in SIGNALS else "rnn"]
+    n_units = weights.hidden_weight.shape[1]
+    given, bias = _from_input(weights, inputs.detach()[:, 0])
+    rows = np.empty((1 + len(inputs), len(names), n_units), np.float32)
+    for row, part in zip(rows[0], state, strict=False):  # hidden, and an LSTM's cell
+        row[:] = part.detach()[0].numpy()
+    columns = np.empty((len(names), n_units, len(inputs)), np.float32)
+    shares = _shares(n_units, weights.hidden_weight.nbytes, steps.BLOCK)
+    arrived = np.zeros(len(shares) * steps.LINE, np.int64)
+    recurrent = weights.hidden_weight.detach().contiguous().numpy().reshape(-1, n_units, n_units)
+
+    def take_share(me: int) -> None:
+        steps.take_steps(kind, recurrent, given, bias, rows, columns, *shares[me], me, arrived)
+
+    with _TURN:
+        _together(take_share, len(shares), arrived)
+    found = {name: torch.from_numpy(values).t()[:, None] for name, values in zip(names, columns, strict=True)}
+    return found, tuple(found[name][-1].clone() for name in names[: len(state)])
+
+
+def _from_input(weights: LayerWeights, inputs: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """What the input adds to each gate (steps, gates, units), and what is added behind a GRU's reset gate (units,)."""
+    n_units = weights.hidden_weight.shape[1]
+    bias, behind = weights.input_bias, weights.hidden_weight.new_zeros(n_units)
+    if bias is not None and weights.hidden_bias is not None:
+        before = weights.hidden_bias.detach().clone()
+        if weights.kind == "gru":
+            behind = before[2 * n_units :].clone()
+            before[2 * n_units :] = 0
+        bias = bias.detach() + before
+    added = linear(inputs, weights.input_weight.detach(), bias)
+    return added.view(len(inputs), -1, n_units).numpy(), behind.numpy()
+
+
+def _shares(n_units: int, n_bytes: int, block: int) -> list[tuple[int, int]]:
+    """First and last neuron, exclusive, of each thread, cut between blocks."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    n_blocks = n_units // block
+    n_threads = max(1, min(torch.get_num_threads(), cores, n_bytes // _SHARE_BYTES, n_blocks))
+    cuts = [n_blocks * i // n_threads * block for i in range(n_threads)] + [n_units]
+    return list(itertools.pairwise(cuts))
+
+
+def _together(take_share: Callable[[int], None], n_shares: int, arrived: np.ndarray) -> None:
+    """Run all shares at the same time, the first one here."""
+    threads = [threading.Thread(target=take_share, args=(i,), daemon=True) for i in range(1, n_shares)]
+    try:
+        for thread in threads:
+            thread.start()
+        take_share(0)
+    except BaseException:  # an interrupt, say: those that run already must not wait for one that never will
+        arrived.fill(_NEVER)
+        raise
+    finally:
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()

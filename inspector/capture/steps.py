@@ -1,0 +1,234 @@
+"""The steps of one layer for a lone sequence, compiled: each thread works out its share of the neurons, all signals.
+
+    weights . h_{t-1} + what the input gives  ──►  gates, c_t, h_t  ──►  threads meet  ──►  next step
+                                                                            after the last: neuron by neuron
+
+A step reads every recurrent weight once and does little with it, so memory is what limits it. Rows are therefore taken
+upwards in one step and downwards in the next: what was read last is what the nearest cache still holds. What one
+neuron's value is does not depend on how many threads there are.
+"""
+
+import os
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from inspector.compiled import compiled, fast
+
+LSTM, GRU, TANH, RELU = range(4)
+BLOCK = 8  # rows of weights that are read together
+_TILE = 16  # neurons and steps that are turned round together, a cache line of each
+LINE = 8  # whole numbers in a cache line: the threads' step numbers lie in lines of their own
+_PATIENCE = 4_000  # looks at another thread's step number, a few microseconds, before the core is left to others
+
+Array = NDArray[Any]
+
+_f32 = np.float32
+_LOG2_E = _f32(1.44269504)
+_LN2_HIGH, _LN2_LOW = _f32(0.693359375), _f32(-2.12194440e-4)  # together ln 2; the first has few bits
+_E0, _E1, _E2, _E3, _E4, _E5 = map(_f32, (1.98756915e-4, 1.39819995e-3, 8.33345190e-3, 4.16657959e-2, 0.166666655, 0.5))
+_T0, _T1, _T2, _T3, _T4 = map(_f32, (-5.70498873e-3, 2.06390888e-2, -5.37397156e-2, 0.133314422, -0.333332819))
+
+
+def _at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.gep(array.data, [arguments[1]])
+
+
+def _load_acquire(_context: Any, numbers: Any, place: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load_atomic(_at(context, builder, signature, arguments), "acquire", 8)
+
+    return types.int64(numbers, place), generate
+
+
+def _store_release(_context: Any, numbers: Any, place: Any, number: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store_atomic(arguments[2], _at(context, builder, signature, arguments), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(numbers, place, types.int64), generate
+
+
+def _float_of_bits(_context: Any, bits: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.FloatType())
+
+    return types.float32(types.int32), generate
+
+
+_look: Any = intrinsic(_load_acquire)
+_say: Any = intrinsic(_store_release)
+_from_bits: Any = intrinsic(_float_of_bits)
+_leave_core: Any = types.ExternalFunction("SwitchToThread" if os.name == "nt" else "sched_yield", types.int32())
+
+
+@fast
+def _exp(x: Any) -> Any:
+    """e to the x within 2e-7 of it, without a branch, so that many are done at once; x beyond +-87 is taken for that.
+
+    The usual way: x = n ln 2 + r, a polynomial in r (Moshier's, from the Cephes library), n put into the exponent.
+    """
+    clipped = min(max(x, _f32(-87)), _f32(87))  # in this order: what is no number stays none
+    n = np.floor(clipped * _LOG2_E + _f32(0.5))
+    r = clipped - n * _LN2_HIGH - n * _LN2_LOW
+    series = ((((_E0 * r + _E1) * r + _E2) * r + _E3) * r + _E4) * r + _E5
+    power = _from_bits((np.int32(n) + np.int32(127)) << np.int32(23))
+    return (series * r * r + r + _f32(1)) * power
+
+
+@fast
+def _sigmoid(x: Any) -> Any:
+    return _f32(1) / (_f32(1) + _exp(-x))
+
+
+@fast
+def _tanh(x: Any) -> Any:
+    """Within 3e-7 of it; near 0, where the quotient loses digits, by Cephes' series."""
+    z = x * x
+    near = ((((_T0 * z + _T1) * z + _T2) * z + _T3) * z + _T4) * z * x + x
+    far = _f32(1) - _f32(2) / (_exp(_f32(2) * x) + _f32(1))
+    return near if abs(x) < _f32(0.625) else far
+
+
+@fast
+def _products(weights: Array, hidden: Array, sums: Array, first: int, last: int, is_even: bool) -> None:
+    """sums[gate, neuron] = weights[gate, neuron] . hidden for the neurons first..last."""
+    n_blocks = (last - first) // BLOCK
+    for turn in range(sums.shape[0] * n_blocks):
+        block = turn if is_even else sums.shape[0] * n_blocks - 1 - turn
+        gate, neuron = block // n_blocks, first + block % n_blocks * BLOCK
+        rows, out = weights[gate, neuron : neuron + BLOCK], sums[gate, neuron : neuron + BLOCK]
+        a = b = c = d = e = f = g = h = _f32(0)
+        for k in range(hidden.shape[0]):
+            x = hidden[k]
+            a += rows[0, k] * x
+            b += rows[1, k] * x
+            c += rows[2, k] * x
+            d += rows[3, k] * x
+            e += rows[4, k] * x
+            f += rows[5, k] * x
+            g += rows[6, k] * x
+            h += rows[7, k] * x
+        out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7] = a, b, c, d, e, f, g, h
+    for gate in range(sums.shape[0]):
+        for neuron in range(first + n_blocks * BLOCK, last):
+            a = _f32(0)
+            for k in range(hidden.shape[0]):
+                a += weights[gate, neuron, k] * hidden[k]
+            sums[gate, neuron] = a
+
+
+# Loops over few arrays at a time, of one row each: only such are done many neurons at once.
+
+
+@fast
+def _sigmoids(one: Array, other: Array, out: Array) -> None:
+    for j in range(out.shape[0]):
+        out[j] = _sigmoid(one[j] + other[j])
+
+
+@fast
+def _tanhs(one: Array, other: Array, out: Array) -> None:
+    for j in range(out.shape[0]):
+        out[j] = _tanh(one[j] + other[j])
+
+
+@fast
+def _lstm_step(given: Array, sums: Array, before: Array, now: Array, first: int, last: int) -> None:
+    """now, before : (signals, units), as SIGNALS has them: hidden, cell, i, f, g, o. given, sums : (gates, units)."""
+    for gate, signal in ((0, 2), (1, 3), (3, 5)):
+        _sigmoids(given[gate, first:last], sums[gate, first:last], now[signal, first:last])
+    _tanhs(given[2, first:last], sums[2, first:last], now[4, first:last])
+    i, f, g, o = now[2, first:last], now[3, first:last], now[4, first:last], now[5, first:last]
+    old, cell, hidden = before[1, first:last], now[1, first:last], now[0, first:last]
+    for j in range(last - first):
+        cell[j] = f[j] * old[j] + i[j] * g[j]
+    for j in range(last - first):
+        hidden[j] = o[j] * _tanh(cell[j])
+
+
+@fast
+def _gru_step(given: Array, bias: Array, sums: Array, before: Array, now: Array, first: int, last: int) -> None:
+    """now, before : (signals, units): hidden, r, z, n. bias : (units,), of the candidate's recurrent product."""
+    for gate in range(2):
+        _sigmoids(given[gate, first:last], sums[gate, first:last], now[gate + 1, first:last])
+    old, hidden = before[0, first:last], now[0, first:last]
+    r, z, n = now[1, first:last], now[2, first:last], now[3, first:last]
+    product, added = sums[2, first:last], bias[first:last]
+    for j in range(last - first):
+        product[j] = r[j] * (product[j] + added[j])
+    _tanhs(given[2, first:last], product, n)
+    for j in range(last - first):
+        hidden[j] = n[j] + z[j] * (old[j] - n[j])
+
+
+@fast
+def _rnn_step(given: Array, sums: Array, now: Array, first: int, last: int, is_tanh: bool) -> None:
+    if is_tanh:
+        _tanhs(given[0, first:last], sums[0, first:last], now[0, first:last])
+    else:
+        for j in range(first, last):
+            x = given[0, j] + sums[0, j]
+            now[0, j] = _f32(0) if x < _f32(0) else x
+
+
+@compiled
+def _turn_round(rows: Array, columns: Array, first: int, last: int) -> None:
+    """columns[signal, neuron, step] = rows[step, signal, neuron] for the neurons first..last."""
+    n_steps = rows.shape[0]
+    for signal in range(rows.shape[1]):
+        for top in range(0, n_steps, _TILE):
+            for left in range(first, last, _TILE):
+                for neuron in range(left, min(left + _TILE, last)):
+                    for step in range(top, min(top + _TILE, n_steps)):
+                        columns[signal, neuron, step] = rows[step, signal, neuron]
+
+
+@compiled
+def _meet(arrived: Array, me: int, step: int) -> None:
+    """Wait until every thread has said that it is done with this step."""
+    _say(arrived, me * LINE, step)
+    for other in range(arrived.shape[0] // LINE):
+        looks = 0
+        while _look(arrived, other * LINE) < step:
+            looks += 1
+            if looks > _PATIENCE:
+                _leave_core()
+
+
+@compiled
+def take_steps(
+    kind: int,
+    weights: Array,
+    given: Array,
+    bias: Array,
+    rows: Array,
+    columns: Array,
+    first: int,
+    last: int,
+    me: int,
+    arrived: Array,
+) -> None:
+    """All steps of the neurons first..last, by thread `me` of those that have a line in `arrived`.
+
+    weights : (gates, units, units). given : (steps, gates, units), what the input adds, biases included. bias :
+    (units,), added inside the reset gate's product of a GRU. rows : (1 + steps, signals, units); the first has the
+    state to start from. columns : (signals, units, steps), filled. arrived : zeros; where every thread is.
+    """
+    sums = np.empty(given.shape[1:], np.float32)
+    for step in range(given.shape[0]):
+        before, now = rows[step], rows[step + 1]
+        _products(weights, before[0], sums, first, last, step % 2 == 0)
+        if kind == LSTM:
+            _lstm_step(given[step], sums, before, now, first, last)
+        elif kind == GRU:
+            _gru_step(given[step], bias, sums, before, now, first, last)
+        else:
+            _rnn_step(given[step], sums, now, first, last, kind == TANH)
+        _meet(arrived, me, step + 1)
+    _turn_round(rows[1:], columns, first, last)

@@ -1,0 +1,138 @@
+"""Threads that each keep to their own neurons give what the equations give, however many they are, and never hang."""
+
+import threading
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from inspector.capture import lockstep as room
+from inspector.capture import record, steps
+from inspector.capture.engine import flat_weights, recompute, split_weights
+from inspector.capture.lockstep import lockstep, runs_in_lockstep
+from tests import oracle
+from tests.conftest import PYTHON_TEXT, tiny_model
+
+KINDS = {"lstm": nn.LSTM, "gru": nn.GRU, "tanh": nn.RNN, "relu": partial(nn.RNN, nonlinearity="relu")}
+
+
+def layer_of(module):
+    return split_weights(module, [weight.detach() for weight in flat_weights(module)])[0][0]
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """So many threads, whatever the machine has and however small the layer is."""
+
+    def set_number(n):
+        monkeypatch.setattr(room, "_SHARE_BYTES", 1)
+        monkeypatch.setattr(room.os, "sched_getaffinity", lambda _: range(n), raising=False)
+        monkeypatch.setattr(torch, "get_num_threads", lambda: n)
+
+    return set_number
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("n_units", [1, 8, 45])  # less than a block, a block, blocks and a rest
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_lockstep_equals_the_oracle(kind, n_units, bias, n_threads, threads):
+    torch.manual_seed(n_units)
+    threads(n_threads)
+    module = KINDS[kind](3, n_units, bias=bias)
+    inputs, state = torch.randn(150, 1, 3), torch.randn(2 if kind == "lstm" else 1, 1, n_units).unbind()
+    given = inputs.clone(), *(part.clone() for part in state)
+    found, end = lockstep(layer_of(module), inputs, state, ())
+    first = {"h0": state[0], "c0": state[-1]} if kind == "lstm" else {"h0": state[0]}
+    reference = oracle.run(kind, module.state_dict(), inputs[:, 0], **first)[0][0]
+    assert found.keys() == reference.keys()
+    for name, values in reference.items():
+        assert found[name].shape == (150, 1, n_units)
+        oracle.assert_close(found[name][:, 0].T, values)
+    for name, part in zip(("hidden", "cell"), end, strict=False):
+        assert torch.equal(part, found[name][-1])
+    assert all(map(torch.equal, given, (inputs, *state)))
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_number_of_threads_changes_no_bit(kind, threads):
+    module, inputs = KINDS[kind](20, 70), torch.randn(400, 1, 20)
+    weights, results = layer_of(module), []
+    for n_threads in (1, 2, 5):
+        threads(n_threads)
+        assert len(room._shares(70, 1000, steps.BLOCK)) == n_threads
+        results.append(lockstep(weights, inputs, weights.zero_state(1), ())[0])
+    for other in results[1:]:
+        for name, values in results[0].items():
+            assert torch.equal(values, other[name])
+
+
+def test_activations_are_right_to_the_last_digits():
+    x = np.concatenate([np.linspace(-100, 100, 20_001), np.geomspace(1e-30, 1, 2_000)]).astype(np.float32)
+    zero, sigmoid, tanh = np.zeros_like(x), np.empty_like(x), np.empty_like(x)
+    steps._sigmoids(x, zero, sigmoid)
+    steps._tanhs(x, zero, tanh)
+    exact = x.astype(float)
+    assert np.abs(sigmoid - 1 / (1 + np.exp(-exact))).max() < 2e-7
+    assert np.abs(tanh / np.where(x == 0, 1, np.tanh(exact)) - (x != 0)).max() < 5e-7
+    odd = np.array([np.nan, np.inf, -np.inf], np.float32)
+    steps._sigmoids(odd, zero[:3], out := np.empty(3, np.float32))
+    np.testing.assert_allclose(out, [np.nan, 1, 0], atol=1e-30)
+    steps._tanhs(odd, zero[:3], out)
+    np.testing.assert_allclose(out, [np.nan, 1, -1])
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_what_is_no_number_stays_none_from_there_on(kind):
+    weights, inputs = layer_of(KINDS[kind](3, 9)), torch.randn(12, 1, 3)
+    inputs[5, 0, 1] = torch.nan
+    found, _ = lockstep(weights, inputs, weights.zero_state(1), ())
+    expected, _ = recompute(weights, inputs, weights.zero_state(1), tuple(found))
+    for name, values in found.items():
+        assert torch.equal(values.isnan(), expected[name].isnan())
+        assert values.isnan().any(dim=-1)[:, 0].tolist() == [False] * 5 + [True] * 7
+
+
+def test_what_has_no_place_in_lockstep_is_left_to_other_engines():
+    assert runs_in_lockstep(layer_of(nn.GRU(3, 4)))
+    for module in (nn.LSTM(3, 4, proj_size=2), nn.LSTM(3, 4).double(), nn.GRU(3, 4).half()):
+        assert not runs_in_lockstep(layer_of(module))
+
+
+def test_an_interrupt_between_two_threads_leaves_none_waiting(threads, monkeypatch):
+    threads(2)
+    weights, started = layer_of(nn.LSTM(3, 32)), []
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lockstep(weights, torch.randn(2_000, 1, 3), weights.zero_state(1), ())
+    assert len(started) == 1 and not started[0].is_alive()
+    monkeypatch.undo()
+    found, _ = lockstep(weights, torch.randn(20, 1, 3), weights.zero_state(1), ())  # and the next one has its turn
+    assert len(found["cell"]) == 20
+
+
+def test_two_recordings_at_once_are_those_of_one(threads):
+    threads(2)
+    model, text = tiny_model(), PYTHON_TEXT * 3
+    alone, found = record(model, text), {}
+
+    def read(number):
+        found[number] = record(model, text)
+
+    readers = [threading.Thread(target=read, args=(number,)) for number in range(3)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join(timeout=60)
+    for recording in found.values():
+        np.testing.assert_array_equal(recording.window(1, "cell", 0, len(text)), alone.window(1, "cell", 0, len(text)))
+    assert len(found) == 3 and alone.engine == "lockstep"
