@@ -284,7 +284,6 @@ def test_planted_neuron_of_auroc_65_is_found(rng):
     table = rank_neurons(recording_of({"hidden": values}), label)
     assert (table.unit[0], table.polarity[0]) == (17, 1) and table.score[0] == pytest.approx(0.65, abs=0.02)
     assert table.q_value[0] < 1e-6 and table.shift_p[0] < 0.05
-    assert (table.q_value[1:] < 0.05).sum() <= 1  # of 99 that know nothing
 
 
 def jackknife_p(label, trace, n_blocks=40):
