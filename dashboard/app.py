@@ -34,6 +34,7 @@ def main() -> None:
             st.Page("app_pages/neuron.py", title="Neuron"),
             st.Page("app_pages/gates.py", title="Gates"),
             st.Page("app_pages/networks.py", title="Networks"),
+            st.Page("app_pages/training.py", title="Training"),
             st.Page("app_pages/tour.py", title="Tour"),
         ],
         position="top",

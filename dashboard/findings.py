@@ -33,7 +33,7 @@ _SINCE_2 = ("statistics.parquet", "passages.parquet", "correlations.npz")  # not
 class Passage:
     """A short piece of a surveyed file around one character, and what the neuron's signal was after reading it.
 
-    at : where in `text` the character stands. line : its line in `file`, counted from 1.
+    at : where in `text` the character stands. line : its line in `file`, counted from 1. row : of the survey's table.
     """
 
     kind: str
@@ -42,6 +42,7 @@ class Passage:
     line: int
     text: str
     at: int
+    row: int = -1
 
     @property
     def first_line(self) -> int:
@@ -117,13 +118,18 @@ class Findings:
         reached = np.cumsum(counts[order]) >= 0.99 * counts.sum()
         return float(np.abs(middles)[order][reached.argmax()]) or 1.0
 
+    @property
+    def files(self) -> list[str]:
+        """Names of the files that passages are from."""
+        return [str(name) for name in self._passages.file.unique()]
+
     def passages(self, neuron: Neuron, signal: str) -> list[Passage]:
         """The places kept for a neuron: strongest first within each kind."""
         table = self._passages
         rows = table[(table.layer == neuron.layer) & (table.unit == neuron.unit) & (table.signal == signal)]
         return [
-            Passage(str(row.kind), float(row.value), str(row.file), int(row.line), str(row.text), int(row.at))
-            for row in rows.itertuples()
+            Passage(str(row.kind), float(row.value), str(row.file), int(row.line), str(row.text), int(row.at), place)
+            for place, row in zip(rows.index.tolist(), rows.itertuples(), strict=True)
         ]
 
     def kin(self, neuron: Neuron, signal: str, n: int = 6) -> tuple[list[Relative], list[Relative]]:

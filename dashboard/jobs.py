@@ -87,6 +87,11 @@ class Jobs:
                 job = self._jobs[key] = Job(words, work)
             return job
 
+    def under(self, key: Hashable) -> Job | None:
+        """The job under that key, which may have ended; None where none was begun."""
+        with self._lock:
+            return self._jobs.get(key)
+
     def forget(self, key: Hashable) -> None:
         """Let it be begun anew."""
         with self._lock:

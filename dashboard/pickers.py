@@ -34,6 +34,8 @@ def guarded(change: Callable[[], None]) -> Callable[[], None]:
 def pick_network(view: state.View) -> state.View:
     """The network picker; the view comes back with a network that exists, or with None where there is none."""
     names = data.network_names()
+    if view.network is not None and view.network not in names and data.network_folder(view.network) is not None:
+        names = [view.network, *names]  # a snapshot
     if view.network not in names:
         fallback = names[0] if names else None
         if view.network is not None:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from inspector.commands import card, concepts, explain, record, recordings, sample, search, share, survey, train
+from inspector.commands import card, concepts, emerge, explain, record, recordings, sample, search, share, survey, train
 from inspector.recording import InspectorError
 
 
@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         "and search for the neurons that detect something.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for subject in (train, sample, record, recordings, concepts, search, survey, explain, card, share):
+    for subject in (train, sample, record, recordings, concepts, search, survey, explain, emerge, card, share):
         subject.add(commands)
     return parser
 

@@ -53,10 +53,9 @@ def tiny_checkpoint(tmp_path) -> Path:
     return tmp_path / "tiny"
 
 
-@pytest.fixture
-def python_folder(tmp_path) -> Path:
+def make_python_folder(place: Path) -> Path:
     """Python files of which at least two fall into each split."""
-    folder = tmp_path / "sources"
+    folder = place / "sources"
     folder.mkdir()
     wanted = {"train": 2, "choose": 2, "report": 2}
     for number in itertools.count():
@@ -67,6 +66,11 @@ def python_folder(tmp_path) -> Path:
             (folder / name).write_text(body * 8)
         if not any(wanted.values()):
             return folder
+
+
+@pytest.fixture
+def python_folder(tmp_path) -> Path:
+    return make_python_folder(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -107,6 +107,12 @@ def test_list_of_concepts_needs_nothing_else(capsys):
         (("search", "--network", "NET", "--text", "TEXT", "--regex", "("), "("),
         (("search", "--network", "NET", "--text", "EMPTY", "--concept", "digit"), "empty"),
         (("search", "--network", "NET", "--concept", "digit"), "--text"),
+        (("search", "--network", "NET", "--text", "absent.py", "--concept", "digit"), "absent.py"),
+        (("search", "--network", "NET", "--text", "TEXT", "--concept", "digit", "--signals", "hiden"), "hidden"),
+        (("search", "--network", "NET", "--text", "TEXT", "--concept", "preprocessor_line"), "language='c'"),
+        (("search", "--network", "NET", "--text", "TEXT", "--regex", "qqqqq"), "Too little to rank: the label is no"),
+        (("search", "--network", "NET", "--text", "TEXT", "--regex", "(?s)."), "Too little to rank: the label is yes"),
+        (("search", "--network", "NET", "--text", "SHORT", "--concept", "digit"), "Too little to rank"),
         (("sample", "--network", "NET", "--temperature", "-1"), "temperature"),
         (("train", "--corpus", "EMPTY", "--out", "OUT"), "empty"),
         (("train", "--corpus", "TEXT", "--out", "OUT", "--units", "0"), "n_units"),
@@ -115,7 +121,14 @@ def test_list_of_concepts_needs_nothing_else(capsys):
 )
 def test_bad_input_is_one_sentence(capsys, tmp_path, tiny_checkpoint, text_file, arguments, words):
     (tmp_path / "empty.py").write_text("")
-    places = {"NET": tiny_checkpoint, "TEXT": text_file, "EMPTY": tmp_path / "empty.py", "OUT": tmp_path / "out"}
+    (tmp_path / "short.py").write_text("x = 1\n")
+    places = {
+        "SHORT": tmp_path / "short.py",
+        "NET": tiny_checkpoint,
+        "TEXT": text_file,
+        "EMPTY": tmp_path / "empty.py",
+        "OUT": tmp_path / "out",
+    }
     code, _, error = run(capsys, *(places.get(argument, argument) for argument in arguments))
     sentence = [line for line in error.splitlines() if line.startswith(f"{arguments[0]}: ")]
     assert code == 1 and len(sentence) == 1 and words in sentence[0] and "Traceback" not in error
@@ -123,10 +136,7 @@ def test_bad_input_is_one_sentence(capsys, tmp_path, tiny_checkpoint, text_file,
 
 def test_ten_megabytes_are_refused_before_the_work(capsys, monkeypatch, tmp_path, tiny_checkpoint):
     (tmp_path / "large.py").write_text("x = 1\n" * 1_700_000)
-    monkeypatch.setattr("inspector.commands.search.SEARCH_BYTES", 1_000_000_000)
     arguments = ["--network", tiny_checkpoint, "--text", tmp_path / "large.py"]
-    code, _, error = run(capsys, "search", *arguments, "--concept", "digit")
-    assert code == 1 and "Search a shorter part" in error
     monkeypatch.setattr("inspector.commands.record.shutil.disk_usage", lambda path: argparse.Namespace(free=1_000_000))
     code, _, error = run(capsys, "record", *arguments, "--out", tmp_path / "out")
     assert code == 1 and "another disk" in error and not (tmp_path / "out").exists()

@@ -100,7 +100,7 @@ def test_a_long_run_is_cut_into_workspaces_of_bounded_size(monkeypatch):
     whole, end = fused(weights, inputs, weights.zero_state(2), SIGNALS["lstm"])
     lengths = []
     monkeypatch.setattr(room, "_run", lambda *given, run=room._run: lengths.append(len(given[1])) or run(*given))
-    monkeypatch.setattr(room, "_CELLS_AT_ONCE", 20 * 2 * 8)
+    monkeypatch.setattr(room, "CELLS_AT_ONCE", 20 * 2 * 8)
     cut, cut_end = fused(weights, inputs, weights.zero_state(2), SIGNALS["lstm"])
     assert lengths == [20, 20, 10]
     for name in SIGNALS["lstm"]:

@@ -13,7 +13,6 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from dashboard import data, notes, texts
-from dashboard.data import passages
 from dashboard.evidence import detects_words, memory_words
 from dashboard.figures import map_figure, saturation_figure, spread_figure
 from dashboard.findings import Passage, half_life, kurtosis_of, neighbours, open_findings, places_of
@@ -101,7 +100,8 @@ def test_neuron_page_shows_every_part_for_every_kind_of_network(kind):
 
     words = said(app)
     for heading in ("What it follows", "How its values are spread", "Its memory", "Most alike and most opposite",
-                    "What it makes likelier", "Strongest positive", "Strongest negative", "At random"):  # fmt: skip
+                    "Where it stands", "What it makes likelier",
+                    "Strongest positive", "Strongest negative", "At random"):  # fmt: skip
         assert heading in words
     assert "Neuron 1:2" in words and "chance 0." in words and "untrained twin" in words
     memory = {"lstm": "Its forget gate is 0.", "gru": "Its update gate is 0.", "rnn": "has no gates"}
@@ -221,28 +221,6 @@ def test_headings_sentences_and_chips_show_markup_as_text():
 
 
 # --------------------------------------------------------------------------------------------------------- Passages
-
-
-def test_passage_is_coloured_by_what_the_network_does_there(surveyed):
-    kept = data.network("lstm")
-    found = data.findings(kept)
-
-    for scene in data.scenes(kept, Neuron(1, 1), "cell"):
-        assert scene.values[scene.passage.at] == pytest.approx(scene.passage.value)
-        assert scene.text_id is None  # of no text at hand
-    assert found.extent(Neuron(1, 1), "cell") <= found.statistics.highest.abs().max() + 9
-
-
-def test_passage_whose_value_does_not_come_back_has_no_colour_but_at_the_survey_s_character(surveyed, monkeypatch):
-    wrong = Passage("top", 0.97, "nowhere.py", 3, "abcdef", 2)
-    monkeypatch.setattr("dashboard.findings.Findings.passages", lambda self, neuron, signal: [wrong])
-
-    (scene,) = passages._read_again(data.network("rnn"), data.findings(data.network("rnn")), Neuron(1, 0), "hidden")
-
-    if scene.is_whole:
-        pytest.fail("the values of a passage that was made up were believed")
-    assert np.flatnonzero(~np.isnan(scene.values)).tolist() == [2]
-    assert scene.values[2] == pytest.approx(0.97)
 
 
 def test_passage_of_the_python_library_is_found_at_its_line():

@@ -105,6 +105,29 @@ def test_each_neuron_has_its_own_note(kept):
     assert kept.get(Neuron(0, 1)).title == "another" and kept.get(BEST).title == "first"
 
 
+@pytest.mark.parametrize("page", ["gates", "neuron", "tour"])
+def test_note_is_shown_on_every_page_that_shows_the_neuron(kept, page):
+    best = Neuron(1, 3) if page != "tour" else Neuron(0, 0)  # the last stop's: listed for nothing
+    for neuron in {best, Neuron(1, 0), Neuron(1, 1)}:
+        kept.put(Note(neuron, title=f"<b>quotes of {neuron}", star=True))
+
+    app = open_app(f"app_pages/{page}.py")
+
+    assert "★ <b>quotes of 1:" in said(app) and "<b>quotes" not in "".join(b.proto.body for b in app.get("html"))
+
+
+def test_note_can_be_written_on_the_gates_page(kept):
+    write(open_app("app_pages/gates.py"), title="its forget gate")
+    assert kept.get(BEST).title == "its forget gate"
+
+
+def test_note_on_a_neighbour_stands_behind_its_link(kept):
+    kept.put(Note(BEST._replace(unit=BEST.unit + 1), title="[next](x)"))
+    app = open_app("app_pages/neuron.py", neuron=str(BEST))
+    (label,) = [one.proto.label for one in app.get("page_link") if one.proto.label.startswith("1:4 →")]
+    assert label == r"1:4 → · \[next\]\(x\)"
+
+
 def test_lists_grow_and_are_shown(kept):
     kept.put_list("to look at", [Neuron(0, 0)])
     app = open_app()

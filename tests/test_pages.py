@@ -18,6 +18,7 @@ from inspector.capture import record
 from inspector.concepts import CONCEPTS
 from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
 from inspector.recording import InspectorError, Neuron
+from tests.conftest import tiny_model
 
 APP = str(Path(__file__).parent.parent / "dashboard" / "app.py")
 FIND, NETWORKS = "app_pages/find.py", "app_pages/networks.py"
@@ -546,7 +547,8 @@ def test_tour_leads_from_what_was_found_to_the_views():
     app = open_app(TOUR)
 
     words = said(app)
-    assert "1. A neuron that knows it is inside a string" in words and "AUROC 0.97" in words
+    assert "Three things to see" in words
+    assert "1. A neuron that tells “inside a string”" in words and "AUROC 0.97" in words
     assert "2. What its gates do" in words and "3. A neuron nobody can explain" in words and "1:0" in words
     assert [link.proto.page for link in app.get("page_link")] == ["read", "gates", "read"] or len(
         app.get("page_link")
@@ -555,3 +557,35 @@ def test_tour_leads_from_what_was_found_to_the_views():
 
 def test_tour_without_a_survey_says_what_is_missing():
     assert "needs a network with a survey" in said(open_app(TOUR, network="small"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "gates"), [("lstm", "forget gate keeps"), ("gru", "update gate whether"), ("rnn", "")]
+)
+def test_tour_of_a_network_that_knows_no_strings_shows_what_it_tells_best_and_the_gates_it_has(
+    monkeypatch, tmp_path, kind, gates
+):
+    save_checkpoint(tiny_model(kind), tmp_path / "nets" / "other")
+    rows = {
+        "digit": ("auroc", 0.5, 0.7, 1, 1),
+        "newline": ("auroc", 0.5, 0.99, 1, 2),
+        "word_length": ("correlation", 0, 0.8, 1, 4),
+    }
+    listed = {
+        name: [{"layer": layer, "unit": unit, "signal": "hidden", "polarity": 1, "score": score, "metric": metric,
+                "baseline": baseline, "twin_score": None}]
+        for name, (metric, baseline, score, layer, unit) in rows.items()
+    }  # fmt: skip
+    facts = {"version": 1, "network_hash": load_checkpoint(tmp_path / "nets" / "other").hash, "corpus": "c",
+             "n_report_chars": 9, "concepts": listed}  # fmt: skip
+    (tmp_path / "nets" / "other" / "survey").mkdir()
+    (tmp_path / "nets" / "other" / "survey" / "survey.json").write_text(json.dumps(facts))
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+
+    words = said(open_app(TOUR))
+
+    title = data.concept_title("newline")
+    assert f"1. A neuron that tells “{title}”" in words and "1:2" in words
+    assert ("What its gates do" in words) == bool(gates) and gates in words
+    assert f"A neuron that follows “{data.concept_title('word_length')}”" in words
+    assert ("Four things" if gates else "Three things") in words

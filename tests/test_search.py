@@ -19,7 +19,8 @@ from sklearn.metrics import (
 
 from inspector.recording import Document, InspectorError, Layer, RecordingWriter
 from inspector.search import check_label, rank_labels, rank_neurons, split_text, verdict
-from inspector.search.chance import _t_tail, difference_of_means, p_values, q_values, shifted_p
+from inspector.search.chance import difference_of_means, p_values, q_values, shifted_p
+from inspector.search.kernels import tails
 from inspector.search.parts import parts_of
 
 N_CHARS = 12_000
@@ -261,6 +262,30 @@ def test_null_labels_yield_few_discoveries(rng):
     assert discoveries <= 8  # 3 expected; 9 or more come up once in 300
 
 
+def test_characters_taken_for_independent_break_what_blocks_hold(rng):
+    """The same unrelated labels, judged as if every character were a draw of its own: nearly all are discoveries."""
+    n_chars = 8_000
+    slow = wandering(rng, 40, n_chars, 30)
+    labels = {str(i): (runs(rng, n_chars), None) for i in range(20)}
+    discoveries = 0
+    for table in rank_labels(recording_of({"hidden": slow}), labels).values():
+        share, n = table.prevalence[0], n_chars / 2
+        spread = math.sqrt(1 / (12 * n * share * (1 - share)))  # of an AUROC where nothing is to be found
+        p_values = student(1e6).sf((table.score - 0.5) / spread)
+        discoveries += q_values(p_values).min() < 0.05
+    assert discoveries >= 18
+
+
+def test_planted_neuron_of_auroc_65_is_found_and_it_alone(rng):
+    n_chars = 20_000
+    label = runs(rng, n_chars)
+    values = wandering(rng, 100, n_chars, 10)
+    values[17] = np.tanh(0.3 * (rng.standard_normal(n_chars) + 0.545 * label))
+    table = rank_neurons(recording_of({"hidden": values}), label)
+    assert (table.unit[0], table.polarity[0]) == (17, 1) and table.score[0] == pytest.approx(0.65, abs=0.02)
+    assert table.q_value[0] < 1e-6 and (table.q_value[1:] > 0.05).all() and table.shift_p[0] < 0.05
+
+
 def jackknife_p(label, trace, n_blocks=40):
     """One p-value, from block sums of the plain values."""
     labels, traces = (np.array_split(array, n_blocks) for array in (label, trace))
@@ -311,7 +336,8 @@ def test_label_in_few_blocks_has_few_degrees_of_freedom(rng):
 @pytest.mark.parametrize("freedom", [3.0, 10.0, 40.0])
 @pytest.mark.parametrize("t", [-2.0, 0.5, 3.0, 8.0])
 def test_tail_is_students(t, freedom):
-    assert _t_tail(t, freedom) == pytest.approx(student(freedom).sf(t), rel=0.2)
+    found = tails(np.array([t]), np.array([freedom]))[0]
+    assert found == pytest.approx(student(freedom).sf(t), rel=0.2)
 
 
 def test_shifts_tell_a_planted_trace_from_a_wandering_one(rng):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from dashboard import cards, data, pickers, state
+from dashboard import cards, data, notes, pickers, state
 from dashboard.cell import build_message, cell, position
 from dashboard.evidence import FIRST_CONCEPT, SIGNAL_WORDS
 from dashboard.figures import saturation_figure
@@ -31,7 +31,9 @@ def page() -> None:
     view = cards.fit(view, reading, found)
     with neuron_slot:
         pickers.pick_neuron(view, reading.layers)
+        notes.card(reading.recording.network_hash, view.shown)
     cards.tell(view, reading, found)
+    notes.line(reading.recording.network_hash, view.shown)
     _cell(view, reading)
     cards.quiet(
         "← → move along the text, with shift by ten; space plays; n and p go to where the concept begins or ends. "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import cards, data, notes, state, texts
+from dashboard import cards, data, growth, notes, state, texts
 from inspector.recording import InspectorError, Neuron
 
-NEURONS, READ = "app_pages/neurons.py", "app_pages/read.py"
+NEURONS, READ, TRAINING = "app_pages/neurons.py", "app_pages/read.py", "app_pages/training.py"
 
 
 def page() -> None:
@@ -40,6 +40,9 @@ def _network(name: str) -> None:
             there = state.View(network=name).to_query()
             st.page_link(NEURONS, label=f"All neurons of {cards.plain(name)} →", query_params=there)
             _findings(name, notes.titles(kept.hash), [findings[0] for findings in found.concepts.values() if findings])
+    n_snapshots = len(growth.steps_of(kept))
+    words = f"How it was trained, and how its neurons came to be: {n_snapshots} snapshots" if n_snapshots else ""
+    st.page_link(TRAINING, label=f"{words or 'How it was trained'} →", query_params=state.View(network=name).to_query())
     notes.section(name, kept.hash)
     card = kept.folder / "README.md"
     if card.is_file():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import streamlit as st
 
-from dashboard import cards, data, notes, pickers, state
+from dashboard import cards, data, notes, pickers, portraits, state
+from dashboard.curves import position_figure
 from dashboard.evidence import SIGNAL_WORDS, detects_words, formula_words, memory_words, symbol_words
 from dashboard.figures import spread_figure
 from dashboard.findings import KINDS, STATES, Findings, Relative, neighbours
@@ -50,7 +52,8 @@ def page() -> None:
     with bar:
         pickers.pick_neuron(view, kept.layers)
         notes.card(kept.hash, view.shown)
-    _steps(view, kept, found)
+    written = notes.titles(kept.hash)
+    _steps(view, kept, found, written)
     if found is not None:
         _detects(view, found)
     notes.line(kept.hash, view.shown)
@@ -59,8 +62,9 @@ def page() -> None:
     with right:
         if found is not None:
             _spread(view, kept, found)
+            _place(view, kept, found)
             _memory(view, kept, found)
-            _kin(view, found)
+            _kin(view, found, written)
         _effect(view, kept)
         gates_slot = st.container()
     with left:
@@ -84,22 +88,24 @@ def _fit(view: state.View, kept: data.Network, found: Findings | None) -> state.
     return view
 
 
-def _link(label: str, neuron: Neuron, view: state.View) -> None:
+def _link(label: str, neuron: Neuron, view: state.View, written: Mapping[Neuron, str]) -> None:
+    """A way to a neuron; what somebody wrote about it stands behind its name."""
+    label += f" · {cards.plain(written[neuron])}" if neuron in written else ""
     there = replace(view, neuron=neuron, signal=None, at=None)
     st.page_link(NEURON, label=label, query_params=there.to_query())
 
 
-def _steps(view: state.View, kept: data.Network, found: Findings | None) -> None:
+def _steps(view: state.View, kept: data.Network, found: Findings | None, written: Mapping[Neuron, str]) -> None:
     """Ways to go on: next to it, by chance, to what is better explained or rarer, and to the text."""
     neurons = [Neuron(layer, unit) for layer, (n_units, _) in enumerate(kept.layers) for unit in range(n_units)]
     place = neurons.index(view.shown)
     with st.container(horizontal=True, gap="small", key="steps"):
-        _link(f"← {neurons[place - 1]}", neurons[place - 1], view)
-        _link(f"{neurons[(place + 1) % len(neurons)]} →", neurons[(place + 1) % len(neurons)], view)
-        _link("random", random.choice(neurons), view)
+        _link(f"← {neurons[place - 1]}", neurons[place - 1], view, written)
+        _link(f"{neurons[(place + 1) % len(neurons)]} →", neurons[(place + 1) % len(neurons)], view, written)
+        _link("random", random.choice(neurons), view, {})
         for words, by in (("explained", "skill"), ("peaked", "kurtosis")) if found is not None else ():
             for neuron, more in zip(neighbours(found.overview, view.shown, by), ("more", "less"), strict=False):
-                _link(f"{more} {words}: {neuron}", neuron, view)
+                _link(f"{more} {words}: {neuron}", neuron, view, written)
         st.page_link(READ, label="Read with it", query_params=view.to_query())
         st.page_link(GATES, label="Its gates, step by step", query_params=view.to_query())
         st.page_link(NEURONS, label="All neurons", query_params=view.to_query())
@@ -128,7 +134,7 @@ def _concepts(view: state.View, found: Findings) -> None:
 
 def _passages(view: state.View, kept: data.Network, found: Findings) -> None:
     """Passages of one of its states, each coloured, with its file and line, and a way to it where it is at hand."""
-    states = [name for name in STATES if name in kept.layers[view.shown.layer][1]]
+    states = _states(view, kept)
     signal = str(view.signal) if view.signal in states else _first_state(view, found, states)
     st.session_state["state"] = signal
     if len(states) > 1:
@@ -136,18 +142,17 @@ def _passages(view: state.View, kept: data.Network, found: Findings) -> None:
             "passages by", states, key="state", format_func=SIGNAL_WORDS.__getitem__,
             on_change=lambda: state.go(signal=st.session_state["state"]),
         )  # fmt: skip
-    with st.spinner("Reading its passages again, for their colours"):
-        scenes = data.scenes(kept, view.shown, signal)
+    scenes = portraits.scenes(kept, view.shown, signal)
     extent = found.extent(view.shown, signal) if signal == "cell" else 1.0
     for kind in KINDS:
         some = [scene for scene in scenes if scene.passage.kind == kind]
         cards.heading(_HEADINGS[kind], "" if some else "none were kept")
         for scene in some:
             _passage(scene, signal, extent, view)
-    if scenes:
+    if any(np.isnan(scene.values).any() for scene in scenes):
+        renew = f"python -m inspector survey --only portraits --network {kept.place}"
         cards.quiet(
-            f"The framed character has the survey's value. The others were read again, with up to {data.LEAD_IN} "
-            "characters before them; where that does not lead to the survey's value they have no colour."
+            f"Only framed characters have a value here: `{renew}`, with the corpus surveyed, colours the others."
         )
 
 
@@ -156,7 +161,7 @@ def _first_state(view: state.View, found: Findings, states: Sequence[str]) -> st
     return str(rows.signal.iloc[0]) if len(rows) and rows.signal.iloc[0] in states else states[0]
 
 
-def _passage(scene: data.Scene, signal: str, extent: float, view: state.View) -> None:
+def _passage(scene: portraits.Scene, signal: str, extent: float, view: state.View) -> None:
     passage = scene.passage
     words = f"{passage.file}:{passage.line}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -178,6 +183,26 @@ def _spread(view: state.View, kept: data.Network, found: Findings) -> None:
         st.plotly_chart(spread_figure(rows, theme=cards.theme()), key="spread", config={"displayModeBar": False})
 
 
+def _place(view: state.View, kept: data.Network, found: Findings) -> None:
+    """How its value depends on where in a line and in a file it stands."""
+    signal = str(view.signal) if view.signal in STATES else _first_state(view, found, _states(view, kept))
+    tables = portraits.by_place(kept, view.shown, signal)
+    cards.heading(
+        "Where it stands", f"mean {SIGNAL_WORDS[signal]} over the report files; the band is a deviation each way"
+    )
+    if not tables:
+        renew = f"python -m inspector survey --only portraits --network {kept.place}"
+        cards.quiet(f"Its survey does not say: `{renew}` adds it.")
+        return
+    figure = position_figure(tables, theme=cards.theme())
+    st.plotly_chart(figure, key="place", config={"displayModeBar": False})
+    cards.sentence(portraits.words_of(tables, found.extent(view.shown, signal)))
+
+
+def _states(view: state.View, kept: data.Network) -> list[str]:
+    return [name for name in STATES if name in kept.layers[view.shown.layer][1]]
+
+
 def _memory(view: state.View, kept: data.Network, found: Findings) -> None:
     cards.heading("Its memory", "")
     kind = kept.model.config.kind
@@ -195,21 +220,21 @@ def _memory(view: state.View, kept: data.Network, found: Findings) -> None:
         cards.quiet(f"Its survey did not gather gates: `python -m inspector survey --network {kept.place}` renews it.")
 
 
-def _kin(view: state.View, found: Findings) -> None:
+def _kin(view: state.View, found: Findings, written: Mapping[Neuron, str]) -> None:
     signal = str(view.signal) if view.signal in STATES else "hidden"
     alike, opposite = found.kin(view.shown, signal)
     cards.heading(
         "Most alike and most opposite", f"by Pearson's r of the {SIGNAL_WORDS[signal]} over the surveyed text"
     )
     for words, relatives in (("alike", alike), ("opposite", opposite)):
-        _relatives(words, relatives, view)
+        _relatives(words, relatives, view, written)
 
 
-def _relatives(words: str, relatives: Sequence[Relative], view: state.View) -> None:
+def _relatives(words: str, relatives: Sequence[Relative], view: state.View, written: Mapping[Neuron, str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"kin {words}"):
         cards.quiet(words if relatives else f"{words}: none", width="content")
         for one in relatives:
-            _link(f"{one.neuron} {one.r:+.2f}", one.neuron, view)
+            _link(f"{one.neuron} {one.r:+.2f}", one.neuron, view, written)
 
 
 def _effect(view: state.View, kept: data.Network) -> None:
@@ -236,7 +261,7 @@ def _openers(view: state.View, kept: data.Network) -> None:
     gates = [name for name in kept.layers[view.shown.layer][1] if name.endswith("_gate")]
     if not gates:
         return
-    text = view.text if view.text and not view.text.startswith("recording:") else state.FIRST_TEXT
+    text = view.text if view.text and not view.text.startswith("recording:") else portraits.sample_for(kept)
     reading = cards.read(replace(view, text=text))
     said = f"mean after each character over {reading.title}: above the first layer, neurons are read, not characters"
     cards.heading("After which characters its gates are open", said)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
-from dashboard import cards, data, pickers, state
-from dashboard.evidence import Finding, Survey, telling_stretch
+from dashboard import cards, data, notes, pickers, state
+from dashboard.evidence import FIRST_CONCEPT, Finding, Survey, telling_stretch
 from dashboard.palette import scale_for
-from inspector.recording import Neuron
+from inspector.recording import InspectorError, Neuron
 
 READ, GATES = "app_pages/read.py", "app_pages/gates.py"
+_NUMBERS = ("Nothing", "One thing", "Two things", "Three things", "Four things", "Five things")
+_GATES = {
+    "forget_gate": "An LSTM's neuron has a cell that keeps a value, and gates that are worked out anew at each "
+    "character: the forget gate keeps or drops the old value, the input gate lets a new one in, the output gate shows "
+    "it to the others.",
+    "update_gate": "A GRU's neuron has gates that are worked out anew at each character: the reset gate says how much "
+    "of the old state a proposal sees, the update gate whether the old state stays or the proposal takes its place.",
+}
 
 
 @dataclass(frozen=True)
@@ -40,17 +50,21 @@ def page() -> None:
     if found is None or reading.network is None:
         cards.quiet("The tour needs a network with a survey: choose another one, or make its survey (see Networks).")
         return
-    cards.claim("Five things to see in a network that reads", f"{reading.network.name} reading {reading.title}")
-    for number, stop in enumerate(stops(found, reading.layers), 1):
+    told = stops(found, reading.layers)
+    headline = f"{_NUMBERS[len(told)]} to see in a network that reads"
+    cards.claim(headline, f"{reading.network.name} reading {reading.title}")
+    for number, stop in enumerate(told, 1):
         _draw(number, stop, view, reading)
 
 
 def stops(found: Survey, layers: data.Layers) -> list[Stop]:
     """The tour of a network, out of what its survey found; a stop without a neuron to show it is left out."""
+    firsts = [findings[0] for findings in found.concepts.values() if findings]
     told: list[Stop] = []
-    bottom = [findings[0] for findings in found.concepts.values() if findings and findings[0].neuron.layer == 0]
+    low = None
+    bottom = [one for one in firsts if one.neuron.layer == 0]
     if bottom:
-        low = max(bottom, key=lambda finding: finding.score - finding.baseline)
+        low = max(bottom, key=_worth)
         told.append(_stop(
             "A state that is carried along",
             "The network reads one character at a time and predicts the next. All it knows of what came before is a "
@@ -58,28 +72,18 @@ def stops(found: Survey, layers: data.Layers) -> list[Stop]:
             f"behind the text: {_about(low)} Neurons of this layer sit close to the characters.",
             low, READ, "Read on, with the keys n and p for the next and previous neuron",
         ))  # fmt: skip
-    quotes = found.best("inside_string")
-    if quotes is not None:
-        told.append(_stop(
-            "A neuron that knows it is inside a string",
-            "Nobody told the network what a string is. To predict well it had to remember that a quote is open, and "
-            f"one neuron ended up doing it: {_about(quotes)}",
-            quotes, READ, "See it over the whole text",
-        ))  # fmt: skip
-        told.append(_stop(
-            "What its gates do when a string opens and closes",
-            "An LSTM's neuron has a cell that keeps a value, and gates that are worked out anew at each character: the "
-            "forget gate keeps or drops the old value, the input gate lets a new one in, the output gate shows it to "
-            "the others. Step to an opening quote and watch the cell change; step on and watch it stay.",
-            quotes, GATES, "Step through the cell at a quote",
-        ))  # fmt: skip
-    depth = found.best("indentation")
+    clear = found.best(FIRST_CONCEPT) or max((one for one in firsts if one.metric == "auroc"), key=_worth, default=None)
+    if clear is not None:
+        told += _clear_stops(clear, layers[clear.neuron.layer][1])
+    graded = [one for one in firsts if one.metric == "correlation" and one is not low]
+    depth = found.best("indentation") or max(graded, key=_worth, default=None)
     if depth is not None:
+        title = data.concept_title(depth.concept)
         told.append(_stop(
-            "A neuron that follows indentation",
-            "Some things are not yes or no but more or less, like how deep a line is indented. The value of this "
-            f"neuron moves with it: {_about(depth)} A single neuron rarely has all of such a quantity; several "
-            "share it.",
+            f"A neuron that follows “{title}”",
+            "Some things are not yes or no but more or less, like how deep a line is indented or how long a word is "
+            f"already. The value of this neuron moves with one of them: {_about(depth)} A single neuron rarely has all "
+            "of such a quantity; several share it.",
             depth, READ, "See it over the whole text",
         ))  # fmt: skip
     if (silent := unlisted(found, layers)) is not None:
@@ -91,6 +95,31 @@ def stops(found: Survey, layers: data.Layers) -> list[Stop]:
             silent, layers[silent.layer][1][0], None, READ, "Look at it",
         ))  # fmt: skip
     return told
+
+
+def _clear_stops(clear: Finding, signals: Sequence[str]) -> list[Stop]:
+    """The neuron that tells one concept best, and what its gates do where it has some."""
+    title = data.concept_title(clear.concept)
+    told = [_stop(
+        f"A neuron that tells “{title}”",
+        f"Nobody told the network what “{title}” is. To predict well it had to keep track of it, and one neuron ended "
+        f"up doing that: {_about(clear)}",
+        clear, READ, "See it over the whole text",
+    )]  # fmt: skip
+    gates = _GATES.get(next((name for name in signals if name in _GATES), ""))
+    if gates is not None:
+        told.append(_stop(
+            f"What its gates do where “{title}” begins and ends",
+            f"{gates} Step to where it begins and watch the state change; step on and watch it stay.",
+            clear, GATES, f"Step through the cell where “{title}” begins",
+        ))  # fmt: skip
+    return told
+
+
+def _worth(finding: Finding) -> float:
+    """How far it gets from what chance or no training at all gives."""
+    unlearned = max(finding.baseline, 0.0 if math.isnan(finding.twin_score) else finding.twin_score)
+    return (finding.score - unlearned) / max(1 - unlearned, 0.001)
 
 
 def unlisted(found: Survey, layers: data.Layers) -> Neuron | None:
@@ -112,6 +141,7 @@ def _draw(number: int, stop: Stop, view: state.View, reading: data.Reading) -> N
     with st.container(border=True):
         cards.claim(f"{number}. {stop.title}", "")
         st.html(f'<p class="cs-tour">{cards.escaped(stop.words)}</p>')
+        notes.line(reading.recording.network_hash, stop.neuron)
         trace = reading.trace(stop.neuron, stop.signal)
         start, stop_at = telling_stretch(reading.text, _changes(stop, trace, reading))
         first_line = reading.text.count("\n", 0, start) + 1
@@ -130,7 +160,10 @@ def _changes(stop: Stop, trace: np.ndarray, reading: data.Reading) -> np.ndarray
     """What the shown stretch should be rich in: the concept where there is one, else the neuron's own moves."""
     if stop.concept is None:
         return trace
-    return data.labels(reading, data.concept_called(stop.concept))[0]
+    try:
+        return data.labels(reading, data.concept_called(stop.concept))[0]
+    except InspectorError:  # a concept of another language than this text's
+        return trace
 
 
 page()

@@ -10,15 +10,16 @@ never of arrays. Knows nothing about the page.
 
 from dashboard.data.networks import (
     FIRST_NETWORK,
+    SNAPSHOT,
     Layers,
     Network,
     checkpoints_folder,
     findings,
     network,
+    network_folder,
     network_names,
     survey,
 )
-from dashboard.data.passages import LEAD_IN, Scene, scenes
 from dashboard.data.readings import (
     GUESSES,
     MEMORY_CAP,
@@ -50,14 +51,13 @@ from dashboard.data.searching import (
 __all__ = [
     "FIRST_NETWORK",
     "GUESSES",
-    "LEAD_IN",
     "MEMORY_CAP",
     "REGEX",
+    "SNAPSHOT",
     "Layers",
     "Network",
     "Progress",
     "Reading",
-    "Scene",
     "Searched",
     "begin_codes",
     "begin_reading",
@@ -71,13 +71,13 @@ __all__ = [
     "forget_attempt",
     "labels",
     "network",
+    "network_folder",
     "network_names",
     "open_folder",
     "read_with",
     "recording_folder",
     "recordings",
     "saved_recordings",
-    "scenes",
     "scored_part",
     "search",
     "survey",

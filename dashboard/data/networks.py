@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from inspector.model import CharModel
 
 FIRST_NETWORK = "python"
+SNAPSHOT = "@"  # `python-small@531`: the network python-small as it was after step 531
 _ROOT = Path(__file__).parent.parent.parent
 
 Layers = Sequence[tuple[int, tuple[str, ...]]]  # of each layer: number of units, names of signals
@@ -63,10 +64,21 @@ def network_names() -> list[str]:
     return sorted(found, key=lambda name: (name != FIRST_NETWORK, name))
 
 
+def network_folder(name: str) -> Path | None:
+    """Where the network of that name lies, `NAME@STEP` being a snapshot of its training; None where there is none."""
+    if name in (names := network_names()):
+        return checkpoints_folder() / name
+    parent, _, step = name.rpartition(SNAPSHOT)
+    if parent not in names or not (step.isascii() and step.isdigit() and len(step) < 12):
+        return None
+    folder = checkpoints_folder() / parent / "snapshots" / f"step-{int(step):06d}"
+    return folder if (folder / "config.json").is_file() else None
+
+
 def network(name: str) -> Network:
-    """Load a network, or the one kept from before if its files are unchanged."""
-    folder = checkpoints_folder() / name
-    if name not in network_names():
+    """Load a network or a snapshot of one, or the one kept from before if its files are unchanged."""
+    folder = network_folder(name)
+    if folder is None:
         known = ", ".join(network_names())
         raise InspectorError(
             f"There is no network called “{name}”"
@@ -80,6 +92,7 @@ def _load_network(name: str, folder: str, stamp: tuple[tuple[int, int], ...]) ->
     from inspector.model import load_checkpoint  # torch takes a second to import; a kept recording does without
 
     model = load_checkpoint(folder)
+    model.name = name  # of a snapshot, whose folder is called after its step alone
     return Network(name, Path(folder), model, model.hash)
 
 

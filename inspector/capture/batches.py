@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from inspector.capture.fused import CELLS_AT_ONCE
 from inspector.capture.lanes import Lanes
 from inspector.capture.recorder import _check_model, _check_signals
 
 if TYPE_CHECKING:
     from inspector.model import CharModel
 
-_STEPS = 512  # characters a lane reads at a time, at most
+_STEPS = 512  # characters a lane reads at a time, at most, and no more than the engine takes at once without copying
+_PADDING = 16  # floats behind each row: rows that lie a power of two apart would push each other out of the cache
 
 Arrays = dict[str, np.ndarray]
 
@@ -28,7 +29,7 @@ Arrays = dict[str, np.ndarray]
 class Stretch(NamedTuple):
     """What the network did at some characters; the array of values is used again for the next stretch."""
 
-    values: np.ndarray  # (rows, n) float32, rows as `BatchReader.rows` has them
+    values: np.ndarray  # (rows, n) float32, each row contiguous; rows as `BatchReader.rows` has them
     positions: np.ndarray  # (n,) int64, into all documents laid end to end
     loss: np.ndarray  # (n,) float32, nats paid for the character; nan at a document's first
 
@@ -78,19 +79,23 @@ class BatchReader:
         ]
 
     def __iter__(self) -> Iterator[Stretch]:
-        values = torch.empty(len(self.rows), self._size)
+        values = np.empty((len(self.rows), self._size + _PADDING), np.float32)
         while True:
             positions, losses, filled = [], [], 0
             while self._fill_lanes() and self._size - filled >= len(self._lanes):
-                n_steps = min(_STEPS, (self._size - filled) // len(self._lanes), *map(self._remaining, self._lanes))
+                room = min((self._size - filled) // len(self._lanes), self._steps_at_once())
+                n_steps = min(_STEPS, room, *map(self._remaining, self._lanes))
                 place, loss = self._read(n_steps, values[:, filled : filled + n_steps * len(self._lanes)])
                 positions.append(place)
                 losses.append(loss)
                 filled += len(place)
             if not filled:
                 return
-            whole = values if filled == self._size else values[:, :filled].contiguous()
-            yield Stretch(whole.numpy(), np.concatenate(positions), np.concatenate(losses))
+            yield Stretch(values[:, :filled], np.concatenate(positions), np.concatenate(losses))
+
+    def _steps_at_once(self) -> int:
+        widest = max(layer.hidden_weight.shape[1] for layer in self._weights)
+        return max(CELLS_AT_ONCE // (len(self._lanes) * widest), 1)
 
     def _remaining(self, lane: list[int]) -> int:
         return len(self._ids[lane[0]]) - lane[1]
@@ -106,7 +111,7 @@ class BatchReader:
             self._network.keep(kept, n_new)
         return len(self._lanes)
 
-    def _read(self, n_steps: int, out: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def _read(self, n_steps: int, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """All lanes by n_steps; out (rows, n_steps x lanes) gets the values, time slowest."""
         ids = torch.stack([self._ids[document][at : at + n_steps] for document, at in self._lanes])  # (B, T)
         begun = np.array([self._starts[document] + at for document, at in self._lanes])
@@ -117,6 +122,6 @@ class BatchReader:
             for layer in found.signals:
                 for name in self._signals:
                     part = layer[name].reshape(-1, layer[name].shape[-1])  # (T x B, units)
-                    out[row : row + part.shape[1]].copy_(part.t())
+                    out[row : row + part.shape[1]] = part.cpu().numpy().T
                     row += part.shape[1]
         return (begun[None] + np.arange(n_steps)[:, None]).ravel(), found.loss.flatten().numpy()

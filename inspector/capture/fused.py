@@ -28,7 +28,7 @@ _PAGE = 1024  # floats in the 4096 bytes at which oneDNN starts a part of the wo
 _LSTM = 2  # torch's number for the mode of mkldnn_rnn_layer
 _TOLERANCE = 1e-5  # of |difference| / (1 + |value|)
 _PROVED_LENGTHS = (1, 2, 7)  # steps; where the cell states start depends on the length, so one would prove little
-_CELLS_AT_ONCE = 2**18  # steps x batch x units in one workspace, 61 bytes for each: 16 MB, which malloc uses again
+CELLS_AT_ONCE = 2**18  # steps x batch x units in one workspace, 61 bytes for each: 16 MB, which malloc uses again
 _N_LOOKS = 16  # steps of every run, each in one row of the batch, at which its own equations are checked
 
 
@@ -41,7 +41,7 @@ def fused(weights: LayerWeights, inputs: Tensor, state: State, signals: Collecti
 
     A run whose workspace cannot be read for certain (a value that is not finite is enough) is recomputed.
     """
-    length = max(_CELLS_AT_ONCE // state[1].numel(), 1)
+    length = max(CELLS_AT_ONCE // state[1].numel(), 1)
     if len(inputs) <= length:
         return _run_or_recompute(weights, inputs, state)
     kept: Signals = {}

@@ -6,17 +6,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from inspector.commands.command import add_command
+from inspector.commands.command import add_command, add_corpus_options
 
 
 def add(commands: Any) -> None:
     parser = add_command(
         commands, "card", _card, "Measure a network beside n-grams and xz on held-out files; write its model card."
     )
+    add_corpus_options(parser)
     option = parser.add_argument
     option("--network", required=True, type=Path, help="checkpoint folder; card.json and README.md are written into it")
-    option("--corpus", required=True, help="the corpus it was trained on, as for train")
-    option("--pattern", default="*", help="which files of a folder")
     option("--seed-text", default="", help="what the sample on the card continues")
     option("--source", default="", help="where the text comes from and how to get it, in words")
     option("--licence", default="", help="of the text, in words")

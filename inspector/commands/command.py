@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,26 @@ def moving(bar: Any) -> Callable[[int, int], None]:
         bar.update(done - bar.n)
 
     return move
+
+
+def reporting(bar: Any, units: Mapping[str, str]) -> Callable[[str, int, int], None]:
+    """A progress callback (what is being done, done, total) that drives a bar; units are characters unless named."""
+
+    def report(words: str, done: int, total: int) -> None:
+        if bar.desc != f"{words}: ":
+            bar.set_description(words)
+            bar.unit = f" {units.get(words, 'chars')}"
+            bar.reset(total)
+        bar.update(done - bar.n)
+
+    return report
+
+
+def add_corpus_options(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
+    """--corpus and --pattern, for commands that read what a network was trained on; required without a default."""
+    words = "the corpus it was trained on, as for train"
+    parser.add_argument("--corpus", default=default, required=default is None, help=words)
+    parser.add_argument("--pattern", default="*", help="which files of a folder")
 
 
 def existing_folder(path: Path) -> Path:

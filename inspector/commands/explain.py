@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from inspector.commands.command import add_command, progress_bar, whole_number
+from inspector.commands.command import add_command, add_corpus_options, progress_bar, reporting, whole_number
 
 
 def add(commands: Any) -> None:
@@ -16,10 +16,9 @@ def add(commands: Any) -> None:
         _explain,
         "Name every neuron: the formula of at most three concepts that says when it is on.",
     )
+    add_corpus_options(parser, default="python-stdlib")
     option = parser.add_argument
     option("--network", default="checkpoints/python", type=Path, help="checkpoint folder")
-    option("--corpus", default="python-stdlib", help="the corpus it was trained on, as for train")
-    option("--pattern", default="*", help="which files of a folder")
     option("--chars", type=whole_number, default=100_000, help="characters to find formulas on, and as many to score")
     option("--out", type=Path, default=None, help="folder to write into; without it survey/ of the network")
     option("--top", type=int, default=10, help="rows to show")
@@ -34,15 +33,9 @@ def _explain(options: argparse.Namespace) -> None:
     corpus = load_corpus(options.corpus, pattern=options.pattern)
     folder = options.out or options.network / "survey"
     with progress_bar(None, "explain") as bar:
-
-        def show(words: str, done: int, total: int) -> None:
-            if bar.desc != f"{words}: ":
-                bar.set_description(words)
-                bar.unit = " neurons" if words == "explaining" else " chars"
-                bar.reset(total)
-            bar.update(done - bar.n)
-
-        table, summary = explain(model, corpus, folder, n_chars=options.chars, on_progress=show)
+        table, summary = explain(
+            model, corpus, folder, n_chars=options.chars, on_progress=reporting(bar, {"explaining": "neurons"})
+        )
     for row in table.head(options.top).itertuples():
         print(f"{row.layer}:{row.unit:<4} {row.signal:<7} {row.score:.3f} (chance {row.chance:.2f})  {row.formula}")
     print(summary["said"])

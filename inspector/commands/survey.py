@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from inspector.commands.command import add_command, progress_bar, whole_number
+from inspector.commands.command import add_command, add_corpus_options, progress_bar, reporting, whole_number
 
 
 def add(commands: Any) -> None:
@@ -16,10 +16,10 @@ def add(commands: Any) -> None:
         _survey,
         "Look for every concept in held-out files; write survey/ and the model card of a network.",
     )
+    add_corpus_options(parser, default="python-stdlib")
     option = parser.add_argument
     option("--network", default="checkpoints/python", type=Path, help="checkpoint folder; survey/ is written into it")
-    option("--corpus", default="python-stdlib", help="the corpus it was trained on, as for train")
-    option("--pattern", default="*", help="which files of a folder")
+    option("--only", choices=("portraits",), default=None, help="renew this part of a survey that lies there")
     option("--chars", type=whole_number, default=200_000, help="characters to choose on, and as many to report on")
 
 
@@ -27,19 +27,16 @@ def _survey(options: argparse.Namespace) -> None:
     from inspector.card import write_card
     from inspector.corpus import load_corpus
     from inspector.model import load_checkpoint
-    from inspector.survey import survey
+    from inspector.survey import portray, survey
 
     model = load_checkpoint(options.network)
     corpus = load_corpus(options.corpus, pattern=options.pattern)
     with progress_bar(None, "survey") as bar:
-
-        def show(words: str, done: int, total: int) -> None:
-            if bar.desc != f"{words}: ":
-                bar.set_description(words)
-                bar.unit = {"ranking": " neurons and signals", "labelling": " texts"}.get(words, " chars")
-                bar.reset(total)
-            bar.update(done - bar.n)
-
+        show = reporting(bar, {"ranking": "neurons and signals", "labelling": "texts"})
+        if options.only:
+            portray(model, corpus, options.network / "survey", on_progress=show)
+            print(f"Written: {options.network / 'survey' / 'portraits.npz'}")
+            return
         tables = survey(model, corpus, options.network / "survey", n_chars=options.chars, on_progress=show)
     write_card(model, options.network)
     for name, table in sorted(tables.items()):

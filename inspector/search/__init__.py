@@ -4,11 +4,21 @@ Knows arrays and recordings; knows no concept by name, reads no files and alters
 """
 
 from inspector.search.census import MAX_BLOCKS, Census, Row
-from inspector.search.parts import MIN_DOCUMENTS, Parts, checked, split_documents, split_text
-from inspector.search.ranking import best_scores, check_label, pack, rank_labels, rank_neurons, tables_of, verdict
+from inspector.search.parts import MIN_DOCUMENTS, Parts, checked, parts_of_documents, split_documents, split_text
+from inspector.search.ranking import (
+    MIN_BLOCKS,
+    best_scores,
+    check_label,
+    pack,
+    rank_labels,
+    rank_neurons,
+    tables_of,
+    verdict,
+)
 
 __all__ = [
     "MAX_BLOCKS",
+    "MIN_BLOCKS",
     "MIN_DOCUMENTS",
     "Census",
     "Parts",
@@ -17,6 +27,7 @@ __all__ = [
     "check_label",
     "checked",
     "pack",
+    "parts_of_documents",
     "rank_labels",
     "rank_neurons",
     "split_documents",

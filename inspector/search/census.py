@@ -7,7 +7,7 @@ Nothing kept here grows with the text, but for the bins of the few best candidat
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from typing import Any, NamedTuple
@@ -21,21 +21,23 @@ from inspector.search.chance import Jackknife, covariance, difference_of_means, 
 from inspector.search.kernels import (
     N_BINS,
     N_LANES,
+    N_NUMBERS,
+    add_numbers,
     count,
     find_bins,
     judge_choice,
     judge_score,
     summarise,
 )
-from inspector.search.lanes import EVERYONE, Graded, Lane, Lanes, YesNo
+from inspector.search.lanes import EVERYONE, Graded, Lanes, YesNo, aligned
 
 MAX_BLOCKS = 64  # into which the scoring part is cut for the jackknife
 N_CANDIDATES = 5  # of each label, whose bins are kept and checked against shifted labels
 _KEPT_BYTES = 400_000_000
 _GROUP = 64  # traces that one thread takes at a time
 
-_COUNTERS = ("_counts", "_sums", "_sizes", "_moments", "_squares", "_label_moments", "_centre", "_scale", "_candidates",
-             "totals", "summary")  # fmt: skip
+_PART = ("_counts", "_sums", "_sizes", "_numbers", "_rank_squares", "_moments", "_squares", "_label_moments")
+_WHOLE = ("_centre", "_scale", "_candidates", "totals", "summary")  # what is counted is of one part, or of both
 
 Array = NDArray[Any]
 
@@ -87,7 +89,8 @@ class Census:
         self._counts = np.zeros((groups, n, N_BINS, N_LANES), np.uint32)
         self._sums = np.zeros((n_blocks, groups, n, N_LANES), np.float32)
         self._sizes = np.zeros((n_blocks, groups, N_LANES), np.int64)
-        self._seen = [np.zeros(len(group.rows)) for group in lanes.groups]  # how often each row occurred
+        self._numbers = np.zeros((len(lanes.numbers), n, N_BINS, N_NUMBERS), np.int64)
+        self._rank_squares = np.zeros((len(lanes.numbers), N_NUMBERS), np.float64)
         self._moments = np.zeros((n_blocks, n, columns), np.float64)
         self._squares = np.zeros((n, columns), np.float64)
         self._label_moments = np.zeros((n_blocks, columns, columns), np.float64)
@@ -124,29 +127,30 @@ class Census:
     def calibrate(self, values: Array) -> None:
         """Lay out the bins from some values (traces, n)."""
         self._check_finite(np.abs(values).max(axis=1))
-        self._bins = Bins.of([row.signal for row in self.rows], values)
+        self._bins = Bins.of([row.signal for row in self.rows], np.ascontiguousarray(values))
         self._centre = values.mean(axis=1, dtype=np.float64).astype(np.float32)
         scale = values.std(axis=1)
         self._scale = np.where(scale > 0, 1 / np.maximum(scale, 1e-30), 1).astype(np.float32)
 
     def fold(self, values: Array, positions: Array, *, block: int = 0) -> None:
-        """Count values (traces, n), C-contiguous float32, of the characters at `positions` (n,); all of one part.
+        """Count values (traces, n), float32, rows contiguous, of the characters at `positions` (n,); all of one part.
 
         block : which block of the scoring part they belong to; 0 in the choosing part.
         """
         if self._bins is None:
             self.calibrate(values)
         labels = [group.which[positions] for group in self.lanes.groups]
+        numbers = [aligned(rows[positions].astype(np.uint32)) for rows in self.lanes.numbers]
         columns = self.lanes.columns[positions]
         for i, (group, which) in enumerate(zip(self.lanes.groups, labels, strict=True)):
-            occurring = np.bincount(which, minlength=len(group.rows))
-            self._seen[i] += occurring
-            self._sizes[block, i] += occurring @ group.rows
+            self._sizes[block, i] += np.bincount(which, minlength=len(group.rows)) @ group.rows
+        for i, rows in enumerate(numbers):
+            self._rank_squares[i] += np.square(rows, dtype=np.float64).sum(axis=0)
         self._label_moments[block] += columns.T.astype(np.float64) @ columns
         slices = [slice(start, start + _GROUP) for start in range(0, len(self.rows), _GROUP)]
 
         def fold_some(traces: slice) -> None:
-            self._fold_traces(traces, values[traces], labels, columns, block)
+            self._fold_traces(traces, values[traces], labels, numbers, columns, block)
 
         n_threads = min(int(os.environ.get("OMP_NUM_THREADS", "") or os.cpu_count() or 1), len(slices))
         if n_threads == 1:
@@ -163,8 +167,7 @@ class Census:
         """Everything counted so far, for `restore`."""
         if self._bins is None:
             return {}
-        arrays = {name: getattr(self, name) for name in _COUNTERS}
-        arrays |= {f"seen.{i}": seen for i, seen in enumerate(self._seen)}
+        arrays = {name: getattr(self, name) for name in _PART + _WHOLE}
         arrays |= {f"bins.{field.name}": getattr(self._bins, field.name) for field in fields(Bins)}
         arrays |= {f"choice.{name}": chosen for name, chosen in (self._choice or {}).items()}
         if self._kept:
@@ -174,9 +177,8 @@ class Census:
 
     def restore(self, arrays: dict[str, Array]) -> None:
         """Go on from what `state` of a census of the same rows and labels gave."""
-        for name in _COUNTERS:
+        for name in _PART + _WHOLE:
             setattr(self, name, arrays[name])
-        self._seen = [arrays[f"seen.{i}"] for i in range(len(self._seen))]
         self._bins = Bins(*(arrays[f"bins.{field.name}"] for field in fields(Bins)))
         choice = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith("choice.")}
         self._choice = choice or None
@@ -184,19 +186,25 @@ class Census:
             self._kept = [(arrays["kept.positions"], arrays["kept.bins"])]
         self.n_chars = int(arrays["n_chars"])
 
-    def _fold_traces(self, traces: slice, values: Array, labels: list[Array], columns: Array, block: int) -> None:
-        bins = self.bins.part(traces)
-        summarise(values, self._centre[traces], self.summary[traces])
+    def _fold_traces(
+        self, traces: slice, values: Array, labels: list[Array], numbers: list[Array], columns: Array, block: int
+    ) -> None:
+        layout, summary = self.bins.part(traces), self.summary[traces]
+        bins, whole = np.empty(values.shape, np.uint8), _whole_rows(values)
+        find_bins(whole, layout.kinds, layout.low, layout.steps, layout.lookup, bins)
         for i, (group, which) in enumerate(zip(self.lanes.groups, labels, strict=True)):
-            count(
-                values, bins.kinds, bins.low, bins.steps, bins.lookup, which, group.rows,
-                bins.ranks, self._counts[i, traces], self._sums[block, i, traces],
-            )  # fmt: skip
+            count(bins, which, group.rows, layout.ranks, self._counts[i, traces], self._sums[block, i, traces])
+        for i, rows in enumerate(numbers):
+            add_numbers(bins, rows, self._numbers[i, traces])
+        summarise(whole, values.shape[1], self._centre[traces], summary)
+        np.minimum(summary[:, 2], values.min(axis=1), out=summary[:, 2])
+        np.maximum(summary[:, 3], values.max(axis=1), out=summary[:, 3])
         if columns.shape[1]:
-            scaled = (values - self._centre[traces, None]) * self._scale[traces, None]
-            self._moments[block, traces] += scaled @ columns
-            scaled *= scaled
-            self._squares[traces] += scaled @ (columns != 0)  # counts for the masks' columns
+            off = values - self._centre[traces, None]
+            self._moments[block, traces] += (off @ columns) * self._scale[traces, None]
+            off *= off
+            masks = self.lanes.masks
+            self._squares[traces, masks] += (off @ columns[:, masks]) * self._scale[traces, None] ** 2
 
     def _keep(self, values: Array, positions: Array) -> None:
         bins = self.bins.part(self._candidates)
@@ -207,15 +215,14 @@ class Census:
     def turn(self) -> None:
         """All of the choosing part was counted: fix polarities, thresholds and candidates, and begin to score."""
         self._check_finite(self.summary[:, 1])
-        choice = {name: self._choose_yes_no(label) for name, label in self.lanes.yes_no.items()}
+        choice = self._judged(lambda name, positive, valid, _, out: judge_choice(positive, valid, out), 3)
         choice |= {name: self._choose_graded(label) for name, label in self.lanes.graded.items()}
         best = [np.argsort(-chosen[:, 1], kind="stable")[: self._n_candidates] for chosen in choice.values()]
         self._candidates = np.unique(np.concatenate(best)) if best else np.empty(0, np.int64)
         self._choice = choice
         self.totals += self._counts[EVERYONE.group, :, :, EVERYONE.lane]
-        arrays: list[Array] = [self._counts, self._sums, self._sizes, self._moments, self._squares, self._label_moments]
-        for counters in arrays + self._seen:
-            counters.fill(0)
+        for name in _PART:
+            getattr(self, name).fill(0)
 
     def _check_finite(self, sums: Array) -> None:
         broken = np.flatnonzero(~np.isfinite(sums))
@@ -226,13 +233,20 @@ class Census:
                 "cannot be ranked: its network or the recording is broken; check both."
             )
 
-    def _lane(self, lane: Lane) -> Array:
-        return np.ascontiguousarray(self._counts[lane.group, :, :, lane.lane])  # (traces, N_BINS)
+    def _judged(self, judge: Callable[[str, Array, Array, slice, Array], None], n_columns: int) -> dict[str, Array]:
+        """(traces, n_columns) for each yes/no label, of what `judge` makes of its counts, some traces at a time.
 
-    def _choose_yes_no(self, label: YesNo) -> Array:
-        chosen = np.empty((len(self.rows), 3))
-        judge_choice(self._lane(label.positive), self._lane(label.valid), chosen)
-        return chosen
+        A label's counts lie far apart, so the counts of all labels are turned over once for each few traces.
+        """
+        found = {name: np.empty((len(self.rows), n_columns)) for name in self.lanes.yes_no}
+        for start in range(0, len(self.rows), _GROUP):
+            traces = slice(start, start + _GROUP)
+            turned = np.ascontiguousarray(
+                self._counts[:, traces].transpose(0, 3, 1, 2)
+            )  # (groups, lanes, traces, bins)
+            for name, label in self.lanes.yes_no.items():
+                judge(name, turned[label.positive], turned[label.valid], traces, found[name][traces])
+        return found
 
     def _choose_graded(self, label: Graded) -> Array:
         r = self._pearson(label)
@@ -246,35 +260,47 @@ class Census:
         found, of = (int(self._sizes[:, lane.group, lane.lane].sum()) for lane in (label.positive, label.valid))
         return found / of
 
-    def measure(self, name: str) -> Measures:
-        """What the scoring part says about one label."""
+    def measures(self) -> dict[str, Measures]:
+        """What the scoring part says about each label."""
         if self._choice is None:
             raise ValueError("turn to the scoring part first")
         self._check_finite(self.summary[:, 1])
-        choice = self._choice[name]
-        if name in self.lanes.yes_no:
-            return self._measure_yes_no(self.lanes.yes_no[name], choice)
-        label, undefined = self.lanes.graded[name], np.full(len(self.rows), np.nan)
+        choice, bins = self._choice, self.bins
+        judged = self._judged(
+            lambda name, positive, valid, traces, out: judge_score(
+                positive, valid, choice[name][traces], bins.tied[traces], out
+            ),
+            4,
+        )
+        sums = np.ascontiguousarray(self._sums.transpose(1, 3, 0, 2))  # (groups, lanes, blocks, traces)
+        found = {
+            name: self._measures_of(choice[name], judged[name], self._pulls(label, sums))
+            for name, label in self.lanes.yes_no.items()
+        }
+        return found | {
+            name: self._measures_of_graded(label, choice[name]) for name, label in self.lanes.graded.items()
+        }
+
+    def _measures_of(self, choice: Array, judged: Array, pulls: Jackknife) -> Measures:
+        return Measures(
+            polarity=choice[:, 0], score=judged[:, 0], choose_score=choice[:, 1], threshold=self._thresholds(choice),
+            f1=judged[:, 1], matthews=judged[:, 2], average_precision=judged[:, 3],
+            spearman=np.full(len(self.rows), np.nan), p_value=p_values(pulls, choice[:, 0]),
+        )  # fmt: skip
+
+    def _measures_of_graded(self, label: Graded, choice: Array) -> Measures:
+        undefined = np.full(len(self.rows), np.nan)
         return Measures(
             polarity=choice[:, 0], score=choice[:, 0] * self._pearson(label), choose_score=choice[:, 1],
             threshold=undefined, f1=undefined, matthews=undefined, average_precision=undefined,
-            spearman=choice[:, 0] * self._spearman(label),
-            p_value=p_values(self._covariance(label), choice[:, 0]),
+            spearman=choice[:, 0] * self._spearman(label), p_value=p_values(self._covariance(label), choice[:, 0]),
         )  # fmt: skip
 
-    def _measure_yes_no(self, label: YesNo, choice: Array) -> Measures:
-        found = np.empty((len(self.rows), 4))
-        judge_score(self._lane(label.positive), self._lane(label.valid), choice, self.bins.tied, found)
+    def _pulls(self, label: YesNo, sums: Array) -> Jackknife:
         positive, valid = (
-            (self._sizes[:, lane.group, lane.lane], self._sums[:, lane.group, :, lane.lane])
-            for lane in (label.positive, label.valid)
+            (self._sizes[:, lane.group, lane.lane], sums[lane]) for lane in (label.positive, label.valid)
         )
-        return Measures(
-            polarity=choice[:, 0], score=found[:, 0], choose_score=choice[:, 1], threshold=self._thresholds(choice),
-            f1=found[:, 1], matthews=found[:, 2], average_precision=found[:, 3],
-            spearman=np.full(len(self.rows), np.nan),
-            p_value=p_values(difference_of_means(positive, valid), choice[:, 0]),
-        )  # fmt: skip
+        return difference_of_means(positive, valid)
 
     def _thresholds(self, choice: Array) -> Array:
         """In the neuron's own unit; on the lower side it is the highest value of the bin, not the lowest."""
@@ -313,17 +339,26 @@ class Census:
         )  # fmt: skip
 
     def _spearman(self, label: Graded) -> Array:
-        group = self.lanes.groups[label.valid.group]
-        seen = self._seen[label.valid.group] * group.rows[:, label.valid.lane]
-        ranks_of_rows = sum(2.0**i * group.rows[:, lane.lane] for i, lane in enumerate(label.digits))
-        mean = (seen @ ranks_of_rows) / seen.sum()
-        squares = seen @ (ranks_of_rows - mean) ** 2
-        valid = self._lane(label.valid).astype(np.float64)
-        ranks = (np.cumsum(valid, axis=1) - valid / 2) / seen.sum() - 0.5  # mid-ranks of the bins, centred
-        sums = sum(2.0**i * self._lane(lane) for i, lane in enumerate(label.digits))  # (traces, N_BINS)
+        sums, valid = (
+            self._numbers[lane.group, :, :, lane.lane].astype(np.float64) for lane in (label.rank, label.valid)
+        )  # (traces, N_BINS)
+        n = valid[0].sum()
+        mean = sums[0].sum() / n
+        squares = self._rank_squares[label.rank.group, label.rank.lane] - n * mean**2
+        ranks = (np.cumsum(valid, axis=1) - valid / 2) / n - 0.5  # mid-ranks of the bins, centred
         products = (ranks * (sums - valid * mean)).sum(axis=1)
         spread = np.sqrt((valid * ranks**2).sum(axis=1) * squares)
         return _ratio(products, spread, where=self._varies)
+
+
+def _whole_rows(values: Array) -> Array:
+    """The same with what lies between the rows: compiled loops know only then that a row is contiguous."""
+    if values.flags.c_contiguous:
+        return values
+    width = values.strides[0] // values.itemsize
+    if values.strides[1] != values.itemsize or width < values.shape[1]:
+        return np.ascontiguousarray(values)
+    return np.lib.stride_tricks.as_strided(values, (len(values), width), writeable=False)
 
 
 def _ratio(above: Array, below: Array, where: Array) -> Array:

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.search.kernels import tails
+
 Array = NDArray[Any]
 
 
@@ -64,15 +66,8 @@ def p_values(found: Jackknife, polarity: Array) -> Array:
     freedom = np.clip(2 * n / np.maximum(kurtosis - 1, 1e-3), 1, max(min(n, found.n_effective) - 1, 1))
     variance = variance * n / max(n - 1, 1) + np.maximum(2 * (found.pulls[1:] * found.pulls[:-1]).sum(axis=0), 0)
     t = np.divide(found.total * polarity, np.sqrt(variance), out=np.full_like(variance, -math.inf), where=moves)
-    return np.array([_t_tail(value, degrees) for value, degrees in zip(t, freedom, strict=True)])
-
-
-def _t_tail(t: float, freedom: float) -> float:
-    """Wallace, "Bounds on normal approximations to Student's and the chi-square distributions" (1959)."""
-    if t == -math.inf:
-        return 1.0
-    z = (8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t * t / freedom))
-    return 0.5 * math.erfc(math.copysign(z, t) / math.sqrt(2))
+    chances: Array = tails(t, freedom)
+    return chances
 
 
 def shifted_p(label: Array, traces: Array, polarity: Array) -> float:

@@ -1,23 +1,28 @@
 """The loops that every character of every trace goes through, compiled by numba. Arrays in, arrays filled in place.
 
     value --Scale--> cell of 4,096 --lookup--> bin of 256 --add--> one row of 64 counters, one for each label
+                                                          --add--> one row of 16 sums, of numbers that labels are
 
-A label's row is 64 bytes, so one vector addition counts a character for 64 labels at once. Two rows take turns for
-each bin, because the same bin is often hit twice in a row and the second addition would wait for the first.
+A row is 64 bytes, so one vector addition counts a character for 64 labels at once. Two rows take turns for each bin,
+because the same bin is often hit twice in a row and the second addition would wait for the first.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+import math
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from inspector.compiled import compiled, fast
+
 N_CELLS = 4096  # equal steps over a trace's own range; what a bin can be made of
 N_BINS = 256
-N_LANES = 64  # counters in a row; lane 0 counts every character
+N_BYTES = 64  # in one row of counters, which one vector addition takes
+N_LANES = 64  # counters in a row of bytes; lane 0 counts every character
+N_NUMBERS = 16  # sums in a row of uint32
 _STRETCH = 256  # values put into cells at a time, so that they stay in the nearest cache
 _CLOSEST = np.float32(2**-20)  # nearer than this to an end of a bounded signal, values are one
 _NEAR_ZERO = np.float32(2**-10)  # of signed values: below it steps are even, above they grow with the value
@@ -28,31 +33,21 @@ _HALF_BITS, _ZERO_BITS, _TURN_BITS = (
 LINEAR, UNIT, SIGNED = 0, 1, 2  # what a trace's range is: any number, 0..1, -1..1
 
 Array = NDArray[Any]
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def compiled(function: Function) -> Function:
-    """Compile at first use, keep for the next process, and let go of the interpreter's lock while it runs."""
-    return cast(Function, njit(nogil=True, cache=True, boundscheck=False)(function))
-
-
-def fast(function: Function) -> Function:
-    """As `compiled`, and free to add in any order: so can a loop be done many values at once."""
-    flags = {"reassoc", "nsz", "contract"}
-    return cast(Function, njit(nogil=True, cache=True, boundscheck=False, fastmath=flags)(function))
 
 
 def _row_adder(_context: Any, table: Any, _row: Any, rows: Any, _label: Any) -> Any:
-    """table[row] += rows[label], 64 bytes at once; returns lane 0 as it then is."""
-    signature = types.uint8(table, types.uintp, rows, types.uintp)
+    """table[row] += rows[label], 64 bytes at once, whole numbers; returns lane 0 as it then is."""
+    signature = table.dtype(table, types.uintp, rows, types.uintp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vector = ir.VectorType(ir.IntType(8), N_LANES)
+        bits = signature.return_type.bitwidth
+        vector = ir.VectorType(ir.IntType(bits), N_BYTES * 8 // bits)
 
         def pointer(which: int) -> Any:
             array = context.make_array(signature.args[which])(context, builder, arguments[which])
-            offset = builder.mul(arguments[which + 1], ir.Constant(ir.IntType(64), N_LANES))
-            return builder.bitcast(builder.gep(array.data, [offset]), vector.as_pointer())
+            data = builder.bitcast(array.data, ir.IntType(8).as_pointer())
+            offset = builder.mul(arguments[which + 1], ir.Constant(ir.IntType(64), N_BYTES))
+            return builder.bitcast(builder.gep(data, [offset]), vector.as_pointer())
 
         counters, label = pointer(0), pointer(2)
         total = builder.add(builder.load(counters, align=1), builder.load(label, align=1))
@@ -65,11 +60,63 @@ def _row_adder(_context: Any, table: Any, _row: Any, rows: Any, _label: Any) -> 
 _add_row: Any = intrinsic(_row_adder)
 
 
+def _row_drainer(_context: Any, table: Any, _row: Any, counts: Any, _bin: Any) -> Any:
+    """counts[bin] += table[row]; table[row] = 0. Counts are wider than the table's numbers."""
+    signature = types.void(table, types.uintp, counts, types.uintp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        from_bits, to_bits = table.dtype.bitwidth, counts.dtype.bitwidth
+        n = N_BYTES * 8 // from_bits
+
+        def pointer(which: int, bits: int) -> Any:
+            array = context.make_array(signature.args[which])(context, builder, arguments[which])
+            data = builder.bitcast(array.data, ir.IntType(8).as_pointer())
+            offset = builder.mul(arguments[which + 1], ir.Constant(ir.IntType(64), n * bits // 8))
+            return builder.bitcast(builder.gep(data, [offset]), ir.VectorType(ir.IntType(bits), n).as_pointer())
+
+        given, taken = pointer(0, from_bits), pointer(2, to_bits)
+        wide = builder.zext(builder.load(given, align=1), ir.VectorType(ir.IntType(to_bits), n))
+        builder.store(builder.add(builder.load(taken, align=1), wide), taken, align=1)
+        builder.store(ir.Constant(ir.VectorType(ir.IntType(from_bits), n), None), given, align=1)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+_drain_row: Any = intrinsic(_row_drainer)
+
+
+def _row_weigher(_context: Any, table: Any, _row: Any, sums: Any, _weight: Any) -> Any:
+    """sums += weight * table[row], lane by lane."""
+    signature = types.void(table, types.uintp, sums, types.float32)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        arrays = [context.make_array(signature.args[i])(context, builder, arguments[i]) for i in (0, 2)]
+        floats = ir.VectorType(ir.FloatType(), N_LANES)
+        offset = builder.mul(arguments[1], ir.Constant(ir.IntType(64), N_LANES))
+        row = builder.gep(arrays[0].data, [offset])
+        row = builder.bitcast(row, ir.VectorType(ir.IntType(8), N_LANES).as_pointer())
+        target = builder.bitcast(arrays[1].data, floats.as_pointer())
+        whole = builder.zext(builder.load(row, align=1), ir.VectorType(ir.IntType(32), N_LANES))
+        weight = builder.insert_element(ir.Constant(floats, ir.Undefined), arguments[3], ir.Constant(ir.IntType(32), 0))
+        places = ir.Constant(ir.VectorType(ir.IntType(32), N_LANES), [0] * N_LANES)
+        weights = builder.shuffle_vector(weight, ir.Constant(floats, ir.Undefined), places)
+        added = builder.fmul(builder.sitofp(whole, floats), weights)
+        builder.store(builder.fadd(builder.load(target, align=1), added), target, align=1)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+_weigh_row: Any = intrinsic(_row_weigher)
+
+
 @compiled
-def _spill(row: Array, counts: Array) -> None:
-    for lane in range(N_LANES):
-        counts[lane] += row[lane]
-        row[lane] = 0
+def _table(n_bytes: int) -> Array:
+    """Zeros, uint8; rows that lie across two cache lines would take twice as long."""
+    room = np.zeros(n_bytes + N_BYTES, np.uint8)
+    first = -room.ctypes.data % N_BYTES
+    return room[first : first + n_bytes]
 
 
 @compiled
@@ -165,57 +212,53 @@ def mark_ties(values: Array, bins: Array, out: Array) -> None:
 
 @compiled
 def find_bins(values: Array, kinds: Array, low: Array, steps: Array, lookup: Array, out: Array) -> None:
-    """out (traces, n) = the bin of each of values (traces, n)."""
+    """out (traces, n) = the bin of each of values (traces, n or more)."""
+    n = out.shape[1]
     scaled, cells = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.uint16)
     for u in range(len(values)):
-        for start in range(0, values.shape[1], _STRETCH):
-            stretch = values[u, start : start + _STRETCH]
+        for start in range(0, n, _STRETCH):
+            stretch = values[u, start : min(start + _STRETCH, n)]
             _cells(stretch, kinds[u], low[u], steps[u], scaled, cells)
             for t in range(len(stretch)):
                 out[u, start + t] = lookup[u, cells[t]]
 
 
 @compiled
-def count(
-    values: Array, kinds: Array, low: Array, steps: Array, lookup: Array, labels: Array, rows: Array,
-    ranks: Array, counts: Array, sums: Array,
-) -> None:  # fmt: skip
-    """Count the characters of values (traces, n) by bin and by lane, and sum up their ranks by lane.
+def count(bins: Array, labels: Array, rows: Array, ranks: Array, counts: Array, sums: Array) -> None:
+    """Count characters by bin and by lane, and sum up their ranks by lane.
 
-    labels : (n,) which of `rows` (combinations, N_LANES) uint8, lane 0 always 1, is each character's.
+    bins : (traces, n) uint8. labels : (n,) which of `rows` (combinations, N_LANES) uint8, lane 0 always 1, is each's.
     ranks : (traces, N_BINS) float32, what a bin stands for in the sums.
     counts : (traces, N_BINS, N_LANES) uint32, added to. sums : (traces, N_LANES) float32, added to.
     """
-    room = np.zeros((2 * N_BINS + 1) * N_LANES, np.uint8)
-    first = -room.ctypes.data % N_LANES  # rows that lie across two cache lines take twice as long
-    table = room[first : first + 2 * N_BINS * N_LANES].reshape(2 * N_BINS, N_LANES)
-    fresh = np.zeros((N_BINS, N_LANES), np.uint32)
-    scaled, cells = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.uint16)
-    for u in range(len(values)):
-        to_bin = lookup[u]
-        for start in range(0, values.shape[1], _STRETCH):
-            stretch = values[u, start : start + _STRETCH]
-            which = labels[start : start + _STRETCH]
-            _cells(stretch, kinds[u], low[u], steps[u], scaled, cells)
-            for t in range(len(stretch)):
-                row = np.uintp(to_bin[np.uintp(cells[np.uintp(t)])]) * 2 + np.uintp(t & 1)
-                if _add_row(table, row, rows, np.uintp(which[np.uintp(t)])) == 255:
-                    _spill(table[row], fresh[row // 2])
-        _fold(table, fresh, ranks[u], counts[u], sums[u])
+    table = _table(2 * N_BINS * N_LANES).reshape(2 * N_BINS, N_LANES)
+    for u in range(len(bins)):
+        to_bin, rank, of_bin, weighed = bins[u], ranks[u], counts[u], sums[u]
+        for t in range(len(labels)):
+            row = np.uintp(to_bin[np.uintp(t)]) * 2 + np.uintp(t & 1)
+            if _add_row(table, row, rows, np.uintp(labels[np.uintp(t)])) == 255:
+                _weigh_row(table, row, weighed, rank[row // 2])
+                _drain_row(table, row, of_bin, row // 2)
+        for left in range(np.uintp(2 * N_BINS)):
+            if table[left, 0]:
+                _weigh_row(table, left, weighed, rank[left // 2])
+                _drain_row(table, left, of_bin, left // 2)
 
 
 @compiled
-def _fold(table: Array, fresh: Array, ranks: Array, counts: Array, sums: Array) -> None:
-    for b in range(N_BINS):
-        even, odd, whole = table[2 * b], table[2 * b + 1], fresh[b]
-        rank, of_bin = ranks[b], counts[b]
-        for lane in range(N_LANES):
-            total = whole[lane] + even[lane] + odd[lane]
-            of_bin[lane] += total
-            sums[lane] += rank * np.float32(total)
-            even[lane] = 0
-            odd[lane] = 0
-            whole[lane] = 0
+def add_numbers(bins: Array, numbers: Array, sums: Array) -> None:
+    """sums (traces, N_BINS, N_NUMBERS) int64 += the rows of numbers (n, N_NUMBERS) of the characters in each bin.
+
+    bins : (traces, n) uint8. numbers : uint32, the first of a row 1, all below 2**16: 65,536 characters fit in a call.
+    """
+    table = _table(2 * N_BINS * N_BYTES).view(np.uint32).reshape(2 * N_BINS, N_NUMBERS)
+    for u in range(len(bins)):
+        to_bin = bins[u]
+        for t in range(len(numbers)):
+            _add_row(table, np.uintp(to_bin[np.uintp(t)]) * 2 + np.uintp(t & 1), numbers, np.uintp(t))
+        for row in range(np.uintp(2 * N_BINS)):
+            if table[row, 0]:
+                _drain_row(table, row, sums[u], row // 2)
 
 
 @fast
@@ -231,28 +274,34 @@ def _sums(values: Array, centre: np.float32) -> tuple[Any, Any, Any, Any]:
     return first, second, low, high
 
 
-@fast
-def _range(values: Array) -> tuple[float, float]:
-    lowest, highest = values[0], values[0]
-    for t in range(len(values)):
-        lowest, highest = min(lowest, values[t]), max(highest, values[t])
-    return lowest, highest
+@compiled
+def summarise(values: Array, n: int, centre: Array, out: Array) -> None:
+    """out (traces, 6) takes in sums over the first n values of each trace.
+
+    They are of the values and of their squares, both about `centre`; in the last two, how many < .1, how many > .9.
+    """
+    for u in range(len(values)):
+        for start in range(0, n, 4 * _STRETCH):
+            first, second, low, high = _sums(values[u, start : min(start + 4 * _STRETCH, n)], centre[u])
+            out[u, 0] += first
+            out[u, 1] += second
+            out[u, 4] += low
+            out[u, 5] += high
 
 
 @compiled
-def summarise(values: Array, centre: Array, out: Array) -> None:
-    """out (traces, 6) takes in sum and sum of squares about `centre`, lowest, highest, how many < .1, how many > .9."""
-    for u in range(len(values)):
-        for start in range(0, values.shape[1], 4 * _STRETCH):
-            stretch = values[u, start : start + 4 * _STRETCH]
-            first, second, low, high = _sums(stretch, centre[u])
-            lowest, highest = _range(stretch)
-            out[u, 0] += first
-            out[u, 1] += second
-            out[u, 2] = min(out[u, 2], lowest)
-            out[u, 3] = max(out[u, 3], highest)
-            out[u, 4] += low
-            out[u, 5] += high
+def tails(t: Array, freedom: Array) -> Array:
+    """P(T > t) of Student's distribution, (n,); t may be -inf. Within a fifth of the truth, in the far tail too.
+
+    Wallace, "Bounds on normal approximations to Student's and the chi-square distributions" (1959).
+    """
+    out = np.ones(len(t))
+    for i in range(len(t)):
+        if t[i] > -math.inf:
+            f = freedom[i]
+            z = (8 * f + 1) / (8 * f + 3) * math.sqrt(f * math.log1p(t[i] * t[i] / f))
+            out[i] = 0.5 * math.erfc(math.copysign(z, t[i]) / math.sqrt(2.0))
+    return out
 
 
 @compiled

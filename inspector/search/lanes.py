@@ -1,7 +1,7 @@
 """Labels as the counting loop wants them: a lane of a 64-byte row for each label and each mask of valid characters.
 
 Characters with the same labels share a row, so that a text needs a few hundred rows and one number for each character.
-A graded label goes into lanes as the binary digits of its rank; counts of the digits add up to sums of ranks.
+Graded labels go by their ranks: rows of 16 numbers, of which sums are kept.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.search.kernels import N_LANES
+from inspector.search.kernels import N_BYTES, N_LANES, N_NUMBERS
 
-N_DIGITS = 10  # of a graded label's rank; the error of a Spearman correlation is far below 1e-3
+_HIGHEST_RANK = 2**16 - 1  # ranks are spread over so many steps: far finer than a Spearman correlation to 1e-3 takes
 
 Array = NDArray[Any]
 
@@ -39,8 +39,8 @@ class YesNo(NamedTuple):
 
 
 class Graded(NamedTuple):
-    digits: tuple[Lane, ...]  # of the rank, lowest first
-    valid: Lane
+    rank: Lane  # of `Lanes.numbers`
+    valid: Lane  # in the same group; lane 0 where all of it is valid
     column: int  # of `Lanes.columns`: the label, centred, 0 where it is not valid
     mask: int  # of `Lanes.columns`: 1 where it is valid
 
@@ -50,9 +50,15 @@ class Lanes:
     """All labels of a search, packed."""
 
     groups: tuple[Group, ...]
+    numbers: tuple[Array, ...]  # each (n_chars, N_NUMBERS) uint16: 1, then ranks and masks
     columns: Array  # (n_chars, columns) float32, what moments are taken with
     yes_no: dict[str, YesNo]
     graded: dict[str, Graded]
+
+    @property
+    def masks(self) -> list[int]:
+        """Which columns are masks."""
+        return sorted({label.mask for label in self.graded.values()})
 
     @classmethod
     def of(cls, labels: Mapping[str, tuple[Array, Array]], scored: Array) -> "Lanes":
@@ -62,24 +68,19 @@ class Lanes:
         for name, (label, valid) in labels.items():
             if label.dtype == bool:
                 yes_no[name] = YesNo(packer.add(label & valid), packer.mask(valid))
-        packer.next_group()  # digits take many values: apart from them, the others share few rows
-        for name, (label, valid) in labels.items():
-            if label.dtype != bool:
+            else:
                 graded[name] = packer.graded(label, valid)
-        return cls(packer.groups(), packer.columns(), yes_no, graded)
+        return cls(packer.groups(), packer.numbers(), packer.columns(), yes_no, graded)
 
 
 class _Packer:
     def __init__(self, scored: Array) -> None:
         self._n, self._scored = scored.size, scored
         self._groups: list[list[Array]] = [[]]
+        self._numbers: list[list[Array]] = []
         self._columns: list[Array] = []
         self._masks: dict[bytes, Lane] = {}
         self._column_masks: dict[bytes, int] = {}
-
-    def next_group(self) -> None:
-        if self._groups[-1]:
-            self._groups.append([])
 
     def add(self, lane: Array) -> Lane:
         if len(self._groups[-1]) == N_LANES - 1:
@@ -96,11 +97,14 @@ class _Packer:
         return self._masks[key]
 
     def graded(self, label: Array, valid: Array) -> Graded:
-        if len(self._groups[-1]) + N_DIGITS + 1 >= N_LANES:
-            self._groups.append([])  # a label's digits and its mask share a group: its ranks are told from rows alone
-        ranks = _ranks(label, valid & self._scored)
-        digits = tuple(self.add((ranks >> digit & 1).astype(bool) & valid) for digit in range(N_DIGITS))
-        lane = self.add(valid)
+        n_new = 1 if valid.all() else 2
+        if not self._numbers or len(self._numbers[-1]) + n_new >= N_NUMBERS:
+            self._numbers.append([])
+        group, lanes = len(self._numbers) - 1, self._numbers[-1]
+        lanes.append(_ranks(label, valid & self._scored))
+        rank = Lane(group, len(lanes))
+        if n_new == 2:
+            lanes.append(valid)
         centred = np.where(valid, label, 0).astype(np.float64)
         mean = centred.sum() / valid.sum()
         self._columns.append(np.where(valid, centred - mean, 0).astype(np.float32))
@@ -109,21 +113,31 @@ class _Packer:
         if key not in self._column_masks:
             self._column_masks[key] = len(self._columns)
             self._columns.append(valid.astype(np.float32))
-        return Graded(digits, lane, column, self._column_masks[key])
+        return Graded(rank, Lane(group, len(lanes) if n_new == 2 else 0), column, self._column_masks[key])
 
     def groups(self) -> tuple[Group, ...]:
         return tuple(_pack(lanes, self._n) for lanes in self._groups if lanes) or (_pack([], self._n),)
+
+    def numbers(self) -> tuple[Array, ...]:
+        found = []
+        for lanes in self._numbers:
+            rows = np.zeros((self._n, N_NUMBERS), np.uint16)
+            rows[:, 0] = 1
+            for i, lane in enumerate(lanes):
+                rows[:, i + 1] = lane
+            found.append(rows)
+        return tuple(found)
 
     def columns(self) -> Array:
         return np.ascontiguousarray(np.stack(self._columns, axis=1)) if self._columns else np.zeros((self._n, 0))
 
 
 def _ranks(label: Array, valid: Array) -> Array:
-    """Mid-ranks of the valid values in N_DIGITS binary digits; int64 (n_chars,), 0 where not valid."""
+    """Mid-ranks of the valid values, 0 to _HIGHEST_RANK; uint16 (n_chars,), 0 where not valid."""
     _, level, counts = np.unique(label[valid], return_inverse=True, return_counts=True)
     middle = (np.cumsum(counts) - counts / 2) / counts.sum()
-    ranks = np.zeros(label.size, np.int64)
-    ranks[valid] = np.minimum(middle * 2**N_DIGITS, 2**N_DIGITS - 1).astype(np.int64)[level]
+    ranks = np.zeros(label.size, np.uint16)
+    ranks[valid] = np.rint(middle * _HIGHEST_RANK).astype(np.uint16)[level]
     return ranks
 
 
@@ -137,12 +151,13 @@ def _pack(lanes: list[Array], n_chars: int) -> Group:
     order = np.argsort(-counts, kind="stable")  # frequent rows side by side: they stay in the nearest cache
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
-    return Group(place[which].astype(np.uint32), _aligned(bits[first[order]]))
+    return Group(place[which].astype(np.uint32), aligned(bits[first[order]]))
 
 
-def _aligned(rows: Array) -> Array:
-    room = np.zeros(rows.nbytes + N_LANES, np.uint8)
-    first = -room.ctypes.data % N_LANES
-    aligned = room[first : first + rows.nbytes].reshape(rows.shape)
-    aligned[:] = rows
-    return aligned
+def aligned(rows: Array) -> Array:
+    """A copy that begins where a line of the cache does, so that no row lies across two."""
+    room = np.zeros(rows.nbytes + N_BYTES, np.uint8)
+    first = -room.ctypes.data % N_BYTES
+    copy = room[first : first + rows.nbytes].view(rows.dtype).reshape(rows.shape)
+    copy[:] = rows
+    return copy

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.recording import InspectorError, Recording
+from inspector.recording import Document, InspectorError, Recording
 
 MIN_RUNS = 5  # fewer stretches than this of either answer, in either part: nothing can be said, however many characters
 MIN_DOCUMENTS = 4  # from here on whole documents are held out
@@ -23,16 +23,19 @@ def split_text(recording: Recording) -> NDArray[np.bool_]:
     shorter so far. Fewer documents, or one that outweighs all others, are cut into blocks that alternate, a twentieth
     of the text long but from 200 to 2,000 characters: a label's runs should fit in, and both parts see all of the text.
     """
-    choose = np.zeros(recording.n_chars, dtype=bool)
-    documents = recording.documents
+    return _split(recording.documents, recording.n_chars)
+
+
+def _split(documents: Sequence[Document], n_chars: int) -> NDArray[np.bool_]:
+    choose = np.zeros(n_chars, dtype=bool)
     longest = max((d.stop - d.start for d in documents), default=0)
-    if len(documents) >= MIN_DOCUMENTS and longest <= recording.n_chars * 2 / 3:
+    if len(documents) >= MIN_DOCUMENTS and longest <= n_chars * 2 / 3:
         chosen = split_documents([(document.name, document.stop - document.start) for document in documents])
         for document, is_chosen in zip(documents, chosen, strict=True):
             choose[document.start : document.stop] = is_chosen
         return choose
-    block = min(max(recording.n_chars // 20, 200), 2_000)
-    for start in range(0, recording.n_chars, 2 * block):
+    block = min(max(n_chars // 20, 200), 2_000)
+    for start in range(0, n_chars, 2 * block):
         choose[start : start + block] = True
     return choose
 
@@ -61,17 +64,20 @@ class Parts(NamedTuple):
 
 
 def parts_of(recording: Recording, choose: Array | None) -> Parts:
+    """The two parts of a recording's text."""
+    return parts_of_documents(recording.documents, recording.n_chars, choose)
+
+
+def parts_of_documents(documents: Sequence[Document], n_chars: int, choose: Array | None = None) -> Parts:
     """The two parts, `choose` or `split_text` giving the first and the rest, but for the gaps, the second."""
     if choose is None:
-        choose = split_text(recording)
+        choose = _split(documents, n_chars)
     choose = np.asarray(choose)
-    if choose.dtype != bool or choose.shape != (recording.n_chars,):
-        raise InspectorError(
-            f"choose must be one bool per character ({recording.n_chars}), not {choose.dtype} {choose.shape}."
-        )
+    if choose.dtype != bool or choose.shape != (n_chars,):
+        raise InspectorError(f"choose must be one bool per character ({n_chars}), not {choose.dtype} {choose.shape}.")
     score = ~choose
-    starts = np.zeros(recording.n_chars, dtype=bool)
-    starts[[d.start for d in recording.documents if d.start < recording.n_chars]] = True
+    starts = np.zeros(n_chars, dtype=bool)
+    starts[[d.start for d in documents if d.start < n_chars]] = True
     borders = np.flatnonzero((choose[1:] != choose[:-1]) & ~starts[1:]) + 1
     for border in borders:
         score[max(border - GAP, 0) : border + GAP] = False
@@ -112,9 +118,9 @@ def _check_runs(label: Array, mask: Array, starts: Array, part: str) -> None:
         )
     changes = starts.copy()
     changes[1:] |= label[1:] != label[:-1]
-    runs = np.cumsum(changes)
+    runs = np.cumsum(changes)  # which stretch each character is in; these numbers only rise
     groups = (mask & label, mask & ~label) if label.dtype == bool else (mask,)
-    n_runs = min(np.unique(runs[group]).size for group in groups)
+    n_runs = min(1 + int(np.count_nonzero(np.diff(runs[group]))) for group in groups)
     if n_runs < MIN_RUNS:
         raise InspectorError(
             f"Too little to rank: the label comes in {n_runs} separate stretch{'es' * (n_runs != 1)} in the {part} "

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from inspector.recording import InspectorError, Recording
-from inspector.search.census import MAX_BLOCKS, N_CANDIDATES, Census, Kept, Measures, Row
+from inspector.search.census import MAX_BLOCKS, N_CANDIDATES, Census, Kept, Row
 from inspector.search.chance import q_values, shifted_p
 from inspector.search.lanes import Lanes
 from inspector.search.parts import Parts, checked, parts_of
@@ -107,8 +107,7 @@ def rank_labels(
 
 def best_scores(census: Census) -> dict[str, float]:
     """For each label the held-out score of the trace that the choosing part picks."""
-    measured = {name: census.measure(name) for name in (*census.lanes.yes_no, *census.lanes.graded)}
-    return {name: float(found.score[np.argmax(found.choose_score)]) for name, found in measured.items()}
+    return {name: float(found.score[np.argmax(found.choose_score)]) for name, found in census.measures().items()}
 
 
 def check_label(recording: Recording, label: Array, *, valid: Array | None = None, choose: Array | None = None) -> None:
@@ -147,11 +146,10 @@ def pack(labels: Mapping[str, Label], parts: Parts) -> Lanes:
 
 def tables_of(census: Census, labels: Mapping[str, Label], twin_scores: Mapping[str, float]) -> dict[str, pd.DataFrame]:
     """One table for each label that a census has counted, best first, false discoveries reckoned over all of them."""
-    kept = census.kept()
-    tables = {}
+    kept, measured = census.kept(), census.measures()
+    rows, tables = pd.DataFrame(census.rows), {}
     for name, (label, valid) in labels.items():
-        measures = census.measure(name)
-        table = pd.DataFrame(census.rows).assign(**dict(zip(Measures._fields, measures, strict=True)))
+        table = rows.assign(**measured[name]._asdict())
         table["polarity"] = table["polarity"].astype(int)
         table["metric"] = metric = "auroc" if np.asarray(label).dtype == bool else "correlation"
         table["baseline"] = BASELINES[metric]

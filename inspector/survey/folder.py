@@ -6,6 +6,7 @@ passages.json         where each concept's best neuron is strongest in report fi
 passages.parquet      the same for every neuron: strongest either way, quantile and random samples
 statistics.parquet    how the values of each neuron's every signal are spread: mean, median, saturation, histogram
 correlations.npz      Pearson's r between all neurons by signal, int8 in steps of 1/127
+portraits.npz         values along the passages, and how values depend on the place in line and file
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from inspector.model import CharModel
 from inspector.recording import InspectorError
 from inspector.search import verdict
 from inspector.survey.gathering import Gatherer
+from inspector.survey.portraits import draw_portraits
 from inspector.survey.searching import Found, Report, search_corpus
 
 FORMAT_VERSION = 2  # version 1 had survey.json, neurons.parquet and passages.json alone
@@ -56,8 +58,7 @@ def survey(
     the survey. Raises InspectorError when the corpus has no held-out files.
     """
     folder = Path(folder)
-    texts, n_choosing = _held_out(corpus, n_chars)
-    longest = _longest(corpus)
+    texts, n_choosing, longest = held_out(corpus, n_chars)
     choose = [True] * n_choosing + [False] * (len(texts) - n_choosing)
     found = search_corpus(
         model, texts, concepts_for(_language(texts)), signals=_signals(model), choose=choose,
@@ -78,7 +79,22 @@ def survey(
         "too_little": found.too_little,
     }
     _write(folder, facts, found, places)
+    portray(model, corpus, folder, on_progress=on_progress)
     return found.tables
+
+
+def portray(model: CharModel, corpus: Corpus, folder: str | Path, *, on_progress: Report | None = None) -> None:
+    """Draw what a survey that lies there has for pictures alone: `portraits.npz`.
+
+    Raises InspectorError where there is no survey, or it is of another corpus or network.
+    """
+    folder = Path(folder)
+    found = load_survey(folder.parent) if folder.name == "survey" else json.loads((folder / "survey.json").read_text())
+    if found is None or found["network_hash"] != model.hash:
+        raise InspectorError(f"{folder} holds no survey of {model.name}: make one with `python -m inspector survey`.")
+    longest = _longest(corpus)
+    files = [Text(name, text[:longest]) for name, text in corpus.splits["report"]]
+    draw_portraits(model, files, folder, on_progress=on_progress)
 
 
 def load_survey(checkpoint: str | Path) -> dict[str, Any] | None:
@@ -101,15 +117,20 @@ def load_survey(checkpoint: str | Path) -> dict[str, Any] | None:
     return found
 
 
-def _held_out(corpus: Corpus, n_chars: int) -> tuple[list[Text], int]:
-    """Files of the choose split, then of the report split; and how many the first ones are."""
-    chosen, reported = (_about(corpus.splits[split], n_chars, _longest(corpus)) for split in ("choose", "report"))
+def held_out(corpus: Corpus, n_chars: int) -> tuple[list[Text], int, int | None]:
+    """What a survey reads: files of the choose split, then of the report split; how many the first ones are; and how
+    many characters of each are read, None for all.
+
+    n_chars : about how many of each split. Raises InspectorError when the corpus has no held-out files.
+    """
+    longest = _longest(corpus)
+    chosen, reported = (_about(corpus.splits[split], n_chars, longest) for split in ("choose", "report"))
     if not chosen or not reported:
         raise InspectorError(
             f"{corpus.name} has no held-out files to survey: {len(chosen)} to choose on, {len(reported)} to report on. "
             "Give a larger folder of texts."
         )
-    return chosen + reported, len(chosen)
+    return chosen + reported, len(chosen), longest
 
 
 def _longest(corpus: Corpus) -> int | None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -24,16 +25,17 @@ from inspector.capture import BatchReader
 from inspector.concepts import Concept, language_of
 from inspector.corpus import Text
 from inspector.model import CharModel, untrained_twin
-from inspector.recording import InspectorError
+from inspector.recording import Document, InspectorError
 from inspector.search import (
     MAX_BLOCKS,
+    MIN_BLOCKS,
     MIN_DOCUMENTS,
     Census,
-    Parts,
     Row,
     best_scores,
     checked,
     pack,
+    parts_of_documents,
     split_documents,
     tables_of,
     verdict,
@@ -110,14 +112,16 @@ def search_corpus(
     on_progress: Report | None = None,
     gather: bool = False,
     longest: int | None = None,
+    language: str | None = None,
 ) -> Found:
     """Rank every neuron and signal for every concept over whole documents, in one pass.
 
     >>> found = search_corpus(model, corpus.splits["report"], concepts_for("python"))
     >>> found.tables["inside_string"].head(3)
 
-    signals : None for all the network has. choose : names of the documents neurons are chosen on, the others score
-        them; None splits by `split_documents`. At least 4 documents.
+    signals : None for all the network has. choose : for each document whether neurons are chosen on it, the others
+        score them; None splits by `split_documents`. Fewer than 4 documents are cut into blocks that alternate, as by
+        `split_text`, and read twice: first for the choosing blocks, then for the others.
     twin : compare with the untrained twin of the network. Its scores are kept in `folder` and not made again.
     folder : where the state is put about once a minute; the same search, begun again, goes on from there. It is
         removed at the end, but for the twin's scores. None keeps nothing.
@@ -126,19 +130,21 @@ def search_corpus(
         beginnings are read several times as fast as a few whole documents, and are a wider sample.
     gather : also keep where every neuron is strongest and how the values of all its signals, gates too, are spread
         (`Found.gathered`).
+    language : what all documents are read as; None: what their names say.
 
-    A concept of which there is too little is said in `Found.too_little` and not ranked. Raises InspectorError for fewer
-    than 4 documents or when no concept is left.
+    A concept of which there is too little is said in `Found.too_little` and not ranked. Raises InspectorError when no
+    concept is left, or no text.
     """
-    if choose is None and len(documents) < MIN_DOCUMENTS:
-        raise InspectorError(
-            f"A search over documents needs at least {MIN_DOCUMENTS} of them, so that some can be held out; here are "
-            f"{len(documents)}. Search one text with rank_neurons instead."
-        )
+    if not any(document.text for document in documents):
+        raise InspectorError("There is no text to search: every document is empty.")
     sizes = [(document.name, len(document.text[:longest])) for document in documents]
-    chosen = split_documents(sizes) if choose is None else list(choose)
-    documents = [document for _, document in sorted(zip(chosen, documents, strict=True), key=lambda pair: not pair[0])]
-    job = _Job(model, documents, sum(chosen), signals, concepts, longest, on_progress)
+    n_choosing = None  # blocks of the same documents
+    if choose is not None or len(documents) >= MIN_DOCUMENTS:
+        chosen = split_documents(sizes) if choose is None else list(choose)
+        pairs = sorted(zip(chosen, documents, strict=True), key=lambda pair: not pair[0])
+        documents, n_choosing = [document for _, document in pairs], sum(chosen)
+    labelled = label_documents(concepts, documents, longest, on_progress, language)
+    job = _Job(model, documents, n_choosing, signals, labelled, longest, on_progress)
     scratch = Path(folder) if folder is not None else None
     twin_scores = job.twin_scores(scratch) if twin else {}
     census, gathered, loss = job.read(model, scratch, "reading", gather)
@@ -150,22 +156,22 @@ class _Job:
     """One search: its texts, labels and parts, the same for the network and its twin."""
 
     def __init__(
-        self, model: CharModel, documents: Sequence[Text], n_choosing: int, signals: Sequence[str] | None,
-        concepts: Sequence[Concept], longest: int | None, report: Report | None,
+        self, model: CharModel, documents: Sequence[Text], n_choosing: int | None, signals: Sequence[str] | None,
+        labelled: Mapping[str, tuple[np.ndarray, np.ndarray]], longest: int | None, report: Report | None,
     ) -> None:  # fmt: skip
         self._model, self._documents, self._signals, self._report = model, documents, signals, report
         self._texts = [text[:longest] for _, text in documents]
-        self._sets = self._texts[:n_choosing], self._texts[n_choosing:]
-        self._offset = sum(len(text) for text in self._sets[0])
-        n_chars = sum(len(text) for text in self._texts)
-        choose = np.arange(n_chars) < self._offset
-        starts = np.zeros(n_chars, bool)
-        self.starts = np.cumsum([0, *(len(text) for text in self._texts)])[:-1]
-        starts[self.starts] = True
-        self.parts = Parts(choose, ~choose, starts)
+        stops = np.cumsum([0, *map(len, self._texts)])
+        choose = None
+        self._sets, self._offset = (self._texts, self._texts), 0  # what is read for each part, where the second begins
+        if n_choosing is not None:
+            self._sets, self._offset = (self._texts[:n_choosing], self._texts[n_choosing:]), int(stops[n_choosing])
+            choose = np.arange(stops[-1]) < self._offset
+        placed = [Document(str(i), int(a), int(b)) for i, (a, b) in enumerate(itertools.pairwise(stops))]
+        self.parts = parts_of_documents(placed, int(stops[-1]), choose)
         self.labels: Labels = {}
         self.too_little: dict[str, str] = {}
-        for name, (label, valid) in label_documents(concepts, documents, longest, report).items():
+        for name, (label, valid) in labelled.items():
             try:
                 self.labels[name] = checked(label, valid, self.parts)
             except InspectorError as problem:
@@ -177,7 +183,8 @@ class _Job:
         corpus = hashlib.sha256("\0".join(f"{name}\0{text}" for name, text in read).encode(errors="surrogatepass"))
         self.made_by = {
             "network": model.name, "network_hash": model.hash, "corpus_hash": corpus.hexdigest(), "twin_seed": 0,
-            "n_documents": len(documents), "n_choose_chars": self._offset, "n_score_chars": n_chars - self._offset,
+            "n_documents": len(documents), "n_choose_chars": int(self.parts.choose.sum()),
+            "n_score_chars": int(self.parts.score.sum()),
             "versions": {name: version(name) for name in ("torch", "numpy", "numba", "pandas")},
         }  # fmt: skip
 
@@ -205,45 +212,68 @@ class _Job:
         read = [Row(*row) for row in readers[0].rows]
         is_searched = np.array([self._signals is None or row.signal in self._signals for row in read])
         rows = [row for row, searched in zip(read, is_searched, strict=True) if searched]
-        n_counters = len(rows) * len(self.lanes.groups) * 256 * 64 * 4
+        n_counters = len(rows) * 256 * (64 * 4 * len(self.lanes.groups) + 16 * 8 * len(self.lanes.numbers))
         if n_counters > MAX_COUNTS:
             raise InspectorError(
                 f"Counting {len(self.labels)} concepts for {len(rows):,} neurons and signals needs "
                 f"{n_counters / 1e9:.1f} GB, and {MAX_COUNTS / 1e9:.0f} GB are allowed: name fewer signals or concepts."
             )
-        n_score = sum(len(text) for text in self._sets[1])
-        census = Census(rows, self.lanes, n_blocks=min(MAX_BLOCKS, max(n_score // _STRETCH, 1)))
+        n_score = sum(len(text) for text in self._sets[1])  # read for it; in a lone text half of that counts
+        census = Census(rows, self.lanes, n_blocks=_n_blocks(n_score))
         sampled = self._offset + np.random.default_rng(0).permutation(n_score)[:_SAMPLED]
         gatherer = Gatherer(read, is_searched, sampled) if gather else None
         said = [model.hash, self.made_by["corpus_hash"], self._offset, self._signals, sorted(self.labels), gather]
         key = repr([*said, len(read)])
         checkpoint = _Checkpoint(folder, key)
-        losses = checkpoint.load(census, readers, gatherer)
+        tally = checkpoint.load(census, readers, gatherer)  # nats, characters they were paid for, read of this part
         for part, reader in enumerate(readers):
             if part < int(census.has_turned):
                 continue
-            offset = self._offset if part else 0
-            n_read = census.n_chars - offset
+            counted = self.parts.score if part else self.parts.choose
             for stretch in reader:
-                positions = stretch.positions + offset
-                block = n_read * census.n_blocks // (n_score + 1) if part else 0
-                searched = stretch.values if is_searched.all() else stretch.values[is_searched]
-                census.fold(searched, positions, block=block)
+                positions = stretch.positions + self._offset * part
+                values = stretch.values if is_searched.all() else stretch.values[is_searched]
+                counts = counted[positions]
+                for block, members in _by_block(counts, int(tally[2]), n_score if part else 0, census.n_blocks):
+                    whole = len(members) == len(positions)
+                    some = values if whole else np.ascontiguousarray(values[:, members])
+                    census.fold(some, positions[members], block=block)
                 if gatherer is not None:
                     gatherer.take(stretch.values, positions, is_scored=bool(part))
-                n_read += len(positions)
                 if part:
-                    losses += np.nansum(stretch.loss), np.isfinite(stretch.loss).sum()
+                    tally[:2] += np.nansum(stretch.loss[counts]), np.isfinite(stretch.loss[counts]).sum()
+                tally[2] += len(positions)
                 if self._report:
-                    self._report(what, offset + n_read, self.parts.choose.size)
-                checkpoint.maybe_save(census, readers, gatherer, losses)
+                    done = sum(map(len, self._sets[0])) * part + int(tally[2])
+                    self._report(what, done, sum(len(text) for texts in self._sets for text in texts))
+                checkpoint.maybe_save(census, readers, gatherer, tally)
             if not part:
                 census.turn()
+                tally[2] = 0
         checkpoint.remove()
-        return census, gatherer, float(losses[0] / max(losses[1], 1))
+        return census, gatherer, float(tally[0] / max(tally[1], 1))
 
     def _reader(self, model: CharModel, texts: Sequence[str], signals: Sequence[str] | None) -> BatchReader:
         return BatchReader(model, texts, signals, lanes=lanes_for(sum(map(len, texts))), size=_STRETCH)
+
+
+def _n_blocks(n_chars: int) -> int:
+    """Into how many blocks so many scored characters are cut for the jackknife."""
+    return min(MAX_BLOCKS, max(n_chars // _STRETCH, MIN_BLOCKS))
+
+
+def _by_block(counts: np.ndarray, begin: int, n_score: int, n_blocks: int) -> list[tuple[int, np.ndarray]]:
+    """(block, the characters of a stretch that count), in order; a stretch is cut only where blocks are shorter.
+
+    counts : bool (n,). begin : characters read before it, of n_score; 0 in the choosing part, which has one block.
+    """
+    if not n_score:
+        blocks = np.zeros(len(counts), np.int64)
+    elif n_score < n_blocks * _STRETCH:
+        blocks = (begin + np.arange(len(counts))) * n_blocks // n_score
+    else:
+        blocks = np.full(len(counts), begin * n_blocks // n_score)
+    return [(int(block), np.flatnonzero(counts & (blocks == block))) for block in np.unique(blocks[counts])]
 
 
 def lanes_for(n_chars: int) -> int:
@@ -262,9 +292,9 @@ class _Checkpoint:
             folder.mkdir(parents=True, exist_ok=True)
 
     def load(self, census: Census, readers: Sequence[BatchReader], gatherer: Gatherer | None) -> np.ndarray:
-        """Restore all of them if there is something; returns [nats, characters] so far."""
+        """Restore all of them if there is something; returns the tally so far."""
         if self._path is None or not self._path.is_file():
-            return np.zeros(2)
+            return np.zeros(3)
         with np.load(self._path) as kept:
             groups: dict[str, dict[str, np.ndarray]] = {}
             for name in kept.files:
@@ -275,10 +305,10 @@ class _Checkpoint:
             reader.restore(groups[f"reader{i}"])
         if gatherer is not None:
             gatherer.restore(groups["gatherer"])
-        return groups["loss"][""]
+        return groups["tally"][""]
 
     def maybe_save(
-        self, census: Census, readers: Sequence[BatchReader], gatherer: Gatherer | None, losses: np.ndarray
+        self, census: Census, readers: Sequence[BatchReader], gatherer: Gatherer | None, tally: np.ndarray
     ) -> None:
         if self._path is None or time.monotonic() - self._saved < _SECONDS_BETWEEN_SAVES:
             return
@@ -286,7 +316,7 @@ class _Checkpoint:
         parts |= {"gatherer": gatherer.state()} if gatherer is not None else {}
         arrays = {f"{group}/{name}": array for group, of in parts.items() for name, array in of.items()}
         partial = self._path.with_suffix(".partial.npz")
-        np.savez(partial, **arrays, **{"loss/": losses})  # type: ignore[arg-type]
+        np.savez(partial, **arrays, **{"tally/": tally})  # type: ignore[arg-type]
         partial.replace(self._path)
         self._saved = time.monotonic()
 
@@ -296,23 +326,33 @@ class _Checkpoint:
 
 
 def label_documents(
-    concepts: Sequence[Concept], documents: Sequence[Text], longest: int | None = None, report: Report | None = None
+    concepts: Sequence[Concept],
+    documents: Sequence[Text],
+    longest: int | None = None,
+    report: Report | None = None,
+    language: str | None = None,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Label and valid of all documents, end to end, by concept; nothing is valid in a language a concept does not know.
 
     longest : only so many characters from the start of each; what they are is judged by the whole document.
+    language : what all are read as; None: what their names say. A concept that knows none of them is an InspectorError.
     """
+    languages = [language or language_of(name) for name, _ in documents]
+    for concept in concepts:
+        if concept.languages and not set(languages) & set(concept.languages):
+            concept.label("", language=languages[0])  # says so
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {concept.name: [] for concept in concepts}
-    for done, (name, text) in enumerate(documents):  # document by document: concepts share what they know of a text
+    for done, ((_, text), read_as) in enumerate(
+        zip(documents, languages, strict=True)
+    ):  # document by document: concepts share what they know of a text
         if report:
             report("labelling", done, len(documents))
-        language = language_of(name)
         for concept in concepts:
-            if concept.languages and language not in concept.languages:
+            if concept.languages and read_as not in concept.languages:
                 label = np.zeros(len(text), bool if concept.kind == "yes/no" else np.float32)
                 valid = np.zeros(len(text), bool)
             else:
-                label, valid = concept.label(text, language=language), concept.valid(text, language=language)
+                label, valid = concept.label(text, language=read_as), concept.valid(text, language=read_as)
             found[concept.name].append((label[:longest], valid[:longest]))
     return {name: _end_to_end(parts) for name, parts in found.items()}
 

@@ -1,0 +1,192 @@
+"""Training: how a network learned, and, where it has snapshots, how its neurons came to be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard import cards, data, growth, notes, pickers, state, texts
+from dashboard.curves import growth_figure, learning_figure, strengths_figure
+from dashboard.evidence import FIRST_CONCEPT, SIGNAL_WORDS
+from dashboard.palette import scale_for
+from inspector.recording import InspectorError, Neuron
+
+if TYPE_CHECKING:
+    from inspector.emerge import Emergence
+
+READ, NEURON = "app_pages/read.py", "app_pages/neuron.py"
+GROWTH = "growth"
+_PLAIN = {"displayModeBar": False}
+
+
+def page() -> None:
+    """Draw the page."""
+    view = state.current()
+    if view.network is not None and (parent := growth.parent_of(view.network)) != view.network:
+        view = replace(view, network=parent)  # a snapshot is seen among the others
+    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    with bar:
+        view = pickers.pick_network(view)
+    if view.network is None:
+        cards.quiet(f"There is no network in {data.checkpoints_folder()}; `python -m inspector train` makes one.")
+        return
+    kept = data.network(view.network)
+    found = growth.emergence(kept)
+    with bar:
+        if growth.steps_of(kept):
+            view = _controls(view, kept, found)
+    state.settle(view)
+    cards.claim(f"How {kept.name} learned", _facts(kept))
+    if not growth.steps_of(kept):
+        _curve(kept)
+        cards.quiet(
+            "Its training kept no snapshots, so that nothing is known of how its neurons came to be: "
+            "`python -m inspector train --snapshots 12` keeps twelve, from before the first step on."
+        )
+        return
+    with st.container(key="neuron"):
+        left, right = st.columns(2, gap="medium")
+    with left:
+        _curve(kept)
+    with right:
+        _growth(view, kept, found)
+    notes.line(kept.hash, view.shown)
+    if found is not None:
+        _strengths(view, found)
+    _passage(view, kept, found)
+
+
+def _controls(view: state.View, kept: data.Network, found: Emergence | None) -> state.View:
+    """Concept, neuron and text; the view comes back with ones that exist."""
+    names = list(found.concepts.index) if found is not None else [view.concept or FIRST_CONCEPT]
+    first = found.telling(1)[0] if found is not None else names[0]
+    concept = view.concept if view.concept in names else first
+    if view.concept not in (None, concept):
+        state.note(f"“{view.concept}” was not followed over the training. Showing “{data.concept_title(concept)}”.")
+    best = found.best(concept).iloc[-1] if found is not None else None
+    default = (Neuron(0, 0), "hidden") if best is None else (Neuron(int(best.layer), int(best.unit)), best.signal)
+    fitted, sentences = state.fit(replace(view, concept=concept), kept.layers, 10**12, default=default)
+    state.note(*sentences)
+    st.session_state["training_concept"] = concept
+    st.selectbox(
+        "concept", sorted(names, key=data.concept_title), key="training_concept", format_func=data.concept_title,
+        width=260, on_change=lambda: state.jump(concept=st.session_state["training_concept"], neuron=None, signal=None),
+    )  # fmt: skip
+    pickers.pick_neuron(fitted, kept.layers)
+    fitted = pickers.pick_text(fitted)
+    notes.card(kept.hash, fitted.shown)
+    return fitted
+
+
+def _facts(kept: data.Network) -> str:
+    facts = kept.model.training_facts
+    if not facts:
+        return f"{kept.summary()}; nothing is written down of its training."
+    return (
+        f"{kept.summary()}: {facts['characters']:,} characters in {facts['minutes']:g} minutes on {facts['hardware']}"
+    )
+
+
+def _curve(kept: data.Network) -> None:
+    cards.heading("What it pays for a character", "in bits, the fewer the better, while it read")
+    log, snapshots = growth.curve(kept), growth.snapshots(kept)
+    if log is None and snapshots.empty:
+        cards.sentence("There is no log of its training beside it.")
+        cards.quiet(f"`python -m inspector pack` takes log.csv along; a copy of the run's log in {kept.place} will do.")
+        return
+    figure = learning_figure(log, None if snapshots.empty else snapshots, theme=cards.theme())
+    st.plotly_chart(figure, key="curve", config=_PLAIN)
+
+
+def _growth(view: state.View, kept: data.Network, found: Emergence | None) -> None:
+    concept = str(view.concept)
+    cards.heading(f"How neurons came to tell “{data.concept_title(concept)}”", "a line each; click one with points")
+    if found is None:
+        _offer(kept)
+        return
+    metric, baseline = str(found.concepts.metric[concept]), float(found.concepts.baseline[concept])
+    figure = growth_figure(
+        found.scores[found.scores.concept == concept], found.snapshots, chosen=view.shown, baseline=baseline,
+        metric=metric, theme=cards.theme(),
+    )  # fmt: skip
+    st.plotly_chart(figure, key=GROWTH, config=_PLAIN, on_select=_take_line, selection_mode="points")
+    cards.quiet(
+        f"On {found.n_score_chars:,} held-out characters of {found.corpus}; the dotted line is chance. At each "
+        "snapshot a neuron's signal and side are picked on other files."
+    )
+
+
+def _take_line() -> None:
+    points = st.session_state[GROWTH]["selection"]["points"]
+    said = points[0].get("customdata") if points else None
+    if said is not None:
+        state.jump(neuron=Neuron.parse(str(said[0] if isinstance(said, list | tuple) else said)), signal=None)
+
+
+def _offer(kept: data.Network) -> None:
+    """Nothing was measured yet: have it done behind the page, or say which command does it."""
+    job = growth.making(kept)
+    if job is not None and not job.is_done:
+        _wait_for(job)
+        return
+    command = f"python -m inspector emerge --network {kept.place}"
+    if not growth.can_be_made(kept):
+        cards.quiet(f"Nobody has measured its snapshots yet: `{command} --corpus …`, with the text it was trained on.")
+        return
+    if job is not None and job.has_failed:
+        try:
+            job.check()
+        except InspectorError as error:
+            cards.notes([str(error)])
+    cards.quiet(f"Nobody has measured its snapshots yet. It takes some minutes behind the page, or `{command}`.")
+    st.button("Measure them", key="measure", on_click=growth.make, args=(kept,))
+
+
+@st.fragment(run_every=1.0)
+def _wait_for(job: growth.Job) -> None:
+    if job.is_done:
+        st.rerun()
+    left = job.seconds_left()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.progress(min(job.share, 1.0), cards.plain(job.words) + ("" if left is None else f", {left:,.0f} s left"))
+        st.button("Cancel", on_click=job.cancel)
+
+
+def _strengths(view: state.View, found: Emergence) -> None:
+    names = found.strengths(view.shown)
+    cards.heading(f"How {view.shown} came to tell what it tells best in the end", "five concepts, held-out scores")
+    rows = {data.concept_title(name): found.of(name, view.shown) for name in names}
+    figure = strengths_figure(rows, found.snapshots, theme=cards.theme())
+    st.plotly_chart(figure, key="strengths", config=_PLAIN)
+
+
+def _passage(view: state.View, kept: data.Network, found: Emergence | None) -> None:
+    """The same passage once for each snapshot, coloured by the neuron as it was then."""
+    text, signal = texts.load_text(str(view.text)), str(view.signal)
+    start, stop = growth.span(text, str(view.concept), view.at)
+    line = text.content.count("\n", 0, start) + 1
+    cards.heading(
+        f"{view.shown} at each snapshot", f"its {SIGNAL_WORDS[signal]}, reading {text.name} from line {line:,} on"
+    )
+    with st.spinner("The snapshots read", show_time=True):
+        sights = growth.sights(kept, text, (start, stop), view.shown, signal)
+    scores = found.of(str(view.concept), view.shown).set_index("step").score if found is not None else {}
+    scale = scale_for(signal, sights[-1].values[view.shown.unit].astype("float32"))
+    for sight in sights:
+        with st.container(key=f"sight{sight.step}", horizontal=True, vertical_alignment="top", gap="small"):
+            with st.container(width=170, gap=None):
+                there = replace(view, network=f"{kept.name}{data.SNAPSHOT}{sight.step}", at=start)
+                st.page_link(READ, label=f"step {sight.step:,}", query_params=there.to_query())
+                cards.quiet(f"{sight.nats / math.log(2):.2f} bits a character here")
+                if sight.step in scores:
+                    cards.quiet(f"scores {scores[sight.step]:.2f}")
+            values = sight.values[view.shown.unit].astype("float32")
+            with st.container(width="stretch"):
+                cards.excerpt(text.content[start:stop], values, scale, first_line=line)
+    st.page_link(NEURON, label="All that is known of it in the end →", query_params=replace(view, at=None).to_query())
+
+
+page()

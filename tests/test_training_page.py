@@ -1,0 +1,227 @@
+"""The Training page: the curve, snapshots as networks, how neurons came to be; with scores, without, and damaged."""
+
+import html
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from dashboard import data, growth, state, texts
+from dashboard.curves import growth_figure, learning_figure, places_of, strengths_figure
+from inspector.capture import record
+from inspector.corpus import load_corpus
+from inspector.emerge import emerge
+from inspector.model import load_checkpoint, save_checkpoint
+from inspector.recording import Neuron
+from tests.conftest import make_python_folder, tiny_model
+
+APP = str(Path(__file__).parent.parent / "dashboard" / "app.py")
+TRAINING, NETWORKS = "app_pages/training.py", "app_pages/networks.py"
+LOG = "step,characters,train_nats,choose_nats,learning_rate,seconds\n500,3200,1.5,1.6,.01,9\n1000,6400,1.2,1.3,.01,9\n"
+STEPS = (0, 9, 100)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """`grown` has snapshots, a log and scores; `young` snapshots alone; `plain` has none of them."""
+    folder = tmp_path_factory.mktemp("training")
+    facts = {"characters": 6400, "minutes": 1.5, "hardware": "1 CPU", "options": {"batch": 8, "stretch": 8}}
+    for step in STEPS:
+        model = tiny_model(n_layers=1, seed=step)
+        place = folder / "nets" / "grown" / "snapshots" / f"step-{step:06d}"
+        save_checkpoint(model, place, training={**facts, "characters": 64 * step})
+    save_checkpoint(model, folder / "nets" / "grown", training=facts)
+    (folder / "nets" / "grown" / "log.csv").write_text(LOG)
+    shutil.copytree(folder / "nets" / "grown", folder / "nets" / "young")
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    found = emerge(folder / "nets" / "grown", load_corpus(make_python_folder(folder)))
+    torch.set_num_threads(n_threads)
+    found.save(folder / "nets" / "grown" / "emergence.parquet")
+    save_checkpoint(tiny_model(n_layers=1), folder / "nets" / "plain")
+    return folder / "nets"
+
+
+@pytest.fixture(autouse=True)
+def place(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(made))
+    monkeypatch.setenv("CHARSCOPE_DATA", str(tmp_path))
+
+
+def open_app(page, **query):
+    app = AppTest.from_file(APP, default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    return app.switch_page(page).run()
+
+
+def said(app):
+    assert not app.exception, [error.message for error in app.exception]
+    bodies = [one.proto.body for one in app.get("html") if not one.proto.body.startswith("<style>")]
+    return html.unescape(re.sub(r"<[^>]*>", "", "\n".join(bodies)))
+
+
+def test_page_shows_curve_growth_and_the_passage_once_for_each_snapshot():
+    app = open_app(TRAINING, network="grown", concept="inside_string", neuron="0:3")
+
+    words = said(app)
+    assert "How neurons came to tell “inside a string”" in words and "0:3 at each snapshot" in words
+    assert len(app.get("plotly_chart")) == 3
+    links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
+    for step in STEPS:
+        assert f"network=grown%40{step}&" in links[f"step {step}"] and "neuron=0%3A3" in links[f"step {step}"]
+    excerpts = [one.proto.body for one in app.get("html") if 'class="cs-excerpt"' in one.proto.body]
+    assert len(excerpts) == 3 and len(set(excerpts)) == 3
+    assert len({re.sub(r"<[^>]*>", "", one) for one in excerpts}) == 1
+
+
+def test_page_begins_with_the_concept_that_grew_most_and_another_one_brings_its_best_neuron():
+    found = growth.emergence(data.network("grown"))
+    app = open_app(TRAINING, network="grown")
+    assert app.query_params["concept"] == found.telling(1)[0]
+
+    app.selectbox(key="training_concept").set_value("inside_string").run()
+    best = found.best("inside_string").iloc[-1]
+    assert app.query_params["concept"] == "inside_string"
+    assert app.query_params["neuron"] == f"{best.layer}:{best.unit}"
+
+
+def test_snapshot_opens_as_a_network_on_read_and_stands_among_the_others_here():
+    app = AppTest.from_file(APP, default_timeout=120)
+    app.query_params["network"] = "grown@9"
+    app.run()
+    assert "no survey of grown@9 exists yet" in said(app)
+    assert app.selectbox(key="pick_network").value == "grown@9"
+
+    assert open_app(TRAINING, network="grown@9").selectbox(key="pick_network").value == "grown"
+
+
+@pytest.mark.parametrize("name", ["grown@8", "grown@", "grown@-9", "grown@9/..", "nobody@9", "grown@\uff19", "@9"])
+def test_snapshot_that_does_not_exist_is_no_network(name):
+    assert data.network_folder(name) is None
+    assert f"There is no network called “{name}”" in said(open_app(TRAINING, network=name))
+
+
+def test_values_of_a_snapshot_are_those_it_computes_with_the_text_before(made):
+    text = texts.load_text(state.FIRST_TEXT)
+    span = growth.span(text, "inside_string", 700)
+    assert span[0] <= 700 < span[1] and text.content[span[0] - 1] == "\n"
+
+    sights = growth.sights(data.network("grown"), text, span, Neuron(0, 3), "cell")
+
+    assert [sight.step for sight in sights] == list(STEPS)
+    model = load_checkpoint(made / "grown" / "snapshots" / "step-000009")
+    recording = record(model, text.content[: span[1]], signals=("cell",))
+    expected = recording.trace(Neuron(0, 3), "cell")[span[0] :]
+    np.testing.assert_allclose(sights[1].values[3].astype(np.float32), expected, atol=2e-3)
+    assert sights[1].nats == pytest.approx(float(np.mean(recording.loss[span[0] :])), abs=1e-4)
+
+
+def test_span_without_a_place_is_where_the_concept_comes_and_goes():
+    text = texts.load_text(state.FIRST_TEXT)
+    start, stop = growth.span(text, "inside_string", None)
+    assert text.content[start:stop].count('"') + text.content[start:stop].count("'") > 4
+    start, stop = growth.span(text, "speaker_line", None)  # of another language: the beginning
+    assert start == 0 < stop
+
+
+def test_unmeasured_snapshots_are_measured_behind_the_page_where_their_text_is_at_hand(monkeypatch, made, tmp_path):
+    words = said(open_app(TRAINING, network="young"))
+    assert "Nobody has measured its snapshots yet" in words and "--corpus …" in words and "0:0 at each" in words
+
+    monkeypatch.setattr(growth, "can_be_made", lambda kept: True)
+    monkeypatch.setattr(growth, "_MADE_BY", str(make_python_folder(tmp_path)))
+    app = open_app(TRAINING, network="young")
+    app.button(key="measure").click().run()
+    assert growth.making(data.network("young")).wait(60)
+    assert "Nobody has measured" not in said(app.run())
+    assert (tmp_path / "emergence").is_dir() and not (made / "young" / "emergence.parquet").exists()
+
+
+def test_cancelled_measuring_is_said_and_can_be_begun_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(growth, "can_be_made", lambda kept: True)
+    monkeypatch.setattr(growth, "_MADE_BY", str(make_python_folder(tmp_path)))
+    job = growth.make(data.network("young"))
+    job.cancel()
+    assert job.wait(60)
+
+    app = open_app(TRAINING, network="young")
+    assert "Cancelled." in said(app) and app.button(key="measure")
+
+
+def test_network_without_snapshots_shows_what_there_is():
+    words = said(open_app(TRAINING, network="plain"))
+    assert "kept no snapshots" in words and "There is no log" in words
+
+
+def test_nothing_that_writes_is_drawn_where_the_program_is_served_read_only(monkeypatch):
+    monkeypatch.setenv("CHARSCOPE_READ_ONLY", "1")
+    app = open_app(TRAINING, network="young")
+    assert not app.button and "python -m inspector emerge" in said(app)
+
+
+def test_damaged_scores_are_a_sentence(made, tmp_path, monkeypatch):
+    shutil.copytree(made / "grown", tmp_path / "nets" / "broken")
+    (tmp_path / "nets" / "broken" / "emergence.parquet").write_bytes(b"PAR1")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+    assert "emergence.parquet is damaged" in said(open_app(TRAINING, network="broken"))
+
+
+def test_scores_of_other_weights_are_not_shown(made, tmp_path, monkeypatch):
+    shutil.copytree(made / "grown", tmp_path / "nets" / "other")
+    save_checkpoint(tiny_model(n_layers=1, seed=77), tmp_path / "nets" / "other")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+    assert growth.emergence(data.network("other")) is None
+
+
+def test_networks_page_leads_to_the_training_of_each():
+    app = open_app(NETWORKS)
+    labels = [link.proto.label for link in app.get("page_link")]
+    assert sum("3 snapshots" in label for label in labels) == 2 and "How it was trained →" in labels
+
+
+# ---------------------------------------------------------------------------------------------------------- figures
+
+
+def test_beginning_stands_left_of_everything_on_the_logarithmic_axis():
+    assert places_of(pd.Series([0, 60, 6000])).tolist() == [20, 60, 6000]
+    assert places_of(pd.Series([0, 0])).tolist() == [1, 1]
+
+
+def test_curve_is_in_bits_and_unmeasured_snapshots_stand_at_its_foot():
+    log = pd.DataFrame({"characters": [10.0, 100.0], "train_nats": [np.log(2)] * 2, "choose_nats": [np.log(4)] * 2})
+    snapshots = pd.DataFrame({"step": [0, 5], "characters": [0, 50], "nats": [np.nan, np.nan]})
+
+    train, held_out, marks = learning_figure(log, snapshots).data
+
+    assert list(train.y) == pytest.approx([1, 1]) and list(held_out.y) == pytest.approx([2, 2])
+    assert list(marks.y) == [0, 0] and marks.line.width == 0 and list(marks.customdata) == [0, 5]
+
+
+def test_growth_has_the_best_and_the_chosen_neuron_before_the_crowd():
+    rows = [
+        {"layer": 0, "unit": unit, "step": step, "score": 0.5 + 0.1 * unit * (step > 0), "choose_score": 0.1 * unit}
+        for unit in range(4)
+        for step in (0, 5)
+    ]
+    snapshots = pd.DataFrame({"step": [0, 5], "characters": [0, 50], "nats": [1.0, 1.0]})
+
+    both = growth_figure(pd.DataFrame(rows), snapshots, chosen=Neuron(0, 1), baseline=0.5, metric="auroc")
+    crowd, best, chosen = both.data
+    assert np.nanmax(np.array(crowd.y, float)) == pytest.approx(0.8) and len(crowd.x) == 4 * 3
+    assert best.name.startswith("0:3") and list(best.y) == pytest.approx([0.5, 0.8])
+    assert chosen.name.startswith("0:1") and list(chosen.customdata) == ["0:1", "0:1"]
+    alone = growth_figure(pd.DataFrame(rows), snapshots, chosen=Neuron(0, 3), baseline=0.5, metric="auroc")
+    assert len(alone.data) == 2
+
+
+def test_names_in_figures_are_no_markup():
+    rows = pd.DataFrame({"score": [0.5]})
+    snapshots = pd.DataFrame({"step": [0], "characters": [0], "nats": [1.0]})
+    assert strengths_figure({"<b>x</b>": rows}, snapshots).data[0].name == "&lt;b&gt;x&lt;/b&gt;"
