@@ -69,6 +69,27 @@ def test_the_number_of_threads_changes_no_bit(kind, threads):
             assert torch.equal(values, other[name])
 
 
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_weights_that_are_float16_numbers_are_read_as_such_and_change_no_bit(kind, monkeypatch):
+    if not room._widens_fast():
+        pytest.skip("this processor has no instruction for it")
+    module, inputs, seen = KINDS[kind](5, 45), torch.randn(300, 1, 5), []
+    take_steps = steps.take_steps
+    monkeypatch.setattr(steps, "take_steps", lambda *given: seen.append(given[1].dtype) or take_steps(*given))
+    monkeypatch.setattr(room, "_LARGE_SHARE", 0)
+    lockstep(layer_of(module), inputs, layer_of(module).zero_state(1), ())
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.copy_(weight.half())
+    weights = layer_of(module)
+    small, _ = lockstep(weights, inputs, weights.zero_state(1), ())
+    monkeypatch.setattr(room, "_LONG", 301)
+    large, _ = lockstep(weights, inputs, weights.zero_state(1), ())
+    assert seen == [np.float32, np.uint16, np.float32]
+    for name, values in large.items():
+        oracle.assert_close(small[name], values, 1e-6)
+
+
 def test_activations_are_right_to_the_last_digits():
     x = np.concatenate([np.linspace(-100, 100, 20_001), np.geomspace(1e-30, 1, 2_000)]).astype(np.float32)
     zero, sigmoid, tanh = np.zeros_like(x), np.empty_like(x), np.empty_like(x)

@@ -4,8 +4,8 @@
                                                                             after the last: neuron by neuron
 
 A step reads every recurrent weight once and does little with it, so memory is what limits it. Rows are therefore taken
-upwards in one step and downwards in the next: what was read last is what the nearest cache still holds. What one
-neuron's value is does not depend on how many threads there are.
+upwards in one step and downwards in the next: what was read last is what the nearest cache still holds. Weights may
+come as float16, where that is what they are. What one neuron's value is does not depend on how many threads there are.
 """
 
 import os
@@ -61,6 +61,18 @@ def _float_of_bits(_context: Any, bits: Any) -> Any:
     return types.float32(types.int32), generate
 
 
+def _number(_context: Any, weight: Any) -> Any:
+    """A weight as float32, whether it is kept so or as the bits of a float16."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        if weight == types.float32:
+            return arguments[0]
+        return builder.fpext(builder.bitcast(arguments[0], ir.HalfType()), ir.FloatType())
+
+    return types.float32(weight), generate
+
+
+_wide: Any = intrinsic(_number)
 _look: Any = intrinsic(_load_acquire)
 _say: Any = intrinsic(_store_release)
 _from_bits: Any = intrinsic(_float_of_bits)
@@ -106,20 +118,20 @@ def _products(weights: Array, hidden: Array, sums: Array, first: int, last: int,
         a = b = c = d = e = f = g = h = _f32(0)
         for k in range(hidden.shape[0]):
             x = hidden[k]
-            a += rows[0, k] * x
-            b += rows[1, k] * x
-            c += rows[2, k] * x
-            d += rows[3, k] * x
-            e += rows[4, k] * x
-            f += rows[5, k] * x
-            g += rows[6, k] * x
-            h += rows[7, k] * x
+            a += _wide(rows[0, k]) * x
+            b += _wide(rows[1, k]) * x
+            c += _wide(rows[2, k]) * x
+            d += _wide(rows[3, k]) * x
+            e += _wide(rows[4, k]) * x
+            f += _wide(rows[5, k]) * x
+            g += _wide(rows[6, k]) * x
+            h += _wide(rows[7, k]) * x
         out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7] = a, b, c, d, e, f, g, h
     for gate in range(sums.shape[0]):
         for neuron in range(first + n_blocks * BLOCK, last):
             a = _f32(0)
             for k in range(hidden.shape[0]):
-                a += weights[gate, neuron, k] * hidden[k]
+                a += _wide(weights[gate, neuron, k]) * hidden[k]
             sums[gate, neuron] = a
 
 
@@ -216,9 +228,10 @@ def take_steps(
 ) -> None:
     """All steps of the neurons first..last, by thread `me` of those that have a line in `arrived`.
 
-    weights : (gates, units, units). given : (steps, gates, units), what the input adds, biases included. bias :
-    (units,), added inside the reset gate's product of a GRU. rows : (1 + steps, signals, units); the first has the
-    state to start from. columns : (signals, units, steps), filled. arrived : zeros; where every thread is.
+    weights : (gates, units, units), float32 or the bits of float16 as uint16. given : (steps, gates, units), what the
+    input adds, biases included. bias : (units,), added inside the reset gate's product of a GRU. rows : (1 + steps,
+    signals, units); the first has the state to start from. columns : (signals, units, steps), filled. arrived : zeros;
+    where every thread is.
     """
     sums = np.empty(given.shape[1:], np.float32)
     for step in range(given.shape[0]):
