@@ -152,9 +152,9 @@ def test_uploaded_file_is_coloured_end_to_end(page, dashboard):
 
 def test_find_leads_to_the_text_with_that_neuron(page, dashboard):
     page.goto(f"{dashboard}/find?concept=inside_string")
-    link = page.get_by_role("link").filter(has_text=re.compile(r"^\d+:\d+ ")).first
+    link = page.get_by_role("link").filter(has_text=re.compile(r"^Read with \d+:\d+ ")).first
     expect(link).to_be_visible(timeout=120_000)
-    neuron = link.inner_text().split()[0]
+    neuron = link.inner_text().split()[2]
     link.click()
     expect(page.locator("[data-at]").first).to_be_visible()
     page.wait_for_function("(unit) => new URL(location).searchParams.get('neuron') === unit", arg=neuron)
