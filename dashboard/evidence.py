@@ -18,7 +18,7 @@ import pandas as pd
 from inspector.recording import InspectorError, Neuron
 
 FIRST_CONCEPT = "inside_string"
-SIGNAL_WORDS = {
+_SIGNALS = {
     "hidden": "hidden state", "cell": "cell state", "input_gate": "input gate", "forget_gate": "forget gate",
     "output_gate": "output gate", "reset_gate": "reset gate", "update_gate": "update gate", "candidate": "candidate",
 }  # fmt: skip
@@ -30,6 +30,15 @@ STRETCHES = {
 }
 _AS_GOOD = 0.02  # of a score: less is not worth another neuron
 _NOT_MUCH = 0.3  # of the way from chance or an untrained twin to a perfect score: less says little of a neuron
+
+
+def signal_words(name: str) -> str:
+    """What a signal is called in a sentence; an imported recording's own name stays as it is.
+
+    >>> signal_words("cell"), signal_words("block 3")
+    ('cell state', 'block 3')
+    """
+    return _SIGNALS.get(name, name)
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ class Finding:
 
     def words(self) -> str:
         """What the neuron does and how well, in one line; `score_words` has the form."""
-        return f"its {SIGNAL_WORDS.get(self.signal, self.signal)} is {score_words(vars(self))}"
+        return f"its {signal_words(self.signal)} is {score_words(vars(self))}"
 
 
 def score_words(row: Mapping[str, Any]) -> str:
@@ -77,7 +86,7 @@ def detects_words(neuron: Neuron, row: Mapping[str, Any] | None, title: str) -> 
     """
     if row is None:
         return f"Neuron {neuron}", "No concept could be ranked in the surveyed text."
-    evidence = f"Its {SIGNAL_WORDS[row['signal']]} is {score_words(row)}; {row['verdict']}."
+    evidence = f"Its {signal_words(row['signal'])} is {score_words(row)}; {row['verdict']}."
     if row["skill"] < _NOT_MUCH or row["verdict"].startswith("weak: "):
         said = f"Of all surveyed concepts it goes best with “{title}”, which says little of it."
         return f"Neuron {neuron} has no explanation yet", f"{said} {evidence}"
@@ -108,7 +117,7 @@ def found_words(row: Mapping[str, Any], title: str, where: str) -> tuple[str, st
     else:
         headline = f"No single neuron follows “{title}” well: the best, {neuron}, is weak"
         not_meant = "It does not mean that the network does not know it: many neurons may carry it together."
-    signal = SIGNAL_WORDS[row["signal"]]
+    signal = signal_words(row["signal"])
     return (
         headline,
         f"{where}, its {signal} is {score_words(row)}. {said[0].upper()}{said[1:]}: {_sure(row)}. {not_meant}",
@@ -146,7 +155,7 @@ def formula_words(row: Mapping[str, Any]) -> str:
     side = "at least" if row["polarity"] > 0 else "at most"
     worth = "explains it" if row["is_explained"] else "does not explain it"
     return (
-        f"Its {SIGNAL_WORDS[row['signal']]} is {side} {row['threshold']:.2f} most nearly where {row['formula']}: "
+        f"Its {signal_words(row['signal'])} is {side} {row['threshold']:.2f} most nearly where {row['formula']}: "
         f"held-out Matthews correlation {row['score']:.2f}, chance {row['chance']:.2f}; that {worth}."
     )
 
@@ -159,7 +168,7 @@ def memory_words(kind: str, kept: float, half_life: float) -> str:
     """
     if kind == "rnn":
         return "A plain recurrent network has no gates: what a neuron keeps is spread over the weights between neurons."
-    gate = SIGNAL_WORDS["forget_gate" if kind == "lstm" else "update_gate"]
+    gate = signal_words("forget_gate" if kind == "lstm" else "update_gate")
     if math.isnan(half_life):
         return f"Nothing is known of its {gate}."
     if half_life > 1000:

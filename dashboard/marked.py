@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cards, data, notes, state, tables
-from dashboard.evidence import SIGNAL_WORDS
+from dashboard.evidence import signal_words
 from dashboard.palette import scale_for
 from inspector.recording import Neuron
 from inspector.search.places import Places, conditions_of, find_places
@@ -65,7 +65,7 @@ def _result(row: dict, view: state.View, reading: data.Reading, mark: state.Mark
     """One neuron: its name, which leads to Read, how exactly it is on here, and how it colours the place."""
     there = _opens(row, view, mark)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        signal = SIGNAL_WORDS.get(str(there.signal), there.signal)
+        signal = signal_words(str(there.signal))
         st.page_link(READ, label=f"**{there.neuron}** {signal} →", query_params=there.to_query())
         st.page_link(NEURON, label="its page", query_params=there.to_query())
         cards.quiet(_on_words(pd.Series(row)))
@@ -103,7 +103,7 @@ def _elsewhere(table: pd.DataFrame, view: state.View, mark: state.Mark, reading:
     (condition,) = conditions_of(row, 1)
     places = find_places(reading.recording, [condition], mark=(mark.start, mark.stop), n=PLACES)
     cards.claim(
-        f"{condition.neuron}, its {SIGNAL_WORDS.get(condition.signal, condition.signal)} at "
+        f"{condition.neuron}, its {signal_words(condition.signal)} at "
         f"{'least' if condition.polarity > 0 else 'most'} {condition.threshold:.2f}: {places.said()}",
         f"{_on_words(row.iloc[0])} That threshold was chosen on the marked stretch; the places most alike come first.",
     )
@@ -123,7 +123,7 @@ def _list_places(places: Places, view: state.View, reading: data.Reading) -> Non
 
 def _on_words(row: pd.Series) -> str:
     """How exactly a neuron is on in the mark, in words."""
-    signal = SIGNAL_WORDS.get(row.signal, row.signal)
+    signal = signal_words(row.signal)
     side = "at least" if row.polarity > 0 else "at most"
     return (
         f"Its {signal} is {side} {row.threshold:.2f} in {row.recall:.0%} of the mark, and "

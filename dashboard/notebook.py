@@ -15,7 +15,7 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
-from dashboard.evidence import SIGNAL_WORDS, score_words
+from dashboard.evidence import score_words, signal_words
 from dashboard.palette import DEFAULT, PALETTES, colour_index, ink, lut, scale_for
 from inspector.recording import InspectorError, Neuron, Recording
 from inspector.search import verdict
@@ -56,7 +56,7 @@ def show(
     trace = recording.trace(neuron, signal)
     scale = scale_for(signal, trace)
     shown = min(stop, start + MOST_CHARS)
-    caption = f"{neuron} {SIGNAL_WORDS.get(signal, signal)}, {scale.low:.3g} to {scale.high:.3g}"
+    caption = f"{neuron} {signal_words(signal)}, {scale.low:.3g} to {scale.high:.3g}"
     colours = colour_index(trace[start:shown], scale)
     return ColouredText(recording.text[start:shown], colours, scale.kind, palette, caption, stop - shown)
 

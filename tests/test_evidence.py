@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from dashboard.evidence import (
     codes_words,
+    detects_words,
+    formula_words,
     found_words,
     score_words,
     survey_from,
@@ -185,3 +187,15 @@ def test_codes_words_tell_one_neuron_from_many(scores, said):
     table = pd.DataFrame({"k": range(1, len(scores) + 1), "score": scores, "metric": "auroc"})
 
     assert said in codes_words(table)
+
+
+def test_signal_of_another_recorder_is_called_by_its_own_name():
+    ranked = row(0, 1, 0.9, signal="layer_norm", skill=0.8, q_value=0.01)
+
+    said = [
+        *found_words(ranked, "digits", "here"),
+        *detects_words(Neuron(0, 1), ranked, "digits"),
+        formula_words({**ranked, "threshold": 0.1, "formula": "digit", "chance": 0.1, "is_explained": True}),
+    ]
+
+    assert sum("ts layer_norm is" in words for words in said) == 3

@@ -11,12 +11,12 @@ import streamlit as st
 
 from dashboard import cards, data, figures, marked, notes, pickers, share, state, tables
 from dashboard.evidence import (
-    SIGNAL_WORDS,
     STRETCHES,
     Stretch,
     codes_words,
     found_words,
     score_words,
+    signal_words,
     telling_stretches,
 )
 from dashboard.jobs import Job
@@ -238,7 +238,7 @@ def _neuron(row: dict, place: int, answer: Answer, view: state.View, reading: da
     neuron, signal = Neuron(int(row["layer"]), int(row["unit"])), str(row["signal"])
     there = replace(view, neuron=neuron, signal=signal, at=None, ask=None)
     rank = "the best" if place == 0 else f"number {place + 1:,}"
-    cards.heading(f"{neuron}, {rank}", f"its {SIGNAL_WORDS[signal]} is {score_words(row)}; {verdict(row)}")
+    cards.heading(f"{neuron}, {rank}", f"its {signal_words(signal)} is {score_words(row)}; {verdict(row)}")
     notes.line(reading.recording.network_hash, neuron)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.page_link(READ, label=f"Read with **{neuron}** →", query_params=there.to_query())

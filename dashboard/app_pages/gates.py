@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import cards, data, notes, pickers, state
 from dashboard.cell import build_message, cell, position
-from dashboard.evidence import FIRST_CONCEPT, SIGNAL_WORDS
+from dashboard.evidence import FIRST_CONCEPT, signal_words
 from dashboard.figures import saturation_figure
 from dashboard.palette import DEFAULT
 from inspector.recording import SIGNALS, InspectorError, Neuron
@@ -111,7 +111,7 @@ def _saturation(view: state.View, kept: data.Network) -> None:
         "of the time it is shut (below .1); on the slanted line it is always one or the other. So a forget gate at the "
         "upper left keeps what its neuron holds, and one at the lower right makes it forget at once."
     )
-    named = [(name, SIGNAL_WORDS[name]) for name in gates]
+    named = [(name, signal_words(name)) for name in gates]
     figure = saturation_figure(statistics, named, chosen=view.neuron, theme=cards.theme())
     if (neuron := cards.clicked(figure, key="saturation")) is not None:
         st.switch_page(NEURON, query_params=replace(view, neuron=Neuron.parse(neuron)).to_query())

@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard import cards, data, notes, pickers, portraits, state
 from dashboard.curves import position_figure
-from dashboard.evidence import SIGNAL_WORDS, detects_words, formula_words, memory_words, symbol_words
+from dashboard.evidence import detects_words, formula_words, memory_words, signal_words, symbol_words
 from dashboard.figures import spread_figure
 from dashboard.findings import KINDS, STATES, Findings, Relative, neighbours
 from dashboard.palette import Scale
@@ -139,7 +139,7 @@ def _passages(view: state.View, kept: data.Network, found: Findings) -> None:
     st.session_state["state"] = signal
     if len(states) > 1:
         st.segmented_control(
-            "passages by", states, key="state", format_func=SIGNAL_WORDS.__getitem__,
+            "passages by", states, key="state", format_func=signal_words,
             on_change=lambda: state.go(signal=st.session_state["state"]),
         )  # fmt: skip
     scenes = portraits.scenes(kept, view.shown, signal)
@@ -178,7 +178,7 @@ def _passage(scene: portraits.Scene, signal: str, extent: float, view: state.Vie
 def _spread(view: state.View, kept: data.Network, found: Findings) -> None:
     cards.heading("How its values are spread", "over all surveyed text; the line is the median")
     signals = kept.layers[view.shown.layer][1]
-    rows = {SIGNAL_WORDS[name]: row for name in signals if (row := found.spread(view.shown, name)) is not None}
+    rows = {signal_words(name): row for name in signals if (row := found.spread(view.shown, name)) is not None}
     if rows:
         st.plotly_chart(spread_figure(rows, theme=cards.theme()), key="spread", config={"displayModeBar": False})
 
@@ -188,7 +188,7 @@ def _place(view: state.View, kept: data.Network, found: Findings) -> None:
     signal = str(view.signal) if view.signal in STATES else _first_state(view, found, _states(view, kept))
     tables = portraits.by_place(kept, view.shown, signal)
     cards.heading(
-        "Where it stands", f"mean {SIGNAL_WORDS[signal]} over the report files; the band is a deviation each way"
+        "Where it stands", f"mean {signal_words(signal)} over the report files; the band is a deviation each way"
     )
     if not tables:
         renew = f"python -m inspector survey --only portraits --network {kept.place}"
@@ -213,7 +213,7 @@ def _memory(view: state.View, kept: data.Network, found: Findings) -> None:
     rows = [(name, row) for name in gates if (row := found.spread(view.shown, name)) is not None]
     if rows:
         shares = "; ".join(
-            f"{SIGNAL_WORDS[name]} shut {row.low_share:.0%}, open {row.high_share:.0%}" for name, row in rows
+            f"{signal_words(name)} shut {row.low_share:.0%}, open {row.high_share:.0%}" for name, row in rows
         )
         cards.quiet(f"Of the time (below .1, above .9): {shares}.")
     elif gates:
@@ -224,7 +224,7 @@ def _kin(view: state.View, found: Findings, written: Mapping[Neuron, str]) -> No
     signal = str(view.signal) if view.signal in STATES else "hidden"
     alike, opposite = found.kin(view.shown, signal)
     cards.heading(
-        "Most alike and most opposite", f"by Pearson's r of the {SIGNAL_WORDS[signal]} over the surveyed text"
+        "Most alike and most opposite", f"by Pearson's r of the {signal_words(signal)} over the surveyed text"
     )
     for words, relatives in (("alike", alike), ("opposite", opposite)):
         _relatives(words, relatives, view, written)
@@ -272,7 +272,7 @@ def _openers(view: state.View, kept: data.Network) -> None:
 
 
 def _gate(signal: str, high: Sequence[Effect], low: Sequence[Effect], sign: str = "+") -> None:
-    cards.chips(f"{SIGNAL_WORDS[signal]}: up", _chips(high, sign))
+    cards.chips(f"{signal_words(signal)}: up", _chips(high, sign))
     cards.chips("down", _chips(low, sign))
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import cards, data, growth, notes, pickers, state, texts
 from dashboard.curves import growth_figure, learning_figure, strengths_figure
-from dashboard.evidence import FIRST_CONCEPT, SIGNAL_WORDS
+from dashboard.evidence import FIRST_CONCEPT, signal_words
 from dashboard.palette import scale_for
 from inspector.recording import InspectorError, Neuron
 
@@ -169,7 +169,7 @@ def _passage(view: state.View, kept: data.Network, found: Emergence | None) -> N
     start, stop = growth.span(text, str(view.concept), view.at)
     line = text.content.count("\n", 0, start) + 1
     cards.heading(
-        f"{view.shown} at each snapshot", f"its {SIGNAL_WORDS[signal]}, reading {text.name} from line {line:,} on"
+        f"{view.shown} at each snapshot", f"its {signal_words(signal)}, reading {text.name} from line {line:,} on"
     )
     with st.spinner("The snapshots read", show_time=True):
         sights = growth.sights(kept, text, (start, stop), view.shown, signal)
