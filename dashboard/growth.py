@@ -123,7 +123,10 @@ def make(kept: data.Network) -> Job:
 
         emerge(kept.folder, load_corpus(_MADE_BY), n_chars=_N_CHARS, on_progress=tell).save(_places(kept)[1])
 
-    _jobs().forget(kept.hash)
+    texts.check_writable()
+    job = making(kept)
+    if job is not None and job.is_done:  # one that is under way is waited for, whoever began it
+        _jobs().forget(kept.hash)
     return _jobs().start(kept.hash, f"The snapshots of {kept.name} read held-out text", work)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
+from copy import copy
 
 from inspector.recording import InspectorError
 
@@ -24,15 +25,19 @@ class Job:
         self.words, self.share, self._started = words, 0.0, time.monotonic()
         self._cancelled, self._done = threading.Event(), threading.Event()
         self._error: BaseException | None = None
-        self._work = work
+        self._work: Work | None = work
         threading.Thread(target=self._run, daemon=True, name=words).start()
 
     def _run(self) -> None:
         try:
-            self._work(self)
+            if self._work is not None:
+                self._work(self)
+        except InspectorError as error:
+            self._error = copy(error)  # without its traceback, whose frames hold what was worked with
         except BaseException as error:
             self._error = error
         finally:
+            self._work = None  # it may hold a recording, which would outlive its place in memory
             self._done.set()
 
     @property
@@ -45,14 +50,21 @@ class Job:
         return self._done.wait(seconds)
 
     def check(self) -> None:
-        """Raise what went wrong, here: an InspectorError where the reader can do something about it."""
-        if self._error is not None:
-            raise self._error
+        """Raise what went wrong, here: an InspectorError where the reader can do something about it.
+
+        That stays until it is asked for again; a crash is raised once and then forgotten.
+        """
+        error = self._error
+        if isinstance(error, InspectorError):
+            raise copy(error)  # each reader's own: a traceback would keep the page's values
+        if error is not None:
+            self._error = None
+            raise error
 
     @property
     def has_failed(self) -> bool:
-        """Whether it ended in a sentence for the reader."""
-        return isinstance(self._error, InspectorError)
+        """Whether it ended in a sentence for the reader, or in a crash that `check` has not raised yet."""
+        return self._error is not None
 
     def cancel(self) -> None:
         """Have it stop soon."""
@@ -82,8 +94,9 @@ class Jobs:
     def start(self, key: Hashable, words: str, work: Work) -> Job:
         """The job under that key, begun now where none is under way or has failed."""
         with self._lock:
+            self._jobs = {at: job for at, job in self._jobs.items() if not job.is_done or job.has_failed}
             job = self._jobs.get(key)
-            if job is None or (job.is_done and not job.has_failed):
+            if job is None:
                 job = self._jobs[key] = Job(words, work)
             return job
 

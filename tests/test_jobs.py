@@ -1,6 +1,7 @@
 """Work behind the page: it is done once, tells how far it is, stops when asked, and its errors reach who waits."""
 
 import threading
+import weakref
 
 import pytest
 
@@ -57,8 +58,47 @@ def test_other_work_goes_on_beside_it():
 
 def test_bug_in_the_work_is_raised_where_somebody_waits():
     job = Jobs().start("text", "reads", lambda job: 1 / 0)
-    assert job.wait(SOON)
+    assert job.wait(SOON) and job.has_failed
 
     with pytest.raises(ZeroDivisionError):
         job.check()
     assert not job.has_failed
+
+
+def test_crashed_work_is_not_begun_again_before_somebody_was_told():
+    jobs, begun = Jobs(), []
+
+    def work(job):
+        begun.append(1)
+        raise RuntimeError("a bug")
+
+    job = jobs.start("text", "reads", work)
+    assert job.wait(SOON)
+    assert jobs.start("text", "reads", work) is job and begun == [1]
+    with pytest.raises(RuntimeError, match="a bug"):
+        job.check()
+
+    assert jobs.start("text", "reads", work).wait(SOON)
+    assert begun == [1, 1]
+
+
+class Recording:
+    """What a job works with."""
+
+
+@pytest.mark.parametrize("goes_well", [True, False])
+def test_what_was_worked_with_is_not_kept_by_a_job_that_has_ended(goes_well):
+    jobs, recording = Jobs(), Recording()
+    kept = weakref.ref(recording)
+
+    def work(job, recording=recording):
+        if not goes_well:
+            raise InspectorError(f"too little in {len(vars(recording))}")
+
+    job = jobs.start("text", "reads", work)
+    assert job.wait(SOON)
+    del recording, work
+
+    assert kept() is None
+    jobs.start("other", "reads", lambda job: None).wait(SOON)
+    assert (jobs.under("text") is None) == goes_well

@@ -212,6 +212,8 @@ def _codes(answer: Answer, view: state.View, reading: data.Reading) -> None:
         _wait_for(job)
         return
     try:
+        if job is not None:
+            job.check()
         found = data.codes(reading, name, table)
     except InspectorError as error:
         cards.quiet(str(error))

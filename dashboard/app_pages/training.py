@@ -142,7 +142,7 @@ def _offer(kept: data.Network) -> None:
         except InspectorError as error:
             cards.notes([str(error)])
     cards.quiet(f"Nobody has measured its snapshots yet. It takes some minutes behind the page, or `{command}`.")
-    st.button("Measure them", key="measure", on_click=growth.make, args=(kept,))
+    st.button("Measure them", key="measure", on_click=pickers.guarded(lambda: growth.make(kept)))
 
 
 @st.fragment(run_every=1.0)
