@@ -53,18 +53,18 @@ def class_figure(values: np.ndarray, label: np.ndarray, threshold: float, *, the
     return figure
 
 
-def roc_figure(values: np.ndarray, label: np.ndarray, *, theme: Theme = "light") -> go.Figure:
+def roc_figure(values: np.ndarray, label: np.ndarray, polarity: int, *, theme: Theme = "light") -> go.Figure:
     """The ROC curve of one neuron's values for a label, and the diagonal of one that knows nothing.
 
-    values : float ndarray of shape (n_chars,). label : bool, the same. The curve of a neuron that is low where the
-    concept holds is drawn with its sign turned, as its score is counted.
+    values : float ndarray of shape (n_chars,). label : bool, the same, with both values in it.
+    polarity : -1 where the neuron was found to be low there. The sign comes from where the neuron was chosen, never
+        from these values: a curve below the diagonal is a neuron that fails in this text.
     """
+    values = polarity * values
     order = np.argsort(-values, kind="stable")
     hits, ends = label[order], np.append(np.flatnonzero(np.diff(values[order])), values.size - 1)
     true = np.append(0, np.cumsum(hits)[ends]) / max(int(label.sum()), 1)
     false = np.append(0, np.cumsum(~hits)[ends]) / max(int((~label).sum()), 1)
-    if np.trapezoid(true, false) < 0.5:
-        true, false = 1 - true[::-1], 1 - false[::-1]
     keep = np.unique(np.linspace(0, true.size - 1, MOST_POINTS).astype(np.int64))
     figure = go.Figure()
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"width": 1, "dash": "dot", "color": _MARK[theme]})
@@ -106,7 +106,8 @@ def codes_figure(table: pd.DataFrame, *, baseline: float, twin: float, theme: Th
 def level_figure(values: np.ndarray, label: np.ndarray, *, theme: Theme = "light") -> go.Figure:
     """How one neuron's values lie at each level of a graded concept: their median, and the middle half of them.
 
-    values : float ndarray of shape (n_chars,). label : float, the same; more than 24 levels are put together.
+    values : float ndarray of shape (n_chars,), of one character or more. label : float, the same; more than 24 levels
+    are put together.
     """
     levels = np.unique(label)
     if levels.size > 24:

@@ -9,14 +9,16 @@ from dashboard import figures
 from inspector.recording import Neuron
 
 
-def test_roc_goes_through_the_rates_of_every_threshold_whatever_the_sign():
+def test_roc_goes_through_the_rates_of_every_threshold_by_the_side_that_was_chosen():
     values = np.array([0.9, 0.8, 0.8, 0.3, 0.2, 0.1])
     label = np.array([True, True, False, True, False, False])
-    curve, turned = (figures.roc_figure(sign * values, label).data[1] for sign in (1, -1))
+    curve, turned = (figures.roc_figure(sign * values, label, sign).data[1] for sign in (1, -1))
     assert list(curve.x) == pytest.approx([0, 0, 1 / 3, 1 / 3, 2 / 3, 1])
     assert list(curve.y) == pytest.approx([0, 1 / 3, 2 / 3, 1, 1, 1])
     for one in (curve, turned):
         assert np.trapezoid(one.y, one.x) == pytest.approx(roc_auc_score(label, values))
+    failing = figures.roc_figure(values, label, -1).data[1]
+    assert np.trapezoid(failing.y, failing.x) == pytest.approx(1 - roc_auc_score(label, values))
 
 
 def test_classes_are_each_a_whole_of_its_own():

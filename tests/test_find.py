@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from dashboard import data, notes, texts
+from dashboard import data, notes, state, texts
+from dashboard.data import searching
 from inspector.notes import Note
 from inspector.recording import Neuron
 from tests.test_pages import FIND, address, checkpoints, open_app, place, said  # noqa: F401 - fixtures
@@ -163,3 +164,30 @@ def test_neuron_that_is_not_ranked_is_a_sentence_and_the_best_is_shown():
 
     assert "3:9 is not among those that were ranked" in said(app)
     assert f"{app.dataframe[0].value.neuron[0]}, the best" in said(app)
+
+
+@pytest.mark.parametrize(
+    ("content", "said_instead"), [("bcd fgh\n" * 8, "holds nowhere"), ("a" * 99, "holds everywhere")]
+)
+def test_concept_that_never_changes_in_this_text_is_said_and_not_drawn(monkeypatch, content, said_instead):
+    # A survey ranked the neurons; this text has nothing to tell apart.
+    reading = data.read_with(data.network("small"), texts.load_text(state.FIRST_TEXT))
+    ranked = data.search(reading, ["vowel"]).tables["vowel"]
+    monkeypatch.setattr(data, "surveyed", lambda kept, name: ranked)
+
+    app = open_app(FIND, network="small", concept="vowel", text=texts.keep_text(content, "short.txt"))
+
+    assert f"The concept {said_instead} in this text" in said(app) and not app.get("plotly_chart")
+
+
+def test_crash_behind_the_page_is_raised_on_it_and_begun_once(monkeypatch):
+    begun = []
+
+    def crash(*given, **more):
+        begun.append(1)
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(searching, "best_codes", crash)
+    app = open_app(FIND, network="small", concept="uppercase")
+
+    assert len(app.exception) == 1 and begun == [1]

@@ -296,15 +296,22 @@ def _apart(row: dict, label: np.ndarray, values: np.ndarray) -> None:
     theme, plain = cards.theme(), {"displayModeBar": False}
     if row["metric"] != "auroc":
         cards.heading("How it follows", "the neuron's values at each value of the concept, over the whole text")
+        if not label.size:
+            cards.sentence("This text has no place where the concept can be told.")
+            return
         st.plotly_chart(figures.level_figure(values, label, theme=theme), key="levels", config=plain)
         return
     cards.heading("How well it alone tells them apart", "over the whole text; the dotted line is its threshold")
+    if label.all() or not label.any():  # so too where nothing can be told
+        holds = "everywhere" if label.any() else "nowhere"
+        cards.sentence(f"The concept holds {holds} in this text: there is nothing to tell apart.")
+        return
     classes, roc = st.columns(2)
     with classes:
         figure = figures.class_figure(values, label, row["threshold"], theme=theme)
         st.plotly_chart(figure, key="classes", config=plain)
     with roc:
-        st.plotly_chart(figures.roc_figure(values, label, theme=theme), key="roc", config=plain)
+        st.plotly_chart(figures.roc_figure(values, label, int(row["polarity"]), theme=theme), key="roc", config=plain)
 
 
 page()
