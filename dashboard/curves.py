@@ -6,7 +6,7 @@ character stands at its left end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,6 @@ from inspector.recording import Neuron
 
 MOST_LINES = 150  # neurons drawn behind the chosen one
 
-_INK: dict[Theme, str] = {"light": "#1c2430", "dark": "#e4e8ee"}
 _ON: dict[Theme, str] = {"light": "#0a7f86", "dark": "#35bdc1"}
 _OTHER: dict[Theme, str] = {"light": "#c9601a", "dark": "#ee8d45"}
 _CROWD: dict[Theme, str] = {"light": "rgba(96,104,116,.16)", "dark": "rgba(190,198,210,.16)"}
@@ -27,13 +26,11 @@ _SEVERAL = ("#0e949b", "#d8752a", "#6f82e0", "#b063ac", "#4a9c4a")
 _MARGIN = {"l": 52, "r": 12, "t": 26, "b": 40}
 
 
-def learning_figure(
-    log: pd.DataFrame | None, snapshots: pd.DataFrame | None, *, chosen: int | None = None, theme: Theme = "light"
-) -> go.Figure:
+def learning_figure(log: pd.DataFrame | None, snapshots: pd.DataFrame | None, *, theme: Theme = "light") -> go.Figure:
     """Bits per character on train and held-out text over the characters read, and the snapshots taken on the way.
 
     log : `characters`, `train_nats`, `choose_nats`. snapshots : `step`, `characters`, and held-out `nats` where they
-    were measured, else nan; such a snapshot stands at the foot. chosen : the step of the one that is marked.
+    were measured, else nan; such a snapshot stands at the foot.
     """
     figure = go.Figure()
     characters = [] if snapshots is None else snapshots.characters.tolist()
@@ -50,14 +47,14 @@ def learning_figure(
     if snapshots is not None and len(snapshots):
         bits = (snapshots.nats / np.log(2)).to_numpy()
         said = [
-            f"step {step:,}, {read:,} characters"
-            for step, read in zip(snapshots.step, snapshots.characters, strict=True)
+            f"step {step:,}, {read:,} characters: " + ("not measured" if np.isnan(pays) else f"{pays:.3f} bits")
+            for step, read, pays in zip(snapshots.step, snapshots.characters, bits, strict=True)
         ]
         figure.add_scatter(
-            x=places_of(snapshots.characters), y=np.where(np.isnan(bits), 0, bits), name="snapshots", text=said,
-            customdata=snapshots.step, mode="lines+markers", hovertemplate="%{text}: %{y:.3f} bits<extra></extra>",
+            x=places_of(snapshots.characters, characters), y=np.where(np.isnan(bits), 0, bits), name="snapshots",
+            text=said, customdata=snapshots.step, mode="lines+markers", hovertemplate="%{text}<extra></extra>",
             line={"width": 0 if np.isnan(bits).any() else 1, "color": _OTHER[theme], "dash": "dash"},
-            marker={"size": [12 if step == chosen else 8 for step in snapshots.step], "color": _OTHER[theme]},
+            marker={"size": 8, "color": _OTHER[theme]},
         )  # fmt: skip
     _over_training(figure, characters, "bits per character")
     figure.update_yaxes(rangemode="tozero")
@@ -150,11 +147,18 @@ def position_figure(rows: Mapping[str, pd.DataFrame], *, theme: Theme = "light")
     return figure
 
 
-def places_of(characters: pd.Series) -> np.ndarray:
-    """Where numbers of characters stand on a logarithmic axis that begins with none at all."""
+def places_of(characters: pd.Series, among: Iterable[float] | None = None) -> np.ndarray:
+    """Where numbers of characters stand on a logarithmic axis that begins with none at all.
+
+    among : all that stands on the axis, where that is more.
+    """
     numbers = characters.to_numpy(np.float64)
-    smallest = numbers[numbers > 0].min(initial=np.inf)
-    return np.where(numbers > 0, numbers, smallest / 3 if np.isfinite(smallest) else 1.0)
+    return np.where(numbers > 0, numbers, _beginning(numbers.tolist() if among is None else among))
+
+
+def _beginning(characters: Iterable[float]) -> float:
+    """Where nothing read at all stands among numbers of characters: a little left of the first of them."""
+    return min((one for one in characters if one > 0), default=3.0) / 3
 
 
 _CLEAR = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
@@ -169,7 +173,7 @@ def _over_training(figure: go.Figure, characters: list[float], words: str) -> No
         ticks = [one for one in ticks if read[0] / 1.5 <= one <= read[-1] / 1.2] + [float(read[-1])]
         names = [_short(one) for one in ticks]
         if 0 in characters:
-            ticks, names = [read[0] / 3, *ticks], ["0", *names]
+            ticks, names = [_beginning(characters), *ticks], ["0", *names]
         figure.update_xaxes(tickvals=ticks, ticktext=names)
     figure.update_xaxes(type="log", title="characters read", showgrid=False)
     figure.update_yaxes(title=words)

@@ -8,6 +8,7 @@ Like `data.py` it keeps what was costly, under names and hashes. Knows nothing a
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,7 +33,10 @@ _MADE_BY = "python-stdlib"  # the corpus that is at hand wherever this program r
 
 
 class Sight(NamedTuple):
-    """A passage as one snapshot saw it: values (units, characters) of one layer's signal, and nats per character."""
+    """A passage as one snapshot saw it: values (units, characters) of one layer's signal, and nats per character.
+
+    nats : nan where the passage is a file's first character alone, which nobody predicts.
+    """
 
     step: int
     values: np.ndarray
@@ -41,7 +45,8 @@ class Sight(NamedTuple):
 
 def parent_of(name: str) -> str:
     """The network that a snapshot belongs to; a network is its own."""
-    return name if name in data.network_names() else name.partition(data.SNAPSHOT)[0]
+    parent, at, _ = name.rpartition(data.SNAPSHOT)
+    return parent if at and name not in data.network_names() else name
 
 
 def steps_of(kept: data.Network) -> list[int]:
@@ -131,28 +136,45 @@ def make(kept: data.Network) -> Job:
 
 
 def span(text: texts.Text, concept: str, at: int | None) -> tuple[int, int]:
-    """The few lines that each snapshot is seen with: from a place on, or those in which a concept changes most."""
+    """The few lines that each snapshot is seen with: from a place on, or those in which a concept changes most.
+
+    They hold that place, and lie in one file.
+    """
     content = text.content
     if at is not None and at < len(content):
-        start = stop = content.rfind("\n", 0, at) + 1
+        first, last = _file_at(text, at)
+        start = stop = max(content.rfind("\n", 0, at) + 1, first)
         for _ in range(_N_LINES):
             stop = (content.find("\n", stop) + 1) or len(content)
-        return start, min(max(stop, at + 1), start + _LONGEST)
-    asked = data.concept_called(concept)
+        if at >= start + _LONGEST:  # far inside a long line
+            start = at - _LONGEST // 2
+        return start, min(max(stop, at + 1), start + _LONGEST, last)
     try:
+        asked = data.concept_called(concept)
         parts = [asked.label(content, language=language_of(name)) for name, content in text.parts()]
-    except InspectorError:  # a concept of another language
+    except InspectorError:  # a concept of another language, or one that nobody knows any more
         parts = [np.zeros(len(content), bool)]
-    return telling_stretch(content, np.concatenate(parts), _N_LINES, _LONGEST)
+    start, stop = telling_stretch(content, np.concatenate(parts), _N_LINES, _LONGEST)
+    return start, min(stop, _file_at(text, start)[1])
+
+
+def _file_at(text: texts.Text, at: int) -> tuple[int, int]:
+    """Where the file of a text that holds a place begins and ends."""
+    start = 0
+    for _, content in text.parts():
+        if at < start + len(content):
+            return start, start + len(content)
+        start += len(content)
+    return 0, start
 
 
 def sights(kept: data.Network, text: texts.Text, span: tuple[int, int], neuron: Neuron, signal: str) -> list[Sight]:
-    """A passage as each snapshot saw it, earliest first; read with what stands before it in the text.
+    """A passage as each snapshot saw it, earliest first; read with what stands before it in its file.
 
     span : first position, and the one behind the last. Instant for another neuron of the same layer.
     """
-    key = (kept.hash, text.hash, span, neuron.layer, signal)
-    return list(_sights().get(key, lambda: _look(kept, text.content, span, neuron.layer, signal)))
+    key = (kept.hash, tuple(steps_of(kept)), text.hash, span, neuron.layer, signal)
+    return list(_sights().get(key, lambda: _look(kept, text, span, neuron.layer, signal)))
 
 
 @st.cache_resource(show_spinner=False)
@@ -160,16 +182,18 @@ def _sights() -> Shelf:
     return Shelf(32, lambda sights: 1)
 
 
-def _look(kept: data.Network, content: str, span: tuple[int, int], layer: int, signal: str) -> list[Sight]:
+def _look(kept: data.Network, text: texts.Text, span: tuple[int, int], layer: int, signal: str) -> list[Sight]:
     from inspector.capture import record
     from inspector.emerge import snapshots_of
     from inspector.model import load_checkpoint
 
     start, stop = span
-    first = max(start - LEAD_IN, 0)
+    first = max(start - LEAD_IN, _file_at(text, start)[0])
     found = []
     for step, folder in snapshots_of(kept.folder):
-        recording = record(load_checkpoint(folder), content[first:stop], signals=(signal,))
+        recording = record(load_checkpoint(folder), text.content[first:stop], signals=(signal,))
         values = recording.window(layer, signal, start - first, stop - first)
-        found.append(Sight(step, values.astype(np.float16), float(np.nanmean(recording.loss[start - first :]))))
+        losses = recording.loss[start - first :]
+        losses = losses[~np.isnan(losses)]
+        found.append(Sight(step, values.astype(np.float16), float(losses.mean()) if losses.size else math.nan))
     return found

@@ -15,6 +15,7 @@ from dashboard import cards, data, state, texts
 from inspector.recording import InspectorError, Neuron
 
 # How a pasted text is called, so that concepts know its language.
+_RECORDING = "recording:"
 _PASTED = {"plain text": "", "Python": ".py", "C": ".c"}
 
 
@@ -53,11 +54,15 @@ def pick_network(view: state.View) -> state.View:
     return view
 
 
-def pick_text(view: state.View) -> state.View:
-    """The text picker and, beside it, every way to bring a text."""
-    view = replace(view, text=view.text or state.FIRST_TEXT)
+def pick_text(view: state.View, *, with_recordings: bool = True) -> state.View:
+    """The text picker and, beside it, every way to bring a text; without recordings where a network has to read it."""
     known = {entry.id: entry.name for entry in texts.list_texts()}
-    known |= {f"recording:{name}": f"{name} (recording)" for name in data.saved_recordings()}
+    if with_recordings:
+        known |= {f"{_RECORDING}{name}": f"{name} (recording)" for name in data.saved_recordings()}
+    elif (view.text or "").startswith(_RECORDING):
+        state.note("Snapshots read texts, and a recording keeps what one network made of its own: showing another.")
+        view = replace(view, text=None, at=None)
+    view = replace(view, text=view.text or state.FIRST_TEXT)
     if view.text not in known:
         known = {view.text: view.text.partition(":")[2]} | known
     st.session_state["pick_text"] = view.text
@@ -163,7 +168,7 @@ def _take_folder() -> None:
     if path:
         data.open_folder(path)  # a folder that cannot be opened stays in the field, with its sentence
         st.session_state["turn"] += 1
-        state.jump(text=f"recording:{path}", neuron=None, signal=None, at=None)
+        state.jump(text=f"{_RECORDING}{path}", neuron=None, signal=None, at=None)
 
 
 def pick_neuron(view: state.View, layers: data.Layers) -> None:

@@ -1,8 +1,10 @@
 """The Training page: the curve, snapshots as networks, how neurons came to be; with scores, without, and damaged."""
 
 import html
+import json
 import re
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from inspector.capture import record
 from inspector.corpus import load_corpus
 from inspector.emerge import emerge
 from inspector.model import load_checkpoint, save_checkpoint
-from inspector.recording import Neuron
+from inspector.recording import InspectorError, Neuron
 from tests.conftest import make_python_folder, tiny_model
 
 APP = str(Path(__file__).parent.parent / "dashboard" / "app.py")
@@ -123,12 +125,78 @@ def test_values_of_a_snapshot_are_those_it_computes_with_the_text_before(made):
     assert sights[1].nats == pytest.approx(float(np.mean(recording.loss[span[0] :])), abs=1e-4)
 
 
+def test_passage_holds_its_place_also_in_a_long_line_and_ends_with_its_file():
+    long = texts.load_text(texts.keep_text("x" * 3000 + "\n" + "y" * 3000, "long.txt"))
+    for at in (0, 239, 240, 2900, 3000, 3001, 5999):
+        start, stop = growth.span(long, "digit", at)
+        assert start <= at < stop <= start + 240
+    two = texts.load_text(texts.keep_files([("a.py", "a = 1"), ("b.py", "b = 2\nc = 3\n")], "two"))
+    assert [growth.span(two, "digit", at) for at in (2, 7)] == [(0, 5), (5, 17)]
+
+
+def test_snapshot_reads_nothing_of_the_file_before():
+    network = data.network("grown")
+    two = texts.load_text(texts.keep_files([("a.py", "a = 1\n" * 30), ("b.py", "b = 2\n")], "two"))
+    alone = texts.load_text(texts.keep_text("b = 2\n", "b.py"))
+
+    together = growth.sights(network, two, (180, 186), Neuron(0, 3), "cell")
+
+    for one, other in zip(together, growth.sights(network, alone, (0, 6), Neuron(0, 3), "cell"), strict=True):
+        np.testing.assert_array_equal(one.values, other.values)
+
+
+def test_text_of_one_character_has_no_price(made):
+    words = said(open_app(TRAINING, network="grown", text=texts.keep_text("x", "x.txt")))
+    assert "at each snapshot" in words and "nan" not in words and "bits a character here" not in words
+
+
+def test_snapshot_that_was_added_is_seen(made, tmp_path, monkeypatch):
+    shutil.copytree(made / "grown", tmp_path / "nets" / "more")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+    asked = data.network("more"), texts.load_text(state.FIRST_TEXT), (0, 20), Neuron(0, 3), "hidden"
+    assert len(growth.sights(*asked)) == 3
+
+    snapshots = tmp_path / "nets" / "more" / "snapshots"
+    shutil.copytree(snapshots / "step-000009", snapshots / "step-000050")
+
+    assert [sight.step for sight in growth.sights(*asked)] == [0, 9, 50, 100]
+
+
+def test_network_whose_name_has_an_at_sign_owns_its_snapshots(made, tmp_path, monkeypatch):
+    shutil.copytree(made / "grown", tmp_path / "nets" / "a@b")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+    assert growth.parent_of("a@b@9") == growth.parent_of("a@b") == "a@b" and growth.parent_of("c") == "c"
+
+
+def test_measuring_that_is_under_way_is_waited_for_and_nothing_is_measured_where_nothing_is_kept(monkeypatch, tmp_path):
+    from inspector import emerge as room
+
+    go, begun = threading.Event(), []
+
+    def slow(*given, **more):
+        begun.append(1)
+        go.wait(20)
+        raise InspectorError("enough")
+
+    monkeypatch.setattr(room, "emerge", slow)
+    monkeypatch.setattr(growth, "_MADE_BY", str(make_python_folder(tmp_path)))
+    network = data.network("plain")
+    first = growth.make(network)
+    assert growth.make(network) is first
+    go.set()
+    assert first.wait(20) and begun == [1]
+    monkeypatch.setenv("CHARSCOPE_READ_ONLY", "1")
+    with pytest.raises(InspectorError, match="read-only"):
+        growth.make(network)
+
+
 def test_span_without_a_place_is_where_the_concept_comes_and_goes():
     text = texts.load_text(state.FIRST_TEXT)
     start, stop = growth.span(text, "inside_string", None)
     assert text.content[start:stop].count('"') + text.content[start:stop].count("'") > 4
-    start, stop = growth.span(text, "speaker_line", None)  # of another language: the beginning
-    assert start == 0 < stop
+    for name in ("speaker_line", "nobody_knows_it"):  # of another language, of another program: the beginning
+        start, stop = growth.span(text, name, None)
+        assert start == 0 < stop
 
 
 def test_unmeasured_snapshots_are_measured_behind_the_page_where_their_text_is_at_hand(monkeypatch, made, tmp_path):
@@ -158,6 +226,32 @@ def test_cancelled_measuring_is_said_and_can_be_begun_again(monkeypatch, tmp_pat
 def test_network_without_snapshots_shows_what_there_is():
     words = said(open_app(TRAINING, network="plain"))
     assert "kept no snapshots" in words and "There is no log" in words
+
+
+def test_recording_is_no_text_that_snapshots_can_read(tmp_path, monkeypatch):
+    (tmp_path / "recordings" / "mine").mkdir(parents=True)
+    monkeypatch.setenv("CHARSCOPE_RECORDINGS", str(tmp_path / "recordings"))
+    app = open_app(TRAINING, network="grown", text="recording:mine")
+    assert "Snapshots read texts" in said(app) and app.query_params["text"] == state.FIRST_TEXT
+    assert not any("(recording)" in option for option in app.selectbox(key="pick_text").options)
+
+
+def test_training_of_another_program_says_what_it_wrote_down(tmp_path, monkeypatch):
+    save_checkpoint(tiny_model(n_layers=1), tmp_path / "nets" / "foreign", training={"minutes": 3, "by": "somebody"})
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+    assert ": in 3 minutes" in said(open_app(TRAINING, network="foreign"))
+
+
+def test_price_is_that_of_the_model_card_where_it_is_of_these_weights(made):
+    network = data.network("plain")
+    assert "bits/char" not in network.summary()
+    card = {"version": 1, "network_hash": network.hash, "report_nats": 1.5, "xz_nats": 1, "ngram_nats": {}}
+    try:
+        for network_hash, words in ((network.hash, "2.16 bits/char"), ("another", str(network.model.config))):
+            (network.folder / "card.json").write_text(json.dumps(card | {"network_hash": network_hash}))
+            assert network.summary().endswith(words)
+    finally:
+        (network.folder / "card.json").unlink()
 
 
 def test_nothing_that_writes_is_drawn_where_the_program_is_served_read_only(monkeypatch):
@@ -202,6 +296,17 @@ def test_curve_is_in_bits_and_unmeasured_snapshots_stand_at_its_foot():
 
     assert list(train.y) == pytest.approx([1, 1]) and list(held_out.y) == pytest.approx([2, 2])
     assert list(marks.y) == [0, 0] and marks.line.width == 0 and list(marks.customdata) == [0, 5]
+    assert marks.text[1] == "step 5, 50 characters: not measured" and "{y" not in marks.hovertemplate
+
+
+def test_what_was_not_trained_at_all_stands_at_the_tick_that_says_so():
+    log = pd.DataFrame({"characters": [10.0, 100.0], "train_nats": [1.0, 1.0], "choose_nats": [1.0, 1.0]})
+    snapshots = pd.DataFrame({"step": [0, 5], "characters": [0, 50], "nats": [2.0, 1.0]})
+
+    figure = learning_figure(log, snapshots)
+
+    axis = figure.layout.xaxis
+    assert figure.data[-1].x[0] == dict(zip(axis.ticktext, axis.tickvals, strict=True))["0"]
 
 
 def test_growth_has_the_best_and_the_chosen_neuron_before_the_crowd():

@@ -76,17 +76,18 @@ def _controls(view: state.View, kept: data.Network, found: Emergence | None) -> 
         width=260, on_change=lambda: state.jump(concept=st.session_state["training_concept"], neuron=None, signal=None),
     )  # fmt: skip
     pickers.pick_neuron(fitted, kept.layers)
-    fitted = pickers.pick_text(fitted)
+    fitted = pickers.pick_text(fitted, with_recordings=False)
     notes.card(kept.hash, fitted.shown)
     return fitted
 
 
 def _facts(kept: data.Network) -> str:
+    """What the run, or another program's training, wrote down of itself."""
     facts = kept.model.training_facts
-    if not facts:
-        return f"{kept.summary()}; nothing is written down of its training."
+    forms = {"characters": "{:,} characters", "minutes": "in {:g} minutes", "hardware": "on {}"}
+    said = [form.format(facts[name]) for name, form in forms.items() if facts.get(name) is not None]
     return (
-        f"{kept.summary()}: {facts['characters']:,} characters in {facts['minutes']:g} minutes on {facts['hardware']}"
+        f"{kept.summary()}: {' '.join(said)}" if said else f"{kept.summary()}; nothing is written down of its training."
     )
 
 
@@ -180,7 +181,8 @@ def _passage(view: state.View, kept: data.Network, found: Emergence | None) -> N
             with st.container(width=170, gap=None):
                 there = replace(view, network=f"{kept.name}{data.SNAPSHOT}{sight.step}", at=start)
                 st.page_link(READ, label=f"step {sight.step:,}", query_params=there.to_query())
-                cards.quiet(f"{sight.nats / math.log(2):.2f} bits a character here")
+                if not math.isnan(sight.nats):
+                    cards.quiet(f"{sight.nats / math.log(2):.2f} bits a character here")
                 if sight.step in scores:
                     cards.quiet(f"scores {scores[sight.step]:.2f}")
             values = sight.values[view.shown.unit].astype("float32")

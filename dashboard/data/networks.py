@@ -47,9 +47,20 @@ class Network:
 
     def summary(self) -> str:
         """One line: architecture and how well it predicts, as far as that was written down."""
-        nats = self.model.training_facts.get("report_nats")
+        nats = self._report_nats()
         measured = f", {nats / math.log(2):.2f} bits/char" if isinstance(nats, int | float) else ""
         return f"{self.model.config}{measured}"
+
+    def _report_nats(self) -> float | None:
+        """Nats per character on report files: as measured for its model card, else as its training wrote down."""
+        from inspector.measure import load_measures
+
+        try:
+            measures = load_measures(self.folder) or {}
+        except InspectorError:  # a damaged card is no reason to show nothing
+            measures = {}
+        facts = measures if measures.get("network_hash") == self.hash else self.model.training_facts
+        return facts.get("report_nats")
 
 
 def checkpoints_folder() -> Path:
