@@ -89,7 +89,7 @@ def _opens(row: dict, view: state.View, mark: state.Mark) -> state.View:
 def _table(table: pd.DataFrame, view: state.View, mark: state.Mark, reading: data.Reading) -> None:
     shown = tables.named(table.head(MOST_ROWS), notes.titles(reading.recording.network_hash))
     cards.quiet(f"The first {len(shown):,} of {len(table):,} neurons and signals: a row opens the text with it.")
-    chosen = tables.draw(shown, _COLUMNS, key="here", height=560)
+    chosen = tables.draw(shown, _COLUMNS, key=f"here {mark} {view.network} {view.text}", height=560)
     if chosen is not None:
         st.switch_page(READ, query_params=_opens(table.iloc[chosen].to_dict(), view, mark).to_query())
 
@@ -127,7 +127,7 @@ def _on_words(row: pd.Series) -> str:
     side = "at least" if row.polarity > 0 else "at most"
     return (
         f"Its {signal} is {side} {row.threshold:.2f} in {row.recall:.0%} of the mark, and "
-        f" {row.precision:.0%} of where it is so is marked (F1 {row.f1:.2f})."
+        f"{row.precision:.0%} of where it is so is marked (F1 {row.f1:.2f})."
     )
 
 

@@ -244,10 +244,14 @@ def _take_concepts(before: Sequence[str], chosen: Sequence[str]) -> None:
     """What was added is looked at; what is left of the others is compared with it."""
     added = [name for name in chosen if name not in before]
     first = added or [name for name in before if name in chosen]
-    asked = list(dict.fromkeys([*first[:1], *chosen]))[: state.MOST_CONCEPTS]
+    wanted = list(dict.fromkeys([*first[:1], *chosen]))
+    asked, left_out = wanted[: state.MOST_CONCEPTS], wanted[state.MOST_CONCEPTS :]
     is_other = not asked or asked[0] != before[0]
     more = {"about": None} if is_other else {}  # the best for the one is not the best for the other
     state.jump(concept=asked[0] if asked else None, also=tuple(asked[1:]) or None, **more)
+    if left_out:
+        titles = ", ".join(f"“{data.concept_title(name)}”" for name in left_out)
+        state.note(f"Up to {state.MOST_CONCEPTS} concepts are looked at together: {titles} made way.")
 
 
 def _take_pattern(before: Sequence[str]) -> None:

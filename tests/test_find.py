@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from dashboard import data, notes, state, texts
+from dashboard import data, notes, state, tables, texts
 from dashboard.data import searching
+from inspector.concepts import CONCEPTS
 from inspector.notes import Note
 from inspector.recording import Neuron
 from tests.test_pages import FIND, address, checkpoints, open_app, place, said  # noqa: F401 - fixtures
@@ -29,7 +30,7 @@ def test_here_ranks_neurons_for_the_mark_and_leads_back():
     app = ask("here", **MARK)
 
     content = texts.load_text("sample:address_book.py").content
-    assert " ".join(content[120:150].split())[:20] in said(app)
+    assert " ".join(content[120:150].split())[:20] in said(app) and "  " not in said(app)
     assert "30 marked characters" in said(app) and "the best neuron for other stretches so long" in said(app)
     table = app.dataframe[0].value
     assert len(table) == 2 * 12 and table["f1"].is_monotonic_decreasing
@@ -191,3 +192,44 @@ def test_crash_behind_the_page_is_raised_on_it_and_begun_once(monkeypatch):
     app = open_app(FIND, network="small", concept="uppercase")
 
     assert len(app.exception) == 1 and begun == [1]
+
+
+@pytest.fixture
+def surveyed(monkeypatch):
+    """`small` has a survey for strings: the ranking of another text."""
+    reading = data.read_with(data.network("small"), texts.load_text(state.FIRST_TEXT))
+    ranked = data.search(reading, ["inside_string"]).tables["inside_string"]
+    monkeypatch.setattr(data, "surveyed", lambda kept, name: ranked if name == "inside_string" else None)
+
+
+def test_concept_of_another_language_is_ranked_by_the_survey_and_the_text_is_said_to_be_none(surveyed):
+    app = open_app(FIND, network="small", concept="inside_string", text=texts.keep_text("Once upon\na time\n", "x.txt"))
+
+    assert "This text is not Python or C: choose one that is." in said(app)
+
+
+def test_second_click_on_the_chosen_source_changes_nothing(surveyed):
+    app = open_app(FIND, network="small", concept="inside_string", within="text", about="0:1")
+
+    next(one for one in app.get("button_group") if one.key == "within").set_value(None).run()
+
+    assert (address(app)["within"], address(app)["about"]) == ("text", "0:1")
+
+
+def test_ranking_has_no_chosen_row_left_from_another_text(monkeypatch):
+    keys = set()
+    draw = tables.draw
+    monkeypatch.setattr(tables, "draw", lambda *given, key, **more: keys.add(key) or draw(*given, key=key, **more))
+    for text in ("sample:address_book.py", texts.keep_text("a = 'b'\n" * 50, "address_book.py")):
+        open_app(FIND, network="small", concept="vowel", within="text", text=text)
+
+    assert len(keys) == 2
+
+
+def test_concepts_that_are_too_many_are_named():
+    names = list(CONCEPTS)
+    app = open_app(FIND, network="small", concept=names[0], also=",".join(names[1:12]))
+
+    app.text_input(key="pick_regex").set_value("zz").run()
+
+    assert f"“{data.concept_title(names[11])}” made way" in said(app)

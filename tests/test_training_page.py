@@ -104,7 +104,9 @@ def test_snapshot_opens_as_a_network_on_read_and_stands_among_the_others_here():
     assert open_app(TRAINING, network="grown@9").selectbox(key="pick_network").value == "grown"
 
 
-@pytest.mark.parametrize("name", ["grown@8", "grown@", "grown@-9", "grown@9/..", "nobody@9", "grown@\uff19", "@9"])
+@pytest.mark.parametrize(
+    "name", ["grown@8", "grown@", "grown@-9", "grown@9/..", "nobody@9", "grown@\uff19", "@9", "grown@009"]
+)
 def test_snapshot_that_does_not_exist_is_no_network(name):
     assert data.network_folder(name) is None
     assert f"There is no network called “{name}”" in said(open_app(TRAINING, network=name))

@@ -29,6 +29,7 @@ NEURON, READ, FIND = "app_pages/neuron.py", "app_pages/read.py", "app_pages/find
 MOST_ROWS = 200
 SHORT = 20_000  # characters: a text with fewer seldom rules out chance, and a survey is the better witness
 _PATIENCE = 1.0  # seconds in which neurons are added before anybody is told of it
+_LANGUAGES = {"python": "Python", "c": "C", "text": "plain text"}
 _RANKED = ("neuron", "note", "signal", "direction", "score", "baseline", "twin_score", "q_value", "verdict")
 _COMPARED = ("title", *_RANKED, "found_in", "description")
 
@@ -112,7 +113,8 @@ def _compare(answers: Mapping[str, Answer], view: state.View, reading: data.Read
             found_in=["survey" if ranked[name].is_surveyed else "this text" for name in order],
         )
         table = tables.named(table, notes.titles(reading.recording.network_hash))
-        tables.draw(table, _COMPARED, key=f"compared {' '.join(order)}", choose=lambda row: look_at(order[row]))
+        key = f"compared {view.concept} {' '.join(order)}"  # a row that was chosen is not chosen on the next page
+        tables.draw(table, _COMPARED, key=key, choose=lambda row: look_at(order[row]))
     cards.notes(f"“{one.concept.title}”: {one.problem}" for one in answers.values() if one.table is None)
     st.session_state["looked_at"] = view.concept
     st.pills(
@@ -162,11 +164,18 @@ def _tell(answer: Answer, view: state.View, reading: data.Reading) -> None:
 def _pick_source(answer: Answer, n_chars: int, reading: data.Reading) -> None:
     words = {"survey": f"the survey, {n_chars:,} characters", "text": f"this text, {len(reading.text):,} characters"}
     st.session_state["within"] = "survey" if answer.is_surveyed else "text"
+
+    def take() -> None:
+        if (source := st.session_state["within"]) is None:  # a second click on the one that is chosen
+            state.stay()
+        else:
+            state.go(within=source, about=None)
+
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         cards.quiet("ranked by", width="content")
         st.segmented_control(
             "ranked by", state.SOURCES, key="within", format_func=words.__getitem__, label_visibility="collapsed",
-            on_change=lambda: state.go(within=st.session_state["within"], about=None),
+            on_change=take,
         )  # fmt: skip
         if answer.is_surveyed and len(reading.text) < SHORT:
             cards.quiet("a text as short as this one can seldom rule out chance", width="content")
@@ -196,7 +205,7 @@ def _rank(answer: Answer, view: state.View, reading: data.Reading) -> None:
         neuron = Neuron(int(shown.layer[row]), int(shown.unit[row]))
         state.go(about=neuron, neuron=neuron, signal=str(shown.signal[row]))
 
-    key = f"ranking {answer.concept.name} {answer.is_surveyed} {reading.title}"
+    key = f"ranking {answer.concept.name} {answer.is_surveyed} {view.network} {view.text}"
     tables.draw(shown, _RANKED, key=key, height=430, choose=look_at)
     share.table(table, f"{view.concept}-{view.network}")
 
@@ -248,7 +257,12 @@ def _neuron(row: dict, place: int, answer: Answer, view: state.View, reading: da
         if place:
             best = replace(view, about=None)
             st.page_link(FIND, label="back to the best", query_params=best.to_query())
-    label, valid = data.labels(reading, answer.concept)
+    try:
+        label, valid = data.labels(reading, answer.concept)
+    except InspectorError as error:  # ranked by the survey, and told in another language than this text's
+        asked = " or ".join(_LANGUAGES[name] for name in answer.concept.languages)
+        cards.sentence(f"This text is not {asked}: choose one that is." if asked else str(error))
+        return
     trace = reading.trace(neuron, signal)
     _stretches(row, label, valid, trace, answer, there, reading)
     _apart(row, label[valid], trace[valid])

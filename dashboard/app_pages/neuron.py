@@ -140,7 +140,7 @@ def _passages(view: state.View, kept: data.Network, found: Findings) -> None:
     if len(states) > 1:
         st.segmented_control(
             "passages by", states, key="state", format_func=signal_words,
-            on_change=lambda: state.go(signal=st.session_state["state"]),
+            on_change=lambda: state.go(signal=st.session_state["state"] or signal),
         )  # fmt: skip
     scenes = portraits.scenes(kept, view.shown, signal)
     extent = found.extent(view.shown, signal) if signal == "cell" else 1.0

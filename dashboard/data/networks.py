@@ -82,6 +82,8 @@ def network_folder(name: str) -> Path | None:
     parent, _, step = name.rpartition(SNAPSHOT)
     if parent not in names or not (step.isascii() and step.isdigit() and len(step) < 12):
         return None
+    if str(int(step)) != step:  # one name for one network: what is kept is kept under it
+        return None
     folder = checkpoints_folder() / parent / "snapshots" / f"step-{int(step):06d}"
     return folder if (folder / "config.json").is_file() else None
 
