@@ -131,7 +131,7 @@ def read(view: state.View) -> data.Reading:
     job = data.begin_reading(kept, text)
     if job is not None:
         if not job.wait(_PATIENCE):
-            _wait_for(job)
+            wait_for(job)
             st.stop()
         if job.has_failed:
             st.button(
@@ -144,10 +144,16 @@ def read(view: state.View) -> data.Reading:
 
 
 @st.fragment(run_every=0.5)
-def _wait_for(job: Job) -> None:
-    """A bar until the work is done, and a way to end it; the rest of the page can be used meanwhile."""
+def wait_for(job: Job, *, can_end: bool = True) -> None:
+    """A bar until the work is done, and a way to end it; the rest of the page can be used meanwhile.
+
+    can_end : whether the work tells how far it is, and asks whether it should stop; else the time it took is said.
+    """
     if job.is_done:
         st.rerun()
+    if not can_end:
+        quiet(f"{job.words}, {job.seconds_spent():.0f} s")
+        return
     left = job.seconds_left()
     words = plain(job.words) + ("" if left is None else f", {left:,.0f} s left")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

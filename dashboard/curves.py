@@ -13,12 +13,12 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.palette import Theme
+from dashboard.figures import escaped
+from dashboard.palette import STROKE, Theme
 from inspector.recording import Neuron
 
 MOST_LINES = 150  # neurons drawn behind the chosen one
 
-_ON: dict[Theme, str] = {"light": "#0a7f86", "dark": "#35bdc1"}
 _OTHER: dict[Theme, str] = {"light": "#c9601a", "dark": "#ee8d45"}
 _CROWD: dict[Theme, str] = {"light": "rgba(96,104,116,.16)", "dark": "rgba(190,198,210,.16)"}
 _FAINT: dict[Theme, str] = {"light": "rgba(28,36,48,.4)", "dark": "rgba(226,231,238,.45)"}
@@ -37,8 +37,9 @@ def learning_figure(log: pd.DataFrame | None, snapshots: pd.DataFrame | None, *,
     if log is not None:
         characters += log.characters.tolist()
         for column, name, colour, dash in (
-            ("train_nats", "train text", _FAINT[theme], "dot"), ("choose_nats", "held-out text", _ON[theme], "solid"),
-        ):  # fmt: skip
+            ("train_nats", "train text", _FAINT[theme], "dot"),
+            ("choose_nats", "held-out text", STROKE[theme], "solid"),
+        ):
             figure.add_scatter(
                 x=log.characters, y=log[column] / np.log(2), name=name, mode="lines",
                 line={"color": colour, "width": 2, "dash": dash},
@@ -88,7 +89,7 @@ def growth_figure(
     )  # fmt: skip
     best = Neuron(*map(int, lines.index[0]))
     for neuron, colour, words in (
-        (best, _OTHER[theme], "best in the end"), (chosen, _ON[theme], "this one"),
+        (best, _OTHER[theme], "best in the end"), (chosen, STROKE[theme], "this one"),
     ):  # fmt: skip
         if neuron == chosen and words != "this one":
             continue
@@ -110,8 +111,8 @@ def strengths_figure(
     x = places_of(snapshots.characters)
     for (title, rows), colour in zip(scores.items(), _SEVERAL, strict=False):
         figure.add_scatter(
-            x=x, y=rows.score, name=_escaped(title), mode="lines+markers", marker={"size": 6},
-            line={"width": 2, "color": colour}, hovertemplate=f"{_escaped(title)} %{{y:.3f}}<extra></extra>",
+            x=x, y=rows.score, name=escaped(title), mode="lines+markers", marker={"size": 6},
+            line={"width": 2, "color": colour}, hovertemplate=f"{escaped(title)} %{{y:.3f}}<extra></extra>",
         )  # fmt: skip
     _over_training(figure, snapshots.characters.tolist(), "held-out score")
     return figure
@@ -133,8 +134,8 @@ def position_figure(rows: Mapping[str, pd.DataFrame], *, theme: Theme = "light")
             x=both, y=band, fill="toself", mode="none", hoverinfo="skip", fillcolor="rgba(14,148,155,.2)", **where
         )
         figure.add_scatter(
-            x=middle, y=table["mean"], mode="lines+markers", marker={"size": 4}, line={"color": _ON[theme], "width": 2},
-            customdata=np.column_stack([table["std"], table.n]), text=names,
+            x=middle, y=table["mean"], mode="lines+markers", marker={"size": 4},
+            line={"color": STROKE[theme], "width": 2}, customdata=np.column_stack([table["std"], table.n]), text=names,
             hovertemplate="%{text}: %{y:.3f} ± %{customdata[0]:.3f}, %{customdata[1]:,} characters<extra></extra>",
             **where,
         )  # fmt: skip
@@ -190,8 +191,3 @@ def _short(number: float) -> str:
 
 def _range(start: int, stop: int) -> str:
     return f"{start:,}" if start == stop else f"{start:,} to {stop:,}"
-
-
-def _escaped(text: str) -> str:
-    """A text for a name or a hover, where plotly reads a little markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

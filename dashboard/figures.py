@@ -14,12 +14,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.palette import DEFAULT, Theme, lut, scale_for
+from dashboard.palette import DEFAULT, STROKE, Theme, lut, scale_for
 from inspector.recording import Neuron
 
 MOST_POINTS = 3_000  # of a curve: about two for each pixel of a wide screen
 
-_ON: dict[Theme, str] = {"light": "#108a92", "dark": "#1ea6aa"}
 _OFF: dict[Theme, str] = {"light": "#9aa3af", "dark": "#6b7280"}
 _SMALL = {
     "height": 250,
@@ -42,7 +41,7 @@ def class_figure(values: np.ndarray, label: np.ndarray, threshold: float, *, the
     """
     edges = np.linspace(*_ends(values), 61)
     figure = go.Figure()
-    for name, chosen, colour in (("does not hold", ~label, _OFF[theme]), ("holds", label, _ON[theme])):
+    for name, chosen, colour in (("does not hold", ~label, _OFF[theme]), ("holds", label, STROKE[theme])):
         counts, _ = np.histogram(values[chosen], edges)
         shares = counts / max(counts.sum(), 1)
         figure.add_bar(x=(edges[1:] + edges[:-1]) / 2, y=shares, name=name, marker_color=colour, opacity=0.7)
@@ -68,7 +67,7 @@ def roc_figure(values: np.ndarray, label: np.ndarray, polarity: int, *, theme: T
     keep = np.unique(np.linspace(0, true.size - 1, MOST_POINTS).astype(np.int64))
     figure = go.Figure()
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"width": 1, "dash": "dot", "color": _MARK[theme]})
-    figure.add_scatter(x=false[keep], y=true[keep], mode="lines", line={"width": 2, "color": _ON[theme]})
+    figure.add_scatter(x=false[keep], y=true[keep], mode="lines", line={"width": 2, "color": STROKE[theme]})
     figure.update_layout(**{**_SMALL, "showlegend": False})
     figure.update_xaxes(title="share of the others taken for it", range=[0, 1], constrain="domain")
     figure.update_yaxes(title="share found", range=[0, 1.01])
@@ -88,7 +87,7 @@ def codes_figure(table: pd.DataFrame, *, baseline: float, twin: float, theme: Th
         hovertemplate="%{y:.3f}<extra></extra>", **line,
     )  # fmt: skip
     figure.add_scatter(
-        y=table.score, name="held out", line={"width": 2, "color": _ON[theme]}, customdata=added,
+        y=table.score, name="held out", line={"width": 2, "color": STROKE[theme]}, customdata=added,
         hovertemplate="%{x} together: %{y:.3f}<br>added last: %{customdata}<extra></extra>", **line,
     )  # fmt: skip
     for height, words in ((baseline, "chance"), (twin, "untrained")):
@@ -120,7 +119,7 @@ def level_figure(values: np.ndarray, label: np.ndarray, *, theme: Theme = "light
         is_middle = column == 1
         figure.add_scatter(
             x=levels, y=rows[:, column], name=name, mode="lines+markers" if is_middle else "lines",
-            showlegend=is_middle, line={"width": 2 if is_middle else 0.5, "color": _ON[theme]},
+            showlegend=is_middle, line={"width": 2 if is_middle else 0.5, "color": STROKE[theme]},
             fill="tonexty" if column == 2 else None, fillcolor="rgba(128,136,148,.22)",
         )  # fmt: skip
     figure.update_layout(**_SMALL)
@@ -182,7 +181,7 @@ def map_figure(neurons: pd.DataFrame, *, chosen: Neuron | None = None, theme: Th
         colour = _GREY if group == NOTHING else next(colours)
         figure.add_scattergl(
             x=some.x, y=some.y, mode="markers", name=group, marker={"size": 7, "color": colour},
-            customdata=_names(some), text=[_escaped(said) for said in some.said],
+            customdata=_names(some), text=[escaped(said) for said in some.said],
             hovertemplate="%{customdata} %{text}<extra></extra>",
         )  # fmt: skip
     if chosen is not None:
@@ -245,8 +244,8 @@ def _names(neurons: pd.DataFrame) -> list[str]:
     return [f"{layer}:{unit}" for layer, unit in zip(neurons.layer, neurons.unit, strict=True)]
 
 
-def _escaped(text: str) -> str:
-    """A text for a hover, where plotly reads a little markup."""
+def escaped(text: str) -> str:
+    """A text for a name or a hover, where plotly reads a little markup."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

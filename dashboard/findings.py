@@ -4,7 +4,7 @@
     correlations.npz ─► kin, and the places of a map on which neurons lie close that go up and down together
     explanations.parquet, where `inspector explain` made it ──► a formula of concepts for each neuron
 
-Knows files and columns. Knows nothing about sentences, pages or Streamlit, and keeps nothing: `data.py` does.
+Knows files and columns. Knows nothing about sentences, pages or Streamlit, and keeps nothing: `data/` does.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     NAME/log.csv, NAME/snapshots/ ──► curve, steps
     NAME/emergence.parquet, or one made behind the page and kept in the reader's data folder ──► scores
 
-Like `data.py` it keeps what was costly, under names and hashes. Knows nothing about the page.
+Like `data/` it keeps what was costly, under names and hashes. Knows nothing about the page.
 """
 
 from __future__ import annotations

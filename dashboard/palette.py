@@ -89,6 +89,7 @@ PALETTES: dict[str, Palette] = {
     )
 }
 DEFAULT = "teal-orange"
+STROKE: dict[Theme, str] = {"light": "#0a7f86", "dark": "#35bdc1"}  # what a plot is about: its lines and bars
 SURPRISE = Scale("probability", 0.0, 6.0)  # nats: the same for every text, so that two can be compared
 
 

@@ -5,6 +5,7 @@ Each control shows a part of the view and, in its callback, changes that part; n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePath
@@ -65,6 +66,8 @@ def pick_text(view: state.View, *, with_recordings: bool = True) -> state.View:
     view = replace(view, text=view.text or state.FIRST_TEXT)
     if view.text not in known:
         known = {view.text: view.text.partition(":")[2]} | known
+    often = Counter(known.values())  # the browser answers with a label: two texts of one name are told apart by it
+    known = {text_id: name if often[name] == 1 else f"{name} ({text_id})" for text_id, name in known.items()}
     st.session_state["pick_text"] = view.text
     st.selectbox(
         "text", list(known), key="pick_text", format_func=lambda text_id: known.get(text_id, text_id), width=290,

@@ -32,11 +32,13 @@ def made(text=TEXT, signals=("hidden", "cell"), seed=0):
     return writer.finish()
 
 
-def get(address, posted=None):
-    """(status, headers, body) as a browser would have them."""
+def get(address, posted=None, read=None):
+    """(status, headers, body) as a browser would have them. read : grows with each time a body is asked for."""
+    read = [] if read is None else read
     said = []
 
     async def receive():
+        read.append(True)
         return {"type": "http.request", "body": posted or b"", "more_body": False}
 
     async def send(message):
@@ -232,7 +234,8 @@ def test_each_editor_has_one_draft_and_the_last_version_stays():
     ("draft", "posted", "words"),
     [
         (None, b"ab", "without its network"),
-        (Typed, b"a" * (serve.DRAFT_CHARS + 1), "up to 5,000"),
+        (Typed, b"a" * (serve.DRAFT_CHARS + 1), "5,001 characters: up to 5,000"),
+        (Typed, b"a" * (4 * serve.DRAFT_CHARS + 1), "Too long: up to 5,000"),
     ],
 )
 def test_draft_that_cannot_be_read_says_why(draft, posted, words):
@@ -241,3 +244,11 @@ def test_draft_that_cannot_be_read_says_why(draft, posted, words):
     header, _ = fetched(f"{serve.offer(recording, draft=draft)}/draft/e1/0:0/hidden", posted)
 
     assert words in header["missing"]
+
+
+def test_nothing_is_read_of_what_is_posted_to_a_name_that_is_not_offered():
+    read = []
+
+    _, _, body = get("/charscope/nobody/draft/e1/0:0/hidden", b"ab", read)
+
+    assert "no longer in memory" in unpack(body)[0]["missing"] and not read

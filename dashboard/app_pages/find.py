@@ -19,7 +19,6 @@ from dashboard.evidence import (
     signal_words,
     telling_stretches,
 )
-from dashboard.jobs import Job
 from dashboard.palette import scale_for
 from inspector.concepts import Concept
 from inspector.recording import InspectorError, Neuron
@@ -218,7 +217,7 @@ def _codes(answer: Answer, view: state.View, reading: data.Reading) -> None:
         return
     job = data.begin_codes(reading, name, table)
     if job is not None and not job.wait(_PATIENCE):
-        _wait_for(job)
+        cards.wait_for(job, can_end=False)
         return
     try:
         if job is not None:
@@ -231,14 +230,6 @@ def _codes(answer: Answer, view: state.View, reading: data.Reading) -> None:
     baseline, twin = answer.best["baseline"], answer.best["twin_score"]
     figure = figures.codes_figure(found, baseline=baseline, twin=twin, theme=cards.theme())
     st.plotly_chart(figure, key="codes", config={"displayModeBar": False})
-
-
-@st.fragment(run_every=0.5)
-def _wait_for(job: Job) -> None:
-    """What is being done and for how long already; the rest of the page can be used meanwhile."""
-    if job.is_done:
-        st.rerun()
-    cards.quiet(f"{job.words}, {job.seconds_spent():.0f} s")
 
 
 # ------------------------------------------------------------------------------------------------------- one neuron

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
-from dashboard import cards, data, growth, notes, state, texts
+from dashboard import cards, data, growth, notes, state, tables, texts
 from inspector.recording import InspectorError, Neuron
 
 NEURONS, READ, TRAINING = "app_pages/neurons.py", "app_pages/read.py", "app_pages/training.py"
+_BEST = ("title", "neuron", "note", "signal", "direction", "score", "baseline", "twin_score", "metric", "verdict")
 
 
 def page() -> None:
@@ -52,27 +54,20 @@ def _network(name: str) -> None:
 
 def _findings(name: str, titles: dict[Neuron, str], findings: list) -> None:
     """The best neuron for each concept; a row leads to it."""
+    if not findings:
+        return
     rows = [
         {
-            "concept": data.concept_title(found.concept),
-            "neuron": str(found.neuron),
-            "signal": found.signal,
-            "score": found.score,
-            "chance": found.baseline,
-            "untrained": found.twin_score,
-            "measure": found.metric,
-            "verdict": found.verdict,
-            "note": titles.get(found.neuron, ""),
+            **vars(found),
+            "layer": found.neuron.layer,
+            "unit": found.neuron.unit,
+            "title": data.concept_title(found.concept),
         }
         for found in findings
     ]
-    number = st.column_config.NumberColumn(format="%.2f")
-    chosen = st.dataframe(
-        rows, hide_index=True, key=f"findings {name}", on_select="rerun", selection_mode="single-row",
-        column_config={"score": number, "chance": number, "untrained": number},
-    )  # fmt: skip
-    if chosen.selection.rows:
-        found = findings[chosen.selection.rows[0]]
+    chosen = tables.draw(tables.named(pd.DataFrame(rows), titles), _BEST, key=f"findings {name}")
+    if chosen is not None:
+        found = findings[chosen]
         there = state.View(network=name, neuron=found.neuron, signal=found.signal, concept=found.concept)
         st.switch_page(READ, query_params=there.to_query())
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from dashboard import cards, data, notes, pickers, portraits, state
+from dashboard import cards, data, notes, pickers, portraits, state, tables
 from dashboard.curves import position_figure
 from dashboard.evidence import detects_words, formula_words, memory_words, signal_words, symbol_words
 from dashboard.figures import spread_figure
@@ -26,16 +26,7 @@ _HEADINGS = {
     "quantile": "From its lowest to its highest",
     "random": "At random",
 }
-_number = st.column_config.NumberColumn
-_COLUMNS = {
-    "title": st.column_config.TextColumn("concept", width=200),
-    "signal": st.column_config.TextColumn("signal", width=60),
-    "direction": st.column_config.TextColumn("values", width=55, help="high or low where the concept holds"),
-    "score": _number("score", format="%.3f", width=60, help="on files that had no part in choosing"),
-    "baseline": _number("chance", format="%.2f", width=60, help="what a neuron that knows nothing scores"),
-    "twin_score": _number("untrained", format="%.2f", width=75, help="the best neuron of an untrained network"),
-    "verdict": st.column_config.TextColumn("verdict", width=170),
-}
+_CONCEPTS = ["title", "signal", "direction", "score", "baseline", "twin_score", "verdict"]
 
 
 def page() -> None:
@@ -124,12 +115,8 @@ def _concepts(view: state.View, found: Findings) -> None:
     if table.empty:
         return
     cards.heading("What it follows", "best first by what was seen where it was chosen, scored on other files")
-    table = table.assign(
-        title=[data.concept_title(name) for name in table.concept],
-        direction=table.polarity.map({1: "high", -1: "low"}),
-        verdict=[verdict(row) for row in table.to_dict("records")],
-    )
-    st.dataframe(table[list(_COLUMNS)], column_config=_COLUMNS, hide_index=True, key="concepts")
+    table = tables.named(table.assign(title=[data.concept_title(name) for name in table.concept]), {})
+    st.dataframe(table[_CONCEPTS], column_config=tables.COLUMNS, hide_index=True, key="concepts")
 
 
 def _passages(view: state.View, kept: data.Network, found: Findings) -> None:

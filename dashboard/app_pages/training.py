@@ -131,7 +131,7 @@ def _offer(kept: data.Network) -> None:
     """Nothing was measured yet: have it done behind the page, or say which command does it."""
     job = growth.making(kept)
     if job is not None and not job.is_done:
-        _wait_for(job)
+        cards.wait_for(job)
         return
     command = f"python -m inspector emerge --network {kept.place}"
     if not growth.can_be_made(kept):
@@ -144,16 +144,6 @@ def _offer(kept: data.Network) -> None:
             cards.notes([str(error)])
     cards.quiet(f"Nobody has measured its snapshots yet. It takes some minutes behind the page, or `{command}`.")
     st.button("Measure them", key="measure", on_click=pickers.guarded(lambda: growth.make(kept)))
-
-
-@st.fragment(run_every=1.0)
-def _wait_for(job: growth.Job) -> None:
-    if job.is_done:
-        st.rerun()
-    left = job.seconds_left()
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.progress(min(job.share, 1.0), cards.plain(job.words) + ("" if left is None else f", {left:,.0f} s left"))
-        st.button("Cancel", on_click=job.cancel)
 
 
 def _strengths(view: state.View, found: Emergence) -> None:

@@ -101,15 +101,22 @@ def _offered(request: Request) -> list[Recording]:
 def _answers(answer: Callable[[Request], bytes]) -> Callable[[Request], Response]:
     @wraps(answer)
     def respond(request: Request) -> Response:
-        # "identity": the server would spend 100 ms on compressing what never leaves this machine
-        headers = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
         try:
-            body = answer(request)
+            return _message(answer(request))
         except InspectorError as why:
-            body = pack({"missing": str(why)}, [])
-        return Response(body, media_type="application/octet-stream", headers=headers)
+            return _missing(why)
 
     return respond
+
+
+def _message(body: bytes) -> Response:
+    # "identity": the server would spend 100 ms on compressing what never leaves this machine
+    headers = {"Cache-Control": "no-store", "Content-Encoding": "identity"}
+    return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+def _missing(why: InspectorError) -> Response:
+    return _message(pack({"missing": str(why)}, []))
 
 
 @_answers
@@ -232,22 +239,29 @@ def similar(recording: Recording, neuron: str, signal: str) -> list[dict[str, ob
 
 
 async def _draft(request: Request) -> Response:
-    body = await request.body()
+    body = bytearray()
+    try:
+        _offered(request)  # a stranger's bytes are not even read
+        async for part in request.stream():
+            body += part
+            if len(body) > 4 * DRAFT_CHARS:  # four bytes are the most that UTF-8 has for a character
+                raise InspectorError(f"Too long: up to {DRAFT_CHARS:,} characters are read while you write.")
+    except InspectorError as why:
+        return _missing(why)
     return await run_in_threadpool(_read_draft, request, body)
 
 
-def _read_draft(request: Request, body: bytes) -> Response:
+def _read_draft(request: Request, body: bytearray) -> Response:
     return _answers(lambda asked: _version(asked, body))(request)
 
 
-def _version(request: Request, body: bytes) -> bytes:
+def _version(request: Request, body: bytearray) -> bytes:
     """A version of a text that is being written: colours and loss at once, a name under which the rest is fetched.
 
     They may be those of its beginning alone, so that they come soon: the same version posted again brings more.
     """
     name, editor = request.path_params["name"], request.path_params["editor"]
     neuron, signal = request.path_params["neuron"], request.path_params["signal"]
-    _offered(request)
     text = body.decode("utf-8", errors="replace")
     if len(text) > DRAFT_CHARS:
         raise InspectorError(f"{len(text):,} characters: up to {DRAFT_CHARS:,} are read while you write.")
