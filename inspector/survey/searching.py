@@ -43,6 +43,9 @@ from inspector.search import (
 from inspector.survey.gathering import Gatherer
 
 FORMAT_VERSION = 1
+_STATE_VERSION = (
+    2  # of what a reading that is cut off leaves: raise it when that changes, and older ones are left alone
+)
 MAX_COUNTS = 2_000_000_000  # bytes of counters
 _LANE = 10_000  # characters for which one more document is read side by side, and
 _MAX_LANES = 32  # up to how many: fewer lanes, longer blocks for the jackknife
@@ -188,11 +191,21 @@ class _Job:
             "versions": {name: version(name) for name in ("torch", "numpy", "numba", "pandas")},
         }  # fmt: skip
 
+    def _asked(self) -> list[Any]:
+        """What tells this search from another: counts are of its labels and parts, in the order of the labels.
+
+        A name alone does not: a concept may be a reader's own, and what it marks changes with its file.
+        """
+        digest = hashlib.sha256()
+        for array in itertools.chain.from_iterable([*self.labels.values(), self.parts[:2]]):
+            digest.update(f"{array.dtype} {array.size} ".encode() + array.tobytes())
+        return [self.made_by["corpus_hash"], self._offset, self._signals, list(self.labels), digest.hexdigest()]
+
     def twin_scores(self, folder: Path | None) -> dict[str, float]:
         """Held-out score of the best neuron of the untrained twin for each concept; kept in `folder`."""
         config = self._model.config
-        said = [str(config), self._model.vocabulary.symbols, self.made_by["corpus_hash"], self._offset, self._signals]
-        key = hashlib.sha256(repr([*said, sorted(self.labels)]).encode(errors="surrogatepass")).hexdigest()[:16]
+        said = [str(config), self._model.vocabulary.symbols, *self._asked()]
+        key = hashlib.sha256(repr(said).encode(errors="surrogatepass")).hexdigest()[:16]
         path = None if folder is None else folder / f"twin-{key}.json"
         if path is not None and path.is_file():
             with contextlib.suppress(ValueError):
@@ -222,9 +235,7 @@ class _Job:
         census = Census(rows, self.lanes, n_blocks=_n_blocks(n_score))
         sampled = self._offset + np.random.default_rng(0).permutation(n_score)[:_SAMPLED]
         gatherer = Gatherer(read, is_searched, sampled) if gather else None
-        said = [model.hash, self.made_by["corpus_hash"], self._offset, self._signals, sorted(self.labels), gather]
-        key = repr([*said, len(read)])
-        checkpoint = _Checkpoint(folder, key)
+        checkpoint = _Checkpoint(folder, repr([_STATE_VERSION, model.hash, *self._asked(), gather, len(read)]))
         tally = checkpoint.load(census, readers, gatherer)  # nats, characters they were paid for, read of this part
         for part, reader in enumerate(readers):
             if part < int(census.has_turned):
