@@ -163,6 +163,9 @@ def characters(name, wanted):
     return dataclasses.replace(CONCEPTS["digit"], name=name, labeller=label)
 
 
+CHARACTERS = [characters("one", "aeiou"), characters("two", "rst")]
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -198,7 +201,7 @@ def test_state_of_an_earlier_layout_is_begun_anew(tmp_path, monkeypatch, model, 
     cut_off(model, documents, CONCEPTS_SOUGHT, tmp_path)
     (state,) = tmp_path.glob("*.npz")
     np.savez(state, **{"tally/": np.ones(3)})  # what it held then is not what is looked for now
-    monkeypatch.setattr("inspector.survey.searching._STATE_VERSION", 3)
+    monkeypatch.setattr("inspector.survey.searching._STATE_VERSION", 1000)
     again = search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False, folder=tmp_path)
     pd.testing.assert_frame_equal(again.tables["inside_string"], fresh.tables["inside_string"])
 
