@@ -43,9 +43,7 @@ from inspector.search import (
 from inspector.survey.gathering import Gatherer
 
 FORMAT_VERSION = 1
-_STATE_VERSION = (
-    2  # of what a reading that is cut off leaves: raise it when that changes, and older ones are left alone
-)
+_STATE_VERSION = 3  # of what a reading that is cut off leaves; older ones are not read
 MAX_COUNTS = 2_000_000_000  # bytes of counters
 _LANE = 10_000  # characters for which one more document is read side by side, and
 _MAX_LANES = 32  # up to how many: fewer lanes, longer blocks for the jackknife
@@ -54,7 +52,6 @@ _SAMPLED = 512
 _SECONDS_BETWEEN_SAVES = 60.0
 
 Report = Callable[[str, int, int], None]
-Labels = dict[str, tuple[np.ndarray, np.ndarray | None]]
 
 
 @dataclass(frozen=True)
@@ -172,7 +169,7 @@ class _Job:
             choose = np.arange(stops[-1]) < self._offset
         placed = [Document(str(i), int(a), int(b)) for i, (a, b) in enumerate(itertools.pairwise(stops))]
         self.parts = parts_of_documents(placed, int(stops[-1]), choose)
-        self.labels: Labels = {}
+        self.labels: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.too_little: dict[str, str] = {}
         for name, (label, valid) in labelled.items():
             try:
@@ -197,7 +194,7 @@ class _Job:
         A name alone does not: a concept may be a reader's own, and what it marks changes with its file.
         """
         digest = hashlib.sha256()
-        for array in itertools.chain.from_iterable([*self.labels.values(), self.parts[:2]]):
+        for array in itertools.chain(*self.labels.values(), self.parts[:2]):
             digest.update(f"{array.dtype} {array.size} ".encode() + array.tobytes())
         return [self.made_by["corpus_hash"], self._offset, self._signals, list(self.labels), digest.hexdigest()]
 
