@@ -1,6 +1,9 @@
 """Threads that each keep to their own neurons give what the equations give, however many they are, and never hang."""
 
+import os
+import signal
 import threading
+import time
 from functools import partial
 
 import numpy as np
@@ -56,9 +59,15 @@ def test_lockstep_equals_the_oracle(kind, n_units, bias, n_threads, threads):
     assert all(map(torch.equal, given, (inputs, *state)))
 
 
+@pytest.mark.parametrize("is_half", [False, True])
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_the_number_of_threads_changes_no_bit(kind, threads):
+def test_the_number_of_threads_changes_no_bit(kind, is_half, threads, monkeypatch):
     module, inputs = KINDS[kind](20, 70), torch.randn(400, 1, 20)
+    if is_half:
+        monkeypatch.setattr(room, "_LARGE_SHARE", 0)
+        with torch.no_grad():
+            for weight in module.parameters():
+                weight.copy_(weight.half())
     weights, results = layer_of(module), []
     for n_threads in (1, 2, 5):
         threads(n_threads)
@@ -87,7 +96,7 @@ def test_weights_that_are_float16_numbers_are_read_as_such_and_change_no_bit(kin
     large, _ = lockstep(weights, inputs, weights.zero_state(1), ())
     assert seen == [np.float32, np.uint16, np.float32]
     for name, values in large.items():
-        oracle.assert_close(small[name], values, 1e-6)
+        assert torch.equal(small[name], values)
 
 
 def test_activations_are_right_to_the_last_digits():
@@ -141,6 +150,61 @@ def test_an_interrupt_between_two_threads_leaves_none_waiting(threads, monkeypat
     assert len(found["cell"]) == 20
 
 
+def test_what_goes_wrong_in_one_thread_ends_them_all_and_is_raised(threads, monkeypatch):
+    threads(2)
+    take_steps = steps.take_steps
+
+    def failing(*given):
+        if given[8] == 1:  # the second thread
+            raise MemoryError("no room")
+        take_steps(*given)
+
+    monkeypatch.setattr(steps, "take_steps", failing)
+    weights = layer_of(nn.LSTM(3, 32))
+    with pytest.raises(MemoryError, match="no room"):
+        lockstep(weights, torch.randn(500, 1, 3), weights.zero_state(1), ())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_fork_in_the_middle_of_a_call_can_read_too():
+    weights = layer_of(nn.LSTM(3, 8))
+    lockstep(weights, torch.randn(5, 1, 3), weights.zero_state(1), ())
+    with room._turn:  # somebody else's thread has it
+        child = os.fork()
+        if child == 0:
+            lockstep(weights, torch.randn(5, 1, 3), weights.zero_state(1), ())
+            os._exit(7)
+    for _ in range(300):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(child, signal.SIGKILL)
+    assert done and os.waitstatus_to_exitcode(status) == 7
+
+
+@pytest.mark.parametrize("kept", ["input_bias", "hidden_bias"])
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_one_bias_alone_is_added(kind, kept):
+    both = layer_of(KINDS[kind](3, 9))
+    zero = torch.zeros_like(both.input_bias)
+    gone = "hidden_bias" if kept == "input_bias" else "input_bias"
+    inputs = torch.randn(20, 1, 3)
+    one, _ = lockstep(both._replace(**{gone: None}), inputs, both.zero_state(1), ())
+    same, _ = lockstep(both._replace(**{gone: zero}), inputs, both.zero_state(1), ())
+    for name, values in same.items():
+        oracle.assert_close(one[name], values, 1e-6)
+
+
+def test_autocast_around_it_changes_nothing():
+    weights, inputs = layer_of(nn.LSTM(3, 9)), torch.randn(20, 1, 3)
+    expected, _ = lockstep(weights, inputs, weights.zero_state(1), ())
+    with torch.autocast("cpu", torch.bfloat16):
+        found, _ = lockstep(weights, inputs, weights.zero_state(1), ())
+    assert torch.equal(found["cell"], expected["cell"])
+
+
 def test_two_recordings_at_once_are_those_of_one(threads):
     threads(2)
     model, text = tiny_model(), PYTHON_TEXT * 3
@@ -149,11 +213,12 @@ def test_two_recordings_at_once_are_those_of_one(threads):
     def read(number):
         found[number] = record(model, text)
 
-    readers = [threading.Thread(target=read, args=(number,)) for number in range(3)]
+    readers = [threading.Thread(target=read, args=(number,), daemon=True) for number in range(3)]
     for reader in readers:
         reader.start()
     for reader in readers:
         reader.join(timeout=60)
+        assert not reader.is_alive()
     for recording in found.values():
         np.testing.assert_array_equal(recording.window(1, "cell", 0, len(text)), alone.window(1, "cell", 0, len(text)))
     assert len(found) == 3 and alone.engine == "lockstep"

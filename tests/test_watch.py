@@ -714,3 +714,16 @@ def test_watching_cells_changes_no_gradient_and_leaves_no_hook():
         gradients.append([weight.grad.clone() for weight in module.parameters()])
     assert all(map(torch.equal, *gradients))
     assert hooks_of(module) == [(True, [], [])] * 2
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_a_network_that_makes_much_of_last_bits_can_be_followed(kind):
+    """Its states part from those that any other kernel comes to, after a while."""
+    torch.manual_seed(3)
+    module = kind(4, 64, num_layers=2)
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.mul_(16)
+        with watch(module) as tape:
+            answer, _ = module(torch.randn(1_000, 1, 4))
+        np.testing.assert_allclose(tape[""].signal("hidden", 1)[0], answer[:, 0].T, atol=1e-3)

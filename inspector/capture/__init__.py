@@ -1,12 +1,16 @@
 """How values are got out of a torch RNN: `record` reads a text with our network, `record_module` and `watch` with any.
 
     engine.py      weights, input and initial state of one layer ──► its signals at every step
+    lockstep.py    the same for a lone sequence: threads with a share of the neurons each; steps.py is what they run
     fused.py       the same out of what torch's own kernel keeps, where that is proved to be right
-    recorder.py    a text, stretch by stretch, through the engine into a recording
+    engines.py     which of them runs a network's layers
+    lanes.py       texts side by side: where the network stands in each, and how it goes on
+    recorder.py    a text, or several, stretch by stretch into a recording
+    replay.py      passages again, from the states that a recording kept; standstill.py: a state as bytes
     draft.py       a text that is being written: after a change only what follows it is read again
-    kernel.py      what torch's own kernel leaves behind while a watched LSTM runs with gradients on
-    batches.py     many documents side by side through the engine, for readers that keep nothing
+    batches.py     many documents side by side, for readers that keep nothing
     tape.py        hooks that keep what every RNN of a module was given
+    kernel.py      what torch's own kernel leaves behind while a watched LSTM runs with gradients on
     calls.py       what one call of an nn.LSTM, nn.GRU or nn.RNN was given ──► its signals
     cells.py       the same for an nn.LSTMCell, nn.GRUCell or nn.RNNCell called in a loop
     modules.py     a text, through anybody's watched module into a recording

@@ -5,7 +5,7 @@
     stepped    GRUs and RNNs side by side on a CPU: one step after the other              engine.py
     recompute  everything else: torch's kernel, then all gates in one product             engine.py
 
-The first three take float32 alone, `fused` only where it was proved; `stepped` takes any precision.
+The first two take float32 alone, `fused` only where it was proved; the others take any precision.
 """
 
 from __future__ import annotations

@@ -26,7 +26,17 @@ _SHARE_BYTES = 2**19  # of weights that are worth a thread: what it reads takes 
 _LARGE_SHARE = 3 * 2**19  # bytes of float32 weights for one thread, from which on memory is what limits it
 _LONG = 256  # steps, from which on it pays to look whether the weights are float16 numbers
 _NEVER = np.iinfo(np.int64).max
-_TURN = threading.Lock()  # threads that wait for each other must all have a core: one call at a time
+_turn = threading.Lock()  # threads that wait for each other must all have a core: one call at a time
+
+
+def _begin_anew() -> None:
+    """A fork has none of the threads that may have held the turn."""
+    global _turn
+    _turn = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def runs_in_lockstep(weights: LayerWeights) -> bool:
@@ -56,7 +66,7 @@ def lockstep(weights: LayerWeights, inputs: Tensor, state: State, signals: Colle
     def take_share(me: int) -> None:
         steps.take_steps(kind, recurrent, given, bias, rows, columns, *shares[me], me, arrived)
 
-    with _TURN:
+    with _turn:
         _together(take_share, len(shares), arrived)
     found = {name: torch.from_numpy(values).t()[:, None] for name, values in zip(names, columns, strict=True)}
     return found, tuple(found[name][-1].clone() for name in names[: len(state)])
@@ -85,16 +95,16 @@ def _widens_fast() -> bool:
 
 def _from_input(weights: LayerWeights, inputs: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """What the input adds to each gate (steps, gates, units), and what is added behind a GRU's reset gate (units,)."""
-    n_units = weights.hidden_weight.shape[1]
-    bias, behind = weights.input_bias, weights.hidden_weight.new_zeros(n_units)
-    if bias is not None and weights.hidden_bias is not None:
-        before = weights.hidden_bias.detach().clone()
-        if weights.kind == "gru":
-            behind = before[2 * n_units :].clone()
-            before[2 * n_units :] = 0
-        bias = bias.detach() + before
-    added = linear(inputs, weights.input_weight.detach(), bias)
-    return added.view(len(inputs), -1, n_units).numpy(), behind.numpy()
+    n_rows, n_units = weights.hidden_weight.shape
+    none = weights.hidden_weight.new_zeros(n_rows)
+    bias, before = (none if part is None else part for part in (weights.input_bias, weights.hidden_bias))
+    behind = none[:n_units]
+    if weights.kind == "gru":
+        n_before = 2 * n_units
+        behind, before = before[n_before:], torch.cat([before[:n_before], none[n_before:]])
+    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+        added = linear(inputs, weights.input_weight, bias + before)
+        return added.view(len(inputs), n_rows // n_units, n_units).numpy(), behind.detach().contiguous().numpy()
 
 
 def _shares(n_units: int, n_bytes: int, block: int) -> list[tuple[int, int]]:
@@ -107,16 +117,27 @@ def _shares(n_units: int, n_bytes: int, block: int) -> list[tuple[int, int]]:
 
 
 def _together(take_share: Callable[[int], None], n_shares: int, arrived: np.ndarray) -> None:
-    """Run all shares at the same time, the first one here."""
-    threads = [threading.Thread(target=take_share, args=(i,), daemon=True) for i in range(1, n_shares)]
+    """Run all shares at the same time, the first one here. What goes wrong in one ends them all and is raised."""
+    failures: list[BaseException] = []
+
+    def take(me: int) -> None:
+        try:
+            take_share(me)
+        except BaseException as failure:
+            failures.append(failure)
+            arrived.fill(_NEVER)  # nobody needs to wait for one that will not come
+
+    threads = [threading.Thread(target=take, args=(i,), daemon=True) for i in range(1, n_shares)]
     try:
         for thread in threads:
             thread.start()
-        take_share(0)
-    except BaseException:  # an interrupt, say: those that run already must not wait for one that never will
+        take(0)
+    except BaseException:  # an interrupt between two threads
         arrived.fill(_NEVER)
         raise
     finally:
         for thread in threads:
             if thread.ident is not None:
                 thread.join()
+    if failures:
+        raise failures[0]

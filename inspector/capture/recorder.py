@@ -104,7 +104,7 @@ def record(
         network_hash=model.hash,
         symbols=model.vocabulary.symbols,
         unknown=model.vocabulary.unknown(whole),
-        engine=engine_for(weights, batch=max(map(len, groups))).__name__,
+        engine=engine_for(weights, batch=max(_lanes(len(group)) for group in groups)).__name__,
         resume=resume,
         snapshots=snapshots,
         replay=Replayer(model) if snapshots else None,
@@ -198,7 +198,7 @@ def _read(
     device = model.head.weight.device
     order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
     lengths = [len(texts[i]) for i in order]
-    batch = 1 << (len(texts) - 1).bit_length()
+    batch = _lanes(len(texts))
     ids = torch.zeros(batch, lengths[0], dtype=torch.long)  # behind a text's end, and below the last text, any symbol
     for row, i in zip(ids, order, strict=False):
         row[: len(texts[i])] = torch.from_numpy(model.vocabulary.encode(texts[i]))
@@ -224,6 +224,11 @@ def _read(
             kept = [{name: array[row, :, :n] for name, array in layer.items()} for layer in values]
             yield _Part(order[row], kept, loss[row, :n], guessed[row, :n], probabilities[row, :n], after, kept_states)
         start += part_ids.shape[1]
+
+
+def _lanes(n_texts: int) -> int:
+    """In how many lanes so many texts are read: a power of two, so that few batches must be proved."""
+    return 1 << (n_texts - 1).bit_length()
 
 
 def _stretch(weights: list[LayerWeights], batch: int) -> int:
