@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from inspector.capture import BatchReader
+from inspector.capture import BatchReader, Stretch
 from inspector.concepts import Concept, language_of
 from inspector.corpus import Text
 from inspector.model import CharModel, untrained_twin
@@ -239,18 +239,7 @@ class _Job:
                 continue
             counted = self.parts.score if part else self.parts.choose
             for stretch in reader:
-                positions = stretch.positions + self._offset * part
-                values = stretch.values if is_searched.all() else stretch.values[is_searched]
-                counts = counted[positions]
-                for block, members in _by_block(counts, int(tally[2]), n_score if part else 0, census.n_blocks):
-                    whole = len(members) == len(positions)
-                    some = values if whole else np.ascontiguousarray(values[:, members])
-                    census.fold(some, positions[members], block=block)
-                if gatherer is not None:
-                    gatherer.take(stretch.values, positions, is_scored=bool(part))
-                if part:
-                    tally[:2] += np.nansum(stretch.loss[counts]), np.isfinite(stretch.loss[counts]).sum()
-                tally[2] += len(positions)
+                self._fold(stretch, part, counted, is_searched, census, gatherer, tally)
                 if self._report:
                     done = sum(map(len, self._sets[0])) * part + int(tally[2])
                     self._report(what, done, sum(len(text) for texts in self._sets for text in texts))
@@ -260,6 +249,25 @@ class _Job:
                 tally[2] = 0
         checkpoint.remove()
         return census, gatherer, float(tally[0] / max(tally[1], 1))
+
+    def _fold(
+        self, stretch: Stretch, part: int, counted: np.ndarray, is_searched: np.ndarray, census: Census,
+        gatherer: Gatherer | None, tally: np.ndarray,
+    ) -> None:  # fmt: skip
+        """Count a stretch of one part; counted : bool (n_chars,), which characters of the text count in that part."""
+        n_score = sum(len(text) for text in self._sets[1]) if part else 0
+        positions = stretch.positions + self._offset * part
+        values = stretch.values if is_searched.all() else stretch.values[is_searched]
+        counts = counted[positions]
+        for block, members in _by_block(counts, int(tally[2]), n_score, census.n_blocks):
+            whole = len(members) == len(positions)
+            some = values if whole else np.ascontiguousarray(values[:, members])
+            census.fold(some, positions[members], block=block)
+        if gatherer is not None:
+            gatherer.take(stretch.values, positions, is_scored=bool(part))
+        if part:
+            tally[:2] += np.nansum(stretch.loss[counts]), np.isfinite(stretch.loss[counts]).sum()
+        tally[2] += len(positions)
 
     def _reader(self, model: CharModel, texts: Sequence[str], signals: Sequence[str] | None) -> BatchReader:
         return BatchReader(model, texts, signals, lanes=lanes_for(sum(map(len, texts))), size=_STRETCH)
