@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,6 +52,7 @@ class Emergence:
         knows nothing scores.
     scores : a row for each step, concept and neuron: `step, concept, layer, unit, signal, polarity, score,
         choose_score`, of the signal that did better where neurons are chosen.
+    asked : what it was made with, `n_chars` and `texts`, the corpus in words; {} in files of earlier programs.
     """
 
     network_hash: str
@@ -60,6 +61,13 @@ class Emergence:
     snapshots: pd.DataFrame
     concepts: pd.DataFrame
     scores: pd.DataFrame
+    asked: dict[str, Any] = field(default_factory=dict)
+
+    def is_of(self, corpus: Corpus | None, n_chars: int | None) -> bool:
+        """Whether these scores are what would be made of that corpus and so many characters; None: of any."""
+        name, texts = (None, None) if corpus is None else (corpus.name, str(corpus))
+        is_same_corpus = corpus is None or (name == self.corpus and texts == self.asked.get("texts", texts))
+        return is_same_corpus and n_chars in (None, self.asked.get("n_chars"))
 
     def of(self, concept: str, neuron: Neuron) -> pd.DataFrame:
         """One neuron's rows for a concept, a row for each step in order."""
@@ -92,7 +100,7 @@ class Emergence:
         facts = {
             "version": FORMAT_VERSION, "network_hash": self.network_hash, "corpus": self.corpus,
             "n_score_chars": self.n_score_chars, "snapshots": self.snapshots.to_dict("list"),
-            "concepts": self.concepts.reset_index().to_dict("list"),
+            "concepts": self.concepts.reset_index().to_dict("list"), "asked": self.asked,
         }  # fmt: skip
         words = self.scores.astype({"concept": "category", "signal": "category"})
         table = pa.Table.from_pandas(words, preserve_index=False)
@@ -112,7 +120,8 @@ def open_emergence(path: str | Path) -> Emergence:
         scores = table.to_pandas().astype({"concept": str, "signal": str})
         snapshots, concepts = pd.DataFrame(facts["snapshots"]), pd.DataFrame(facts["concepts"]).set_index("concept")
         read = str(facts["corpus"]), int(facts["n_score_chars"])
-        return Emergence(str(facts["network_hash"]), *read, snapshots, concepts, scores)
+        asked = dict(facts.get("asked", {}))
+        return Emergence(str(facts["network_hash"]), *read, snapshots, concepts, scores, asked)
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
         if isinstance(error, InspectorError):
             raise
@@ -168,21 +177,19 @@ def emerge(
     choose = [True] * n_choosing + [False] * (len(texts) - n_choosing)
     languages = [language_of(name) for name, _ in texts]
     concepts = concepts_for(max(set(languages), key=languages.count))
-    snapshots, scores, found = [], [], None
+    snapshots, scores = [], []
     for done, (step, folder) in enumerate(taken):
         if on_progress is not None:
-            on_progress(f"reading with step {step:,}", done, len(taken))
+            on_progress("reading", done, len(taken))
         model = load_checkpoint(folder)
         signals = [signal for signal in SIGNALS[model.config.kind] if signal in ("hidden", "cell")]
         found = search_corpus(model, texts, concepts, signals=signals, choose=choose, twin=False, longest=longest)
         characters = int(model.training_facts.get("characters", 0)) if step else 0
         snapshots.append({"step": step, "characters": characters, "nats": round(found.loss, _DIGITS)})
         scores.append(_scores(found).assign(step=np.int32(step)))
-    if found is None:
-        raise ValueError("a network with snapshots was read")
     return Emergence(
         load_checkpoint(checkpoint).hash, corpus.name, found.made_by["n_score_chars"], pd.DataFrame(snapshots),
-        _concepts(found), pd.concat(scores, ignore_index=True),
+        _concepts(found), pd.concat(scores, ignore_index=True), {"n_chars": n_chars, "texts": str(corpus)},
     )  # fmt: skip
 
 

@@ -114,7 +114,7 @@ def train(
     >>> train(load_corpus("python-stdlib"), ModelConfig("lstm", 2, 512), TrainOptions(), "runs/python")
 
     begin_with : start from the weights and the vocabulary of this network, in place of random ones. `config` may differ
-    from its own in the dropout alone.
+    from its own in the dropout alone. A run that is resumed goes on with its own weights: it is not looked at then.
     resume : go on from `trainer.pt` in the folder; on a CPU the result is the one of an uninterrupted run. Ctrl-C saves
     first. Of more than 1,000 different characters the rarest are read as the unknown symbol.
     Raises InspectorError for a corpus smaller than one batch, a folder in use, a disk without room, or a loss that is
@@ -137,14 +137,19 @@ def train(
     return run.finish()
 
 
-def vocabulary_of(corpus: Corpus) -> tuple[Vocabulary, str]:
+def vocabulary_of(corpus: Corpus, begin_with: CharModel | None = None) -> tuple[Vocabulary, str]:
     """The characters a network learns from a corpus, and those of the train texts that are folded into the unknown one.
 
     Characters rarer than one in a million are folded, so that the unknown symbol is trained too, and of more than
     1,000 different ones the rarest.
+
+    begin_with : the network that is started from: its characters are kept, all others folded.
     """
     text = "".join(text for _, text in corpus.splits["train"])
-    vocabulary = Vocabulary.from_text(text, min_count=max(1, len(text) // 1_000_000), max_symbols=_MAX_SYMBOLS)
+    if begin_with is not None:
+        vocabulary = begin_with.vocabulary
+    else:
+        vocabulary = Vocabulary.from_text(text, min_count=max(1, len(text) // 1_000_000), max_symbols=_MAX_SYMBOLS)
     return vocabulary, "".join(sorted(set(text) - set(vocabulary.symbols)))
 
 
@@ -230,7 +235,7 @@ class _Run:
         cls, folder: Path, corpus: Corpus, config: ModelConfig, options: TrainOptions, begin_with: CharModel | None
     ) -> _Run:
         torch.manual_seed(options.seed)
-        vocabulary = begin_with.vocabulary if begin_with else vocabulary_of(corpus)[0]
+        vocabulary, _ = vocabulary_of(corpus, begin_with)
         run = cls(folder, corpus, CharModel(config, vocabulary, name=folder.name), options)
         if begin_with:
             run.begin_with(begin_with)
@@ -245,8 +250,8 @@ class _Run:
         config = dataclasses.replace(model.config, dropout=self.model.config.dropout)
         if config != self.model.config:
             raise InspectorError(
-                f"{model.name} is a {model.config}; a {self.model.config} cannot start from its weights. Leave the "
-                "kind, layers, units and embedding as they are in the network to begin with."
+                f"{model.name} is {_in_words(model.config)}; {_in_words(self.model.config)} cannot start from its "
+                "weights. Leave the kind, layers, units and embedding as they are in the network to begin with."
             )
         self.model.load_state_dict(model.state_dict())
         seen = model.training_facts.get("characters", 0)
@@ -435,6 +440,11 @@ class _Run:
         with _disk_errors(self.folder):
             save_checkpoint(self.model, self.folder, training=facts)
         return self.model.eval()
+
+
+def _in_words(config: ModelConfig) -> str:
+    """Everything that two networks must share for the one to start from the other's weights."""
+    return f"{config}, {f'embedding {config.embedding}' if config.embedding else 'one-hot'}"
 
 
 def _use_bf16(precision: str, device: torch.device) -> bool:

@@ -124,6 +124,7 @@ def test_list_of_concepts_needs_nothing_else(capsys):
         (("train", "--corpus", "EMPTY", "--out", "OUT"), "empty"),
         (("train", "--corpus", "TEXT", "--out", "OUT", "--units", "0"), "n_units"),
         (("train", "--corpus", "TEXT", "--out", "OUT", "--resume"), "trainer.pt"),
+        (("train", "--corpus", "TEXT", "--out", "OUT", "--begin-with", "NET", "--units", "512"), "leave --units out"),
     ],
 )
 def test_bad_input_is_one_sentence(capsys, tmp_path, tiny_checkpoint, text_file, arguments, words):

@@ -93,6 +93,7 @@ def test_what_was_found_is_kept_exactly(found, tmp_path):
     assert (opened.network_hash, opened.corpus, opened.n_score_chars) == (
         found.network_hash, found.corpus, found.n_score_chars,
     )  # fmt: skip
+    assert opened.asked == found.asked and found.asked["n_chars"] == 60_000
     for name in ("snapshots", "concepts", "scores"):
         assert getattr(opened, name).to_dict("list") == getattr(found, name).to_dict("list")
 
@@ -156,3 +157,21 @@ def test_command_prints_the_table_and_keeps_what_it_found(run, python_folder, ca
 
     assert main([*command, "--neuron", "0:99"]) == 1
     assert "Neuron 0:99 does not exist" in capsys.readouterr().err
+
+
+def test_command_does_not_show_the_scores_of_other_texts_than_asked_for(
+    run, found, python_folder, tmp_path, capsys, monkeypatch
+):
+    found.save(run / "emergence.parquet")
+    monkeypatch.setattr("inspector.emerge.search_corpus", None)  # read again, it would fail
+    command = ["emerge", "--network", str(run), "--concept", "inside_string"]
+    same = ["--corpus", str(python_folder)]
+    for asked in ([], same, ["--chars", "60k"], [*same, "--chars", "60_000"]):
+        assert main([*command, *asked]) == 0
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.py").write_text("x = 1\n")
+    other = ["--corpus", str(tmp_path / "other")]
+    for asked in (other, ["--chars", "50k"], [*same, "--pattern", "*[02468].py"]):
+        capsys.readouterr()
+        assert main([*command, *asked]) == 1
+        assert "--again" in capsys.readouterr().err

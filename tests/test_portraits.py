@@ -133,6 +133,49 @@ def test_damaged_portraits_are_a_sentence(surveyed, tmp_path, content):
         open_portraits(tmp_path / "survey")
 
 
+@pytest.mark.parametrize("content", [None, b"", b"x" * 500])
+def test_portraits_without_readable_passages_are_a_sentence(surveyed, tmp_path, content):
+    shutil.copytree(surveyed[0] / "lstm" / "survey", tmp_path / "survey")
+    (tmp_path / "survey" / "passages.parquet").unlink()
+    if content is not None:
+        (tmp_path / "survey" / "passages.parquet").write_bytes(content)
+    with pytest.raises(InspectorError, match=r"passages\.parquet is missing or damaged"):
+        open_portraits(tmp_path / "survey")
+    with pytest.raises(InspectorError, match=r"passages\.parquet is missing or damaged"):
+        portray(load_checkpoint(surveyed[0] / "lstm"), load_corpus(surveyed[1]), tmp_path / "survey")
+
+
+def test_portraits_that_say_more_of_themselves_are_newer_and_not_damaged(surveyed, tmp_path):
+    shutil.copytree(surveyed[0] / "lstm" / "survey", tmp_path / "survey")
+    path = tmp_path / "survey" / "portraits.npz"
+    with np.load(path) as kept:
+        arrays = {name: kept[name] for name in kept.files}
+    arrays["about"] = np.array(["99", "a", "b", "and more"])
+    np.savez(path, **arrays)
+    with pytest.raises(InspectorError, match="newer version"):
+        open_portraits(tmp_path / "survey")
+
+
+@pytest.mark.parametrize("column", ["layer", "unit", "signal", "file", "line", "text", "value", "at"])
+def test_portraits_are_of_these_passages_and_no_others(surveyed, tmp_path, column):
+    shutil.copytree(surveyed[0] / "lstm" / "survey", tmp_path / "survey")
+    path = tmp_path / "survey" / "passages.parquet"
+    table = pd.read_parquet(path).astype({"signal": str, "file": str, "text": str})
+    table.loc[3, column] = "other" if table[column].dtype.kind not in "fiu" else table[column][3] + 1
+    table.to_parquet(path)
+    assert open_portraits(tmp_path / "survey") is None
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "holds no survey of"), ("{", "damaged"), ("{}", "damaged"), ('{"version": 99}', "99")]
+)
+def test_folder_of_any_name_that_holds_no_survey_is_a_sentence(surveyed, tmp_path, content, words):
+    if content is not None:
+        (tmp_path / "survey.json").write_text(content)
+    with pytest.raises(InspectorError, match=words):
+        portray(load_checkpoint(surveyed[0] / "lstm"), load_corpus(surveyed[1]), tmp_path)
+
+
 def test_command_renews_the_portraits_alone(surveyed, tmp_path, capsys, one_thread):
     shutil.copytree(surveyed[0] / "gru", tmp_path / "gru")
     before = {path.name: path.read_bytes() for path in (tmp_path / "gru" / "survey").iterdir()}

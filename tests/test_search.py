@@ -129,6 +129,18 @@ def test_graded_scores_equal_scipy(recording, values, label):
         assert row.spearman == pytest.approx(row.polarity * spearmanr(depth[score], trace[score])[0], abs=1e-3)
 
 
+def test_graded_scores_of_very_small_values_are_those_of_the_same_values_larger(values, label):
+    depth = np.cumsum(label) % 50 / 7.0
+    tables = []
+    for factor in (1, 1e-22):
+        scaled = ({name: array * np.float32(factor) for name, array in layer.items()} for layer in values)
+        table = rank_neurons(recording_of(*scaled), depth)
+        tables.append(table.sort_values(["layer", "unit", "signal"], ignore_index=True))
+    assert tables[0].choose_score.max() > 0.02
+    scores = ["polarity", "score", "choose_score", "spearman", "p_value"]
+    pd.testing.assert_frame_equal(tables[1][scores], tables[0][scores], rtol=1e-3, atol=1e-5)
+
+
 def test_many_labels_at_once_equal_one_by_one(recording, label, rng):
     valid = runs(rng, N_CHARS, on=3000, off=200)
     labels = {

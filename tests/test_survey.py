@@ -1,5 +1,6 @@
 """survey.py and card.py: the evidence beside a network."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -126,18 +127,24 @@ def documents(corpus):
 CONCEPTS_SOUGHT = [get_concept("inside_string"), get_concept("bracket_depth")]
 
 
-def test_interrupted_search_goes_on_to_the_same_result(tmp_path, monkeypatch, model, documents):
-    whole = search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False)
-    monkeypatch.setattr("inspector.survey.searching._SECONDS_BETWEEN_SAVES", 0.0)
-    monkeypatch.setattr("inspector.survey.searching._STRETCH", 700)
-    pieces = search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False)
+def cut_off(model, documents, concepts, folder):
+    """A search for them that is ended after its second half has begun."""
 
     def stop_late(words, done, total):
         if words == "reading" and done > 0.7 * total:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False, folder=tmp_path / "state", on_progress=stop_late)
+        search_corpus(model, documents, concepts, twin=False, folder=folder, on_progress=stop_late)
+
+
+def test_interrupted_search_goes_on_to_the_same_result(tmp_path, monkeypatch, model, documents):
+    whole = search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False)
+    monkeypatch.setattr("inspector.survey.searching._SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("inspector.survey.searching._STRETCH", 700)
+    pieces = search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False)
+
+    cut_off(model, documents, CONCEPTS_SOUGHT, tmp_path / "state")
     seen = []
     resumed = search_corpus(
         model, documents, CONCEPTS_SOUGHT, twin=False, folder=tmp_path / "state",
@@ -147,6 +154,56 @@ def test_interrupted_search_goes_on_to_the_same_result(tmp_path, monkeypatch, mo
     for name, table in resumed.tables.items():
         pd.testing.assert_frame_equal(table, pieces.tables[name])
     assert set(whole.tables) == set(resumed.tables)
+
+
+def characters(name, wanted):
+    def label(text, _):
+        return np.array([character in wanted for character in text], bool)
+
+    return dataclasses.replace(CONCEPTS["digit"], name=name, labeller=label)
+
+
+CHARACTERS = [characters("one", "aeiou"), characters("two", "rst")]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([characters("mine", "aeiou")], [characters("mine", "rst")]),
+        (
+            [characters("one", "aeiou"), characters("two", "rst")],
+            [characters("two", "rst"), characters("one", "aeiou")],
+        ),
+    ],
+)
+def test_search_does_not_go_on_from_the_counts_of_other_labels(tmp_path, monkeypatch, model, documents, first, second):
+    monkeypatch.setattr("inspector.survey.searching._SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("inspector.survey.searching._STRETCH", 700)
+    fresh = search_corpus(model, documents, second, twin=False)
+    cut_off(model, documents, first, tmp_path)
+    resumed = search_corpus(model, documents, second, twin=False, folder=tmp_path)
+    for name, table in fresh.tables.items():
+        pd.testing.assert_frame_equal(resumed.tables[name], table)
+
+
+def test_twin_is_read_anew_for_other_labels_of_the_same_name(tmp_path, model, documents):
+    twins = [
+        search_corpus(model, documents, [characters("mine", wanted)], folder=folder).tables["mine"].twin_score[0]
+        for wanted, folder in (("aeiou", tmp_path), ("rst", tmp_path), ("rst", None))
+    ]
+    assert twins[1] == twins[2] != twins[0]
+
+
+def test_state_of_an_earlier_layout_is_begun_anew(tmp_path, monkeypatch, model, documents):
+    monkeypatch.setattr("inspector.survey.searching._SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("inspector.survey.searching._STRETCH", 700)
+    fresh = search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False)
+    cut_off(model, documents, CONCEPTS_SOUGHT, tmp_path)
+    (state,) = tmp_path.glob("*.npz")
+    np.savez(state, **{"tally/": np.ones(3)})  # what it held then is not what is looked for now
+    monkeypatch.setattr("inspector.survey.searching._STATE_VERSION", 1000)
+    again = search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False, folder=tmp_path)
+    pd.testing.assert_frame_equal(again.tables["inside_string"], fresh.tables["inside_string"])
 
 
 def test_result_is_saved_and_opened_as_it_was(tmp_path, model, documents):

@@ -68,10 +68,15 @@ def reporting(bar: Any, units: Mapping[str, str]) -> Callable[[str, int, int], N
     return report
 
 
-def add_corpus_options(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
-    """--corpus and --pattern, for commands that read what a network was trained on; required without a default."""
-    words = "the corpus it was trained on, as for train"
-    parser.add_argument("--corpus", default=default, required=default is None, help=words)
+def add_corpus_options(
+    parser: argparse.ArgumentParser, *, default: str | None = None, otherwise: str | None = None
+) -> None:
+    """--corpus and --pattern, for commands that read what a network was trained on; required without a default.
+
+    otherwise : what is read when --corpus is left out and its being left out matters: options.corpus is None then.
+    """
+    words = "the corpus it was trained on, as for train" + (f"; without it {otherwise}" if otherwise else "")
+    parser.add_argument("--corpus", default=default, required=default is None and otherwise is None, help=words)
     parser.add_argument("--pattern", default="*", help="which files of a folder")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inspector.commands.command import add_command, progress_bar, whole_number
+from inspector.recording import InspectorError
 
 if TYPE_CHECKING:
     from inspector.corpus import Corpus
@@ -38,12 +39,16 @@ def _add_train(commands: Any) -> None:
         "--begin-with",
         type=Path,
         metavar="NETWORK",
-        help="start from the weights of this network instead of random ones; kind, layers, units and embedding are its",
+        help="start from the weights of this network instead of random ones; kind, layers, units and embedding are "
+        "its, so is the vocabulary. A run that is resumed goes on with its own weights",
     )
-    option("--kind", choices=("lstm", "gru", "rnn"), default="lstm", help="the recurrent layer")
-    option("--layers", type=int, default=2, help="recurrent layers on top of each other")
+    option("--kind", choices=("lstm", "gru", "rnn"), default=None, help="the recurrent layer; without it lstm")
+    option("--layers", type=int, default=None, help="recurrent layers on top of each other; without it 2")
     option(
-        "--units", type=_numbers, default=(512,), help="neurons in each layer; 128,256 trains one network after another"
+        "--units",
+        type=_numbers,
+        default=None,
+        help="neurons in each layer; 128,256 trains one network after another; without it 512",
     )
     option("--embedding", type=int, default=None, help="learn vectors of this width; without it characters are one-hot")
     option("--dropout", type=float, default=0.0, help="share of values dropped between layers")
@@ -77,25 +82,41 @@ def _numbers(written: str) -> tuple[int, ...]:
 
 def _train(options: argparse.Namespace) -> None:
     from inspector.corpus import load_corpus
-    from inspector.model import ModelConfig, load_checkpoint
+    from inspector.model import ModelConfig
     from inspector.train import vocabulary_of
 
     corpus = load_corpus(options.corpus, pattern=options.pattern)
     print(corpus, file=sys.stderr)
-    _, folded = vocabulary_of(corpus)
-    if folded:
+    begun_with = _network_to_begin_with(options)
+    _, folded = vocabulary_of(corpus, begun_with)
+    if folded and not options.resume:  # a run that goes on has its own vocabulary, and said so when it began
         shown = repr(folded[:40]) + (" and others" if len(folded) > 40 else "")
         print(f"{len(folded):,} rare characters are read as the unknown symbol: {shown}", file=sys.stderr)
-    begun_with = load_checkpoint(options.begin_with) if options.begin_with else None
-    runs = list(itertools.product((begun_with.config.n_units,) if begun_with else options.units, options.seed))
+    widths = (begun_with.config.n_units,) if begun_with else options.units or (512,)
+    runs = list(itertools.product(widths, options.seed))
     for units, seed in runs:
         out = options.out if len(runs) == 1 else options.out / f"units-{units}-seed-{seed}"
         resume = options.resume and (len(runs) == 1 or out.exists())  # of several, later ones may not have begun
         if begun_with:
             config = dataclasses.replace(begun_with.config, dropout=options.dropout)
         else:
-            config = ModelConfig(options.kind, options.layers, units, options.embedding, options.dropout)
+            n_layers = 2 if options.layers is None else options.layers
+            config = ModelConfig(options.kind or "lstm", n_layers, units, options.embedding, options.dropout)
         _train_one(corpus, config, _settings(options, seed), out, begun_with, resume)
+
+
+def _network_to_begin_with(options: argparse.Namespace) -> CharModel | None:
+    """The one that is named, if one is; nothing else may then say what the network is to be."""
+    from inspector.model import load_checkpoint
+
+    if options.begin_with is None:
+        return None
+    if given := [name for name in ("kind", "layers", "units", "embedding") if getattr(options, name) is not None]:
+        raise InspectorError(
+            f"--begin-with takes the network as it is: leave {', '.join(f'--{name}' for name in given)} out, or start "
+            "from random weights without --begin-with."
+        )
+    return load_checkpoint(options.begin_with)
 
 
 def _train_one(

@@ -15,6 +15,7 @@ from inspector.search.kernels import (
     LINEAR,
     N_BINS,
     N_CELLS,
+    NEAR_ZERO,
     SIGNED,
     UNIT,
     count_cells,
@@ -47,6 +48,7 @@ class Bins:
         kinds = np.array([_kind(signal) for signal in signals])
         peaks = np.abs(values).max(axis=1)
         kinds[(kinds != LINEAR) & (peaks > 1)] = LINEAR  # such as the hidden state of a network of rectified units
+        kinds[(kinds == SIGNED) & (peaks < NEAR_ZERO)] = LINEAR  # steps there are even too, but no finer than 2**-33
         scaled = np.empty(values.shape, np.float32)
         for kind, row, out in zip(kinds, values, scaled, strict=True):
             put_on_scale(row, int(kind), out)

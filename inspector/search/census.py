@@ -129,7 +129,8 @@ class Census:
         self._check_finite(np.abs(values).max(axis=1))
         self._bins = Bins.of([row.signal for row in self.rows], np.ascontiguousarray(values))
         self._centre = values.mean(axis=1, dtype=np.float64).astype(np.float32)
-        scale = values.std(axis=1)
+        varies = values.min(axis=1) < values.max(axis=1)
+        scale = np.where(varies, values.std(axis=1, dtype=np.float64), 0)  # squares of small values are 0 in float32
         self._scale = np.where(scale > 0, 1 / np.maximum(scale, 1e-30), 1).astype(np.float32)
 
     def fold(self, values: Array, positions: Array, *, block: int = 0) -> None:
@@ -201,10 +202,11 @@ class Census:
         np.maximum(summary[:, 3], values.max(axis=1), out=summary[:, 3])
         if columns.shape[1]:
             off = values - self._centre[traces, None]
-            self._moments[block, traces] += (off @ columns) * self._scale[traces, None]
+            off *= self._scale[traces, None]  # first: squares of what is below 1e-19 would be lost in float32
+            self._moments[block, traces] += off @ columns
             off *= off
             masks = self.lanes.masks
-            self._squares[traces, masks] += (off @ columns[:, masks]) * self._scale[traces, None] ** 2
+            self._squares[traces, masks] += off @ columns[:, masks]
 
     def _keep(self, values: Array, positions: Array) -> None:
         bins = self.bins.part(self._candidates)

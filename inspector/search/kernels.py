@@ -25,10 +25,10 @@ N_LANES = 64  # counters in a row of bytes; lane 0 counts every character
 N_NUMBERS = 16  # sums in a row of uint32
 _STRETCH = 256  # values put into cells at a time, so that they stay in the nearest cache
 _CLOSEST = np.float32(2**-20)  # nearer than this to an end of a bounded signal, values are one
-_NEAR_ZERO = np.float32(2**-10)  # of signed values: below it steps are even, above they grow with the value
+NEAR_ZERO = np.float32(2**-10)  # of signed values: below it steps are even, above they grow with the value
 _HIGHEST_BITS = int(np.finfo(np.float32).max.view(np.int32))
 _HALF_BITS, _ZERO_BITS, _TURN_BITS = (
-    int(np.float32(value).view(np.int32)) for value in (0.5, _NEAR_ZERO, np.float32(0.5) + _NEAR_ZERO)
+    int(np.float32(value).view(np.int32)) for value in (0.5, NEAR_ZERO, np.float32(0.5) + NEAR_ZERO)
 )
 LINEAR, UNIT, SIGNED = 0, 1, 2  # what a trace's range is: any number, 0..1, -1..1
 
@@ -140,7 +140,7 @@ def put_on_scale(values: Array, kind: int, out: Array) -> None:
         turn = _TURN_BITS + _HALF_BITS
         for t in range(len(values)):
             size = abs(values[t])
-            inner = np.float32(size + _NEAR_ZERO).view(np.int32)
+            inner = np.float32(size + NEAR_ZERO).view(np.int32)
             outer = turn - np.float32(max(np.float32(1.0) - size, _CLOSEST)).view(np.int32)
             scaled = np.float32((inner if size <= half else outer) - _ZERO_BITS)
             out[t] = scaled if values[t] >= 0 else -scaled

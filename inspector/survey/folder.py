@@ -86,11 +86,11 @@ def survey(
 def portray(model: CharModel, corpus: Corpus, folder: str | Path, *, on_progress: Report | None = None) -> None:
     """Draw what a survey that lies there has for pictures alone: `portraits.npz`.
 
-    Raises InspectorError where there is no survey, or it is of another corpus or network.
+    Raises InspectorError where there is no whole survey, or it is of another corpus or network.
     """
     folder = Path(folder)
-    found = load_survey(folder.parent) if folder.name == "survey" else json.loads((folder / "survey.json").read_text())
-    if found is None or found["network_hash"] != model.hash:
+    found = _said(folder)
+    if found is None or found.get("network_hash") != model.hash:
         raise InspectorError(f"{folder} holds no survey of {model.name}: make one with `python -m inspector survey`.")
     longest = _longest(corpus)
     files = [Text(name, text[:longest]) for name, text in corpus.splits["report"]]
@@ -102,7 +102,12 @@ def load_survey(checkpoint: str | Path) -> dict[str, Any] | None:
 
     Raises InspectorError when the file is damaged or newer than this program.
     """
-    path = Path(checkpoint) / "survey" / "survey.json"
+    return _said(Path(checkpoint) / "survey")
+
+
+def _said(folder: Path) -> dict[str, Any] | None:
+    """What `survey.json` in a survey folder says; `load_survey` tells the rest."""
+    path = folder / "survey.json"
     if not path.is_file():
         return None
     try:

@@ -9,6 +9,7 @@ Kept in `portraits.npz` beside the tables. Owns that file. The values are of the
 from __future__ import annotations
 
 import hashlib
+import json
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from inspector.capture import record
 from inspector.corpus import Text
@@ -26,6 +28,8 @@ FILE = "portraits.npz"
 FORMAT_VERSION = 1
 COLUMNS = (*range(0, 16), *range(16, 80, 4), 80, 100)  # of a line: where groups of places begin
 PLACES = (0, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 800, 1200, 2000, 3000, 5000, 8000, 12000)
+_NUMBERS = {"value": np.float32, "at": np.int64, "layer": np.int64, "unit": np.int64, "line": np.int64}
+_WORDS = ("signal", "file", "text")  # with the numbers, what of a passage its portrait hangs on
 _GROUP_CHARS = 60_000  # read side by side: as many values are held at once
 _NEAR = 0.05  # how far a value read again may lie from the survey's, of its signal's extent
 _STEPS = 15  # a colour is not seen more finely, and the file is half as large as with 127
@@ -95,7 +99,7 @@ class Portraits:
 def open_portraits(folder: str | Path) -> Portraits | None:
     """What `draw_portraits` wrote into a survey folder; None where it did not, or for other passages than lie there.
 
-    Raises InspectorError when the file is damaged or newer than this program.
+    Raises InspectorError when the file is damaged or newer than this program, or the passages cannot be read.
     """
     path = Path(folder) / FILE
     if not path.is_file():
@@ -103,9 +107,10 @@ def open_portraits(folder: str | Path) -> Portraits | None:
     try:
         with np.load(path, allow_pickle=False) as kept:
             arrays = {name: kept[name] for name in kept.files}
-        version, network_hash, passages_hash = arrays["about"].tolist()
+        version, *hashes = arrays["about"].tolist()
         if int(version) > FORMAT_VERSION:
             raise InspectorError(f"{path} is of a newer version than this program reads: update Charscope.")
+        network_hash, passages_hash = hashes
         tables: dict[str, dict[tuple[str, str], np.ndarray]] = {"mean": {}, "std": {}}
         counts = {}
         for name, array in arrays.items():
@@ -131,7 +136,7 @@ def open_portraits(folder: str | Path) -> Portraits | None:
         raise InspectorError(
             f"{path} is damaged: make it again with `python -m inspector survey --only portraits`."
         ) from error
-    return found if passages_hash == _hash_of(pd.read_parquet(Path(folder) / "passages.parquet")) else None
+    return found if passages_hash == _hash_of(_passages(Path(folder))) else None
 
 
 def draw_portraits(
@@ -142,10 +147,10 @@ def draw_portraits(
     report_files : as the survey read them, cut where it stopped; those without a passage are left out.
     on_progress : called with (what is being done, characters done, all of them).
 
-    Raises InspectorError when none of the passages is from these files.
+    Raises InspectorError when the passages are missing or damaged, or none of them is from these files.
     """
     folder = Path(folder)
-    passages = pd.read_parquet(folder / "passages.parquet").astype({"signal": str, "file": str, "text": str})
+    passages = _passages(folder)
     named = set(passages.file)
     texts = [text for text in report_files if text.name in named]
     if not texts:
@@ -260,8 +265,21 @@ def columns_of(text: str) -> np.ndarray:
     return columns
 
 
+def _passages(folder: Path) -> pd.DataFrame:
+    """The passages that a survey kept."""
+    path = folder / "passages.parquet"
+    try:
+        return pd.read_parquet(path, columns=[*_NUMBERS, *_WORDS]).astype(dict.fromkeys(_WORDS, str))
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        advice = "make it again with `python -m inspector survey`"
+        raise InspectorError(f"{path} is missing or damaged: {advice}.") from error
+
+
 def _hash_of(passages: pd.DataFrame) -> str:
     """What stands for these passages and no others."""
-    digest = hashlib.sha256(passages.value.to_numpy(np.float32).tobytes())
-    digest.update(passages["at"].to_numpy(np.int64).tobytes())
+    digest = hashlib.sha256()
+    for column, dtype in _NUMBERS.items():
+        digest.update(passages[column].to_numpy(dtype).tobytes())
+    for column in _WORDS:
+        digest.update(json.dumps(list(passages[column])).encode())
     return digest.hexdigest()[:16]

@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from inspector.capture import BatchReader
+from inspector.capture import BatchReader, Stretch
 from inspector.concepts import Concept, language_of
 from inspector.corpus import Text
 from inspector.model import CharModel, untrained_twin
@@ -43,6 +43,7 @@ from inspector.search import (
 from inspector.survey.gathering import Gatherer
 
 FORMAT_VERSION = 1
+_STATE_VERSION = 3  # of what a reading that is cut off leaves; older ones are not read
 MAX_COUNTS = 2_000_000_000  # bytes of counters
 _LANE = 10_000  # characters for which one more document is read side by side, and
 _MAX_LANES = 32  # up to how many: fewer lanes, longer blocks for the jackknife
@@ -51,7 +52,6 @@ _SAMPLED = 512
 _SECONDS_BETWEEN_SAVES = 60.0
 
 Report = Callable[[str, int, int], None]
-Labels = dict[str, tuple[np.ndarray, np.ndarray | None]]
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class _Job:
             choose = np.arange(stops[-1]) < self._offset
         placed = [Document(str(i), int(a), int(b)) for i, (a, b) in enumerate(itertools.pairwise(stops))]
         self.parts = parts_of_documents(placed, int(stops[-1]), choose)
-        self.labels: Labels = {}
+        self.labels: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.too_little: dict[str, str] = {}
         for name, (label, valid) in labelled.items():
             try:
@@ -188,11 +188,21 @@ class _Job:
             "versions": {name: version(name) for name in ("torch", "numpy", "numba", "pandas")},
         }  # fmt: skip
 
+    def _asked(self) -> list[Any]:
+        """What tells this search from another: counts are of its labels and parts, in the order of the labels.
+
+        A name alone does not: a concept may be a reader's own, and what it marks changes with its file.
+        """
+        digest = hashlib.sha256()
+        for array in itertools.chain(*self.labels.values(), self.parts[:2]):
+            digest.update(f"{array.dtype} {array.size} ".encode() + array.tobytes())
+        return [self.made_by["corpus_hash"], self._offset, self._signals, list(self.labels), digest.hexdigest()]
+
     def twin_scores(self, folder: Path | None) -> dict[str, float]:
         """Held-out score of the best neuron of the untrained twin for each concept; kept in `folder`."""
         config = self._model.config
-        said = [str(config), self._model.vocabulary.symbols, self.made_by["corpus_hash"], self._offset, self._signals]
-        key = hashlib.sha256(repr([*said, sorted(self.labels)]).encode(errors="surrogatepass")).hexdigest()[:16]
+        said = [str(config), self._model.vocabulary.symbols, *self._asked()]
+        key = hashlib.sha256(repr(said).encode(errors="surrogatepass")).hexdigest()[:16]
         path = None if folder is None else folder / f"twin-{key}.json"
         if path is not None and path.is_file():
             with contextlib.suppress(ValueError):
@@ -222,27 +232,14 @@ class _Job:
         census = Census(rows, self.lanes, n_blocks=_n_blocks(n_score))
         sampled = self._offset + np.random.default_rng(0).permutation(n_score)[:_SAMPLED]
         gatherer = Gatherer(read, is_searched, sampled) if gather else None
-        said = [model.hash, self.made_by["corpus_hash"], self._offset, self._signals, sorted(self.labels), gather]
-        key = repr([*said, len(read)])
-        checkpoint = _Checkpoint(folder, key)
+        checkpoint = _Checkpoint(folder, repr([_STATE_VERSION, model.hash, *self._asked(), gather, len(read)]))
         tally = checkpoint.load(census, readers, gatherer)  # nats, characters they were paid for, read of this part
         for part, reader in enumerate(readers):
             if part < int(census.has_turned):
                 continue
             counted = self.parts.score if part else self.parts.choose
             for stretch in reader:
-                positions = stretch.positions + self._offset * part
-                values = stretch.values if is_searched.all() else stretch.values[is_searched]
-                counts = counted[positions]
-                for block, members in _by_block(counts, int(tally[2]), n_score if part else 0, census.n_blocks):
-                    whole = len(members) == len(positions)
-                    some = values if whole else np.ascontiguousarray(values[:, members])
-                    census.fold(some, positions[members], block=block)
-                if gatherer is not None:
-                    gatherer.take(stretch.values, positions, is_scored=bool(part))
-                if part:
-                    tally[:2] += np.nansum(stretch.loss[counts]), np.isfinite(stretch.loss[counts]).sum()
-                tally[2] += len(positions)
+                self._fold(stretch, part, counted, is_searched, census, gatherer, tally)
                 if self._report:
                     done = sum(map(len, self._sets[0])) * part + int(tally[2])
                     self._report(what, done, sum(len(text) for texts in self._sets for text in texts))
@@ -252,6 +249,25 @@ class _Job:
                 tally[2] = 0
         checkpoint.remove()
         return census, gatherer, float(tally[0] / max(tally[1], 1))
+
+    def _fold(
+        self, stretch: Stretch, part: int, counted: np.ndarray, is_searched: np.ndarray, census: Census,
+        gatherer: Gatherer | None, tally: np.ndarray,
+    ) -> None:  # fmt: skip
+        """Count a stretch of one part; counted : bool (n_chars,), which characters of the text count in that part."""
+        n_score = sum(len(text) for text in self._sets[1]) if part else 0
+        positions = stretch.positions + self._offset * part
+        values = stretch.values if is_searched.all() else stretch.values[is_searched]
+        counts = counted[positions]
+        for block, members in _by_block(counts, int(tally[2]), n_score, census.n_blocks):
+            whole = len(members) == len(positions)
+            some = values if whole else np.ascontiguousarray(values[:, members])
+            census.fold(some, positions[members], block=block)
+        if gatherer is not None:
+            gatherer.take(stretch.values, positions, is_scored=bool(part))
+        if part:
+            tally[:2] += np.nansum(stretch.loss[counts]), np.isfinite(stretch.loss[counts]).sum()
+        tally[2] += len(positions)
 
     def _reader(self, model: CharModel, texts: Sequence[str], signals: Sequence[str] | None) -> BatchReader:
         return BatchReader(model, texts, signals, lanes=lanes_for(sum(map(len, texts))), size=_STRETCH)
