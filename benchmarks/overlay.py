@@ -231,7 +231,13 @@ def slow(frames: list[float]) -> str:
 def install_circuitsvis(folder: Path) -> Callable[..., object]:
     """CircuitsVis' text_neuron_activations, installed for this run alone. Raises what keeps it from being there."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), "circuitsvis"]
-    subprocess.run([*command, "importlib-metadata", "zipp"], check=True, capture_output=True, text=True, timeout=300)
+    subprocess.run(
+        [*command, "importlib-metadata", "zipp", "lazy_importer"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     sys.path.append(str(folder))
     show: Callable[..., object] = importlib.import_module("circuitsvis.activations").text_neuron_activations
     return show
