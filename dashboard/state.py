@@ -44,7 +44,7 @@ class Mark(NamedTuple):
         return f"{self.start}-{self.stop}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
     """One sight of the program; a part that is None is chosen by the page that needs it.
 

@@ -9,7 +9,8 @@ from dashboard.data import searching
 from inspector.concepts import CONCEPTS
 from inspector.notes import Note
 from inspector.recording import Neuron
-from tests.test_pages import FIND, address, checkpoints, open_app, place, said  # noqa: F401 - fixtures
+from tests.screen import open_app, said
+from tests.test_pages import FIND, address, checkpoints, place  # noqa: F401 - fixtures
 
 MARK = {"network": "python", "text": "sample:address_book.py", "mark": "120-150", "neuron": "1:3", "signal": "cell"}
 

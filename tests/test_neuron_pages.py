@@ -1,10 +1,7 @@
 """The neuron's page, the table and map of all neurons, saturation: with a survey, with an old one, and without."""
 
-import html
 import json
-import re
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,9 +20,9 @@ from inspector.notes import Note
 from inspector.recording import InspectorError, Neuron
 from inspector.survey import survey
 from tests.conftest import PYTHON_TEXT
+from tests.screen import bodies, open_app, said
 from tests.test_pages import address
 
-APP = str(Path(__file__).parent.parent / "dashboard" / "app.py")
 FIND = "app_pages/find.py"
 NEURON, NEURONS, GATES = "app_pages/neuron.py", "app_pages/neurons.py", "app_pages/gates.py"
 HOSTILE = "<img src=x onerror=alert(1)> **bold**"
@@ -72,23 +69,6 @@ def surveyed(tmp_path_factory):
 def place(surveyed, tmp_path, monkeypatch):
     monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(surveyed))
     monkeypatch.setenv("CHARSCOPE_DATA", str(tmp_path))
-
-
-def open_app(page, **query):
-    app = AppTest.from_file(APP, default_timeout=120)
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.run()
-    return app.switch_page(page).run()
-
-
-def bodies(app):
-    assert not app.exception, [error.message for error in app.exception]
-    return [element.proto.body for element in app.get("html") if not element.proto.body.startswith("<style>")]
-
-
-def said(app):
-    return html.unescape(re.sub(r"<[^>]*>", "", "\n".join(bodies(app))))
 
 
 # ------------------------------------------------------------------------------------------------------ Neuron page

@@ -10,7 +10,8 @@ from dashboard import notes, texts
 from inspector.model import load_checkpoint
 from inspector.notes import Note
 from inspector.recording import InspectorError, Neuron
-from tests.test_pages import NETWORKS, checkpoints, open_app, place, said  # noqa: F401 - fixtures
+from tests.screen import open_app, said
+from tests.test_pages import NETWORKS, checkpoints, place  # noqa: F401 - fixtures
 
 BEST = Neuron(1, 3)  # of the survey that test_pages writes
 HOSTILE = [

@@ -1,11 +1,8 @@
 """Each page of the dashboard, run without a browser: what is shown, what the address becomes, and every bad input."""
 
-import html
 import json
-import re
 import struct
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +16,8 @@ from inspector.concepts import CONCEPTS
 from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
 from inspector.recording import InspectorError, Neuron
 from tests.conftest import tiny_model
+from tests.screen import open_app, said
 
-APP = str(Path(__file__).parent.parent / "dashboard" / "app.py")
 FIND, NETWORKS = "app_pages/find.py", "app_pages/networks.py"
 GATES, TOUR = "app_pages/gates.py", "app_pages/tour.py"
 
@@ -57,21 +54,6 @@ def place(checkpoints, tmp_path, monkeypatch):
     monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(checkpoints))
     monkeypatch.setenv("CHARSCOPE_DATA", str(tmp_path))
     monkeypatch.setattr(cards, "_PATIENCE", 60.0)  # a busy machine takes its time
-
-
-def open_app(page=None, **query):
-    app = AppTest.from_file(APP, default_timeout=60)
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.run()
-    return app.switch_page(page).run() if page else app
-
-
-def said(app):
-    """All sentences on the page, as a reader sees them; that there is no traceback is checked on the way."""
-    assert not app.exception, [error.message for error in app.exception]
-    bodies = [element.proto.body for element in app.get("html") if not element.proto.body.startswith("<style>")]
-    return html.unescape(re.sub(r"<[^>]*>", "", "\n".join(bodies)))
 
 
 def shown(app):

@@ -1,7 +1,5 @@
 """Portraits: values along a survey's passages and dependence on the place, as drawn, kept, and shown."""
 
-import html
-import re
 import shutil
 from pathlib import Path
 
@@ -21,8 +19,7 @@ from inspector.recording import InspectorError, Neuron
 from inspector.survey import open_portraits, portray, survey
 from inspector.survey.portraits import COLUMNS, PLACES, _Places, columns_of
 from tests.conftest import make_python_folder, tiny_model
-
-APP = str(Path(__file__).parent.parent / "dashboard" / "app.py")
+from tests.screen import APP, said
 
 
 @pytest.fixture(scope="module")
@@ -190,12 +187,6 @@ def test_command_renews_the_portraits_alone(surveyed, tmp_path, capsys, one_thre
 
 
 # ------------------------------------------------------------------------------------------------------- on the page
-
-
-def said(app):
-    assert not app.exception, [error.message for error in app.exception]
-    bodies = [one.proto.body for one in app.get("html") if not one.proto.body.startswith("<style>")]
-    return html.unescape(re.sub(r"<[^>]*>", "", "\n".join(bodies)))
 
 
 def open_page(network):

@@ -15,9 +15,10 @@ from dashboard.state import Mark, View
 from inspector.capture import record
 from inspector.model import load_checkpoint
 from inspector.recording import Neuron
+from tests.screen import open_app, said
 from tests.test_export import payload_of
 from tests.test_overlay import unpack
-from tests.test_pages import FIND, checkpoints, open_app, place, said  # noqa: F401 - fixtures
+from tests.test_pages import FIND, checkpoints, place  # noqa: F401 - fixtures
 
 SAMPLE = texts.load_text("sample:address_book.py").content
 

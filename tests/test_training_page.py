@@ -1,11 +1,9 @@
 """The Training page: the curve, snapshots as networks, how neurons came to be; with scores, without, and damaged."""
 
-import html
 import json
 import re
 import shutil
 import threading
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,8 +19,8 @@ from inspector.emerge import emerge
 from inspector.model import load_checkpoint, save_checkpoint
 from inspector.recording import InspectorError, Neuron
 from tests.conftest import make_python_folder, tiny_model
+from tests.screen import APP, open_app, said
 
-APP = str(Path(__file__).parent.parent / "dashboard" / "app.py")
 TRAINING, NETWORKS = "app_pages/training.py", "app_pages/networks.py"
 LOG = "step,characters,train_nats,choose_nats,learning_rate,seconds\n500,3200,1.5,1.6,.01,9\n1000,6400,1.2,1.3,.01,9\n"
 STEPS = (0, 9, 100)
@@ -53,20 +51,6 @@ def made(tmp_path_factory):
 def place(made, tmp_path, monkeypatch):
     monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(made))
     monkeypatch.setenv("CHARSCOPE_DATA", str(tmp_path))
-
-
-def open_app(page, **query):
-    app = AppTest.from_file(APP, default_timeout=120)
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.run()
-    return app.switch_page(page).run()
-
-
-def said(app):
-    assert not app.exception, [error.message for error in app.exception]
-    bodies = [one.proto.body for one in app.get("html") if not one.proto.body.startswith("<style>")]
-    return html.unescape(re.sub(r"<[^>]*>", "", "\n".join(bodies)))
 
 
 def test_page_shows_curve_growth_and_the_passage_once_for_each_snapshot():

@@ -147,7 +147,14 @@ def _draw(number: int, stop: Stop, view: state.View, reading: data.Reading) -> N
         first_line = reading.text.count("\n", 0, start) + 1
         scale = scale_for(stop.signal, trace)
         cards.excerpt(reading.text[start:stop_at], trace[start:stop_at], scale, first_line=first_line)
-        there = state.View(view.network, view.text, stop.neuron, stop.signal, stop.concept, _place(stop, start))
+        there = state.View(
+            network=view.network,
+            text=view.text,
+            neuron=stop.neuron,
+            signal=stop.signal,
+            concept=stop.concept,
+            at=_place(stop, start),
+        )
         st.page_link(stop.page, label=f"{stop.link} →", query_params=there.to_query())
 
 
