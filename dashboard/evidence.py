@@ -32,6 +32,15 @@ _AS_GOOD = 0.02  # of a score: less is not worth another neuron
 _NOT_MUCH = 0.3  # of the way from chance or an untrained twin to a perfect score: less says little of a neuron
 
 
+def skill(score: Any, baseline: Any, twin_score: Any) -> Any:
+    """The share of the way to a perfect score from what chance and no training at all give; numbers or columns.
+
+    twin_score : nan where no untrained network was asked.
+    """
+    unlearned = np.fmin(np.fmax(baseline, twin_score), 0.999)
+    return (score - unlearned) / (1 - unlearned)
+
+
 def signal_words(name: str) -> str:
     """What a signal is called in a sentence; an imported recording's own name stays as it is.
 

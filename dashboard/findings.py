@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from dashboard.evidence import skill
 from inspector.recording import InspectorError, Neuron
 from inspector.search import verdict
 
@@ -187,9 +188,8 @@ def _scores(folder: Path) -> pd.DataFrame:
     table = pd.concat([one.assign(concept=name) for name, one in tables.items()], ignore_index=True)
     best = table.sort_values("choose_score", ascending=False, kind="stable")
     best = best.drop_duplicates(["concept", *_NEURON]).astype(dict.fromkeys(_NEURON, int))
-    unlearned = np.fmin(np.fmax(best.baseline, best.twin_score), 0.999)  # what chance and no training at all give
     for name in ("score", "choose_score"):
-        best[name.replace("score", "skill")] = (best[name] - unlearned) / (1 - unlearned)
+        best[name.replace("score", "skill")] = skill(best[name], best.baseline, best.twin_score)
     return best.reset_index(drop=True)
 
 

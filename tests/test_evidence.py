@@ -15,6 +15,7 @@ from dashboard.evidence import (
     formula_words,
     found_words,
     score_words,
+    skill,
     survey_from,
     telling_stretch,
     telling_stretches,
@@ -199,3 +200,9 @@ def test_signal_of_another_recorder_is_called_by_its_own_name():
     ]
 
     assert sum("ts layer_norm is" in words for words in said) == 3
+
+
+def test_skill_is_what_lies_between_the_untrained_and_the_perfect():
+    assert skill(0.9, 0.5, 0.8) == pytest.approx(0.5)
+    assert skill(0.75, 0.5, float("nan")) == pytest.approx(0.5)
+    assert skill(0.9, 0.5, 0.95) < 0 and np.isfinite(skill(1.0, 0.5, 1.0))

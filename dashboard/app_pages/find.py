@@ -17,6 +17,7 @@ from dashboard.evidence import (
     found_words,
     score_words,
     signal_words,
+    skill,
     telling_stretches,
 )
 from dashboard.palette import scale_for
@@ -124,9 +125,7 @@ def _compare(answers: Mapping[str, Answer], view: state.View, reading: data.Read
 
 
 def _worth(row: dict) -> float:
-    """The share of the way to a perfect score from the better of chance and an untrained network."""
-    unlearned = min(np.fmax(row["baseline"], row["twin_score"]), 0.999)
-    return float((row["score"] - unlearned) / (1 - unlearned))
+    return float(skill(row["score"], row["baseline"], row["twin_score"]))
 
 
 # ------------------------------------------------------------------------------------------------------ one concept

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import cards, data, notes, pickers, state
-from dashboard.evidence import FIRST_CONCEPT, Finding, Survey, telling_stretch
+from dashboard.evidence import FIRST_CONCEPT, Finding, Survey, skill, telling_stretch
 from dashboard.palette import scale_for
 from inspector.recording import InspectorError, Neuron
 
@@ -117,9 +116,7 @@ def _clear_stops(clear: Finding, signals: Sequence[str]) -> list[Stop]:
 
 
 def _worth(finding: Finding) -> float:
-    """How far it gets from what chance or no training at all gives."""
-    unlearned = max(finding.baseline, 0.0 if math.isnan(finding.twin_score) else finding.twin_score)
-    return (finding.score - unlearned) / max(1 - unlearned, 0.001)
+    return float(skill(finding.score, finding.baseline, finding.twin_score))
 
 
 def unlisted(found: Survey, layers: data.Layers) -> Neuron | None:

@@ -1,4 +1,4 @@
-"""Everything the pages look at, fetched once and kept: the program's only caching.
+"""Everything the pages look at, fetched once and kept; `growth` and `portraits` keep theirs.
 
     checkpoints/NAME ──► Network ──┐
     text library     ──► Text    ──┴──► Reading (recorded when first looked at) ──► search
