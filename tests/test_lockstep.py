@@ -99,6 +99,14 @@ def test_weights_that_are_float16_numbers_are_read_as_such_and_change_no_bit(kin
         assert torch.equal(small[name], values)
 
 
+def test_what_the_input_gives_does_not_depend_on_where_the_text_ends():
+    weights, inputs = layer_of(nn.LSTM(19, 13)), torch.randn(40, 1, 19)
+    whole, _ = lockstep(weights, inputs, weights.zero_state(1), ())
+    for n in range(1, 40):
+        part, _ = lockstep(weights, inputs[:n], weights.zero_state(1), ())
+        assert torch.equal(part["cell"], whole["cell"][:n])
+
+
 def test_activations_are_right_to_the_last_digits():
     x = np.concatenate([np.linspace(-100, 100, 20_001), np.geomspace(1e-30, 1, 2_000)]).astype(np.float32)
     zero, sigmoid, tanh = np.zeros_like(x), np.empty_like(x), np.empty_like(x)

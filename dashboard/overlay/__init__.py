@@ -27,6 +27,7 @@ _PARTS = (
     "layout.js",
     "view.js",
     "source.js",
+    "viewport.js",
     "rows.js",
     "bar.js",
     "map.js",

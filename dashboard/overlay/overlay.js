@@ -191,7 +191,7 @@ class Overlay extends Reader {
     const { header } = /** @type {Payload} */ (this.payload);
     this.cursor = 0;
     this.anchor = this.pointer = null;
-    this.frame.scroller.scrollTop = 0;
+    this.viewport.scrollTo(0);
     this.page.take(text, header, unknown ?? [], this.look);
     this.key = header.key;
     this.say(null);
@@ -231,8 +231,8 @@ class Overlay extends Reader {
 
   /** The window, the fonts or the panel changed: the same characters stay on top. */
   resize() {
-    const { scroller } = this.frame;
-    if (this.key === null || scroller.clientWidth === 0) return;
+    this.viewport.moved();
+    if (this.key === null || this.frame.scroller.clientWidth === 0) return;
     const top = this.topPlace();
     if (this.page.fit(this.look)) this.show({ rebuild: true, top });
     else this.show({ rebuild: false });
@@ -285,17 +285,17 @@ class Overlay extends Reader {
 
   /** The row of the cursor stays where it is, or the top row where the cursor is out of sight. @param {Look} look */
   changeLook(look) {
-    const { scroller } = this.frame;
+    const { viewport } = this;
     const before = rowHeight(this.look);
-    const place = rowOf(this.page.layout, this.cursor) * before - scroller.scrollTop;
-    const isInSight = place >= 0 && place < scroller.clientHeight - before;
+    const place = rowOf(this.page.layout, this.cursor) * before - viewport.top;
+    const isInSight = place >= 0 && place < viewport.height - before;
     const kept = isInSight ? this.cursor : this.topPlace();
     const hasOtherRows = ["expects", "pins", "wrap", "tab"].some((name) => JSON.stringify(Reflect.get(look, name)) !== JSON.stringify(Reflect.get(this.look, name)));
     this.takeLook(look);
     this.page.fit(look);
     this.show({ rebuild: hasOtherRows });
     if (hasOtherRows) {
-      scroller.scrollTop = rowOf(this.page.layout, kept) * rowHeight(look) - (isInSight ? place : 0);
+      viewport.scrollTo(rowOf(this.page.layout, kept) * rowHeight(look) - (isInSight ? place : 0));
       this.rows.fill();
     }
     this.tell();

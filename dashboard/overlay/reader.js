@@ -9,6 +9,7 @@ import { Page } from "./page.js";
 import { Rows, rowHeight } from "./rows.js";
 import { Source } from "./source.js";
 import { likelyNext, sameChoice, withSignal } from "./view.js";
+import { Viewport } from "./viewport.js";
 import { showCount, signalTitle } from "./words.js";
 
 /** @typedef {import("./payload.js").Payload} Payload */
@@ -40,7 +41,8 @@ export class Reader {
     this.frame = buildFrame(reader);
     this.page = new Page(this.frame);
     this.source = new Source(arrived);
-    this.rows = new Rows(this.frame.scroller, this.frame.sheet);
+    this.viewport = new Viewport(this.frame.scroller);
+    this.rows = new Rows(this.viewport, this.frame.sheet);
   }
 
   /** The reader has moved. */
@@ -79,7 +81,7 @@ export class Reader {
     colours.dataset.tables = tables;
     if (rebuild) this.rows.rebuild(sight);
     else this.rows.recolour(sight);
-    if (top !== undefined) scroller.scrollTop = rowOf(sight.layout, top) * rowHeight(this.look);
+    if (top !== undefined) this.viewport.scrollTo(rowOf(sight.layout, top) * rowHeight(this.look));
     bar.show(sight);
     panel.showNeuron(sight);
     overview.show(sight);
@@ -101,26 +103,26 @@ export class Reader {
   showPlace() {
     const sight = this.sight();
     if (sight === null) return;
-    const { scroller, panel, overview } = this.frame;
+    const { panel, overview } = this.frame;
     panel.showPlace(sight, this.pointer ?? this.cursor, this.pointer !== null);
-    overview.showPlace(sight, { top: scroller.scrollTop, height: scroller.clientHeight, rowHeight: rowHeight(this.look) });
+    overview.showPlace(sight, { ...this.viewport.place(), rowHeight: rowHeight(this.look) });
   }
 
   scrolled() {
+    this.viewport.moved();
     if (this.isFilling) return;
     this.isFilling = true;
     requestAnimationFrame(() => {
       this.isFilling = false;
       this.rows.fill();
-      const sight = this.rows.sight, { scroller, overview } = this.frame;
-      const place = { top: scroller.scrollTop, height: scroller.clientHeight, rowHeight: rowHeight(this.look) };
-      if (sight !== null) overview.showPlace(sight, place);
+      const { sight } = this.rows;
+      if (sight !== null) this.frame.overview.showPlace(sight, { ...this.viewport.place(), rowHeight: rowHeight(this.look) });
     });
   }
 
   /** The position at the top of what is in sight. */
   topPlace() {
-    return this.page.layout.places[Math.floor(this.frame.scroller.scrollTop / rowHeight(this.look))] ?? 0;
+    return this.page.layout.places[Math.floor(this.viewport.top / rowHeight(this.look))] ?? 0;
   }
 
   // Moving.
@@ -128,7 +130,7 @@ export class Reader {
   /** @param {string} move @param {boolean} extend */
   moveBy(move, extend) {
     if (this.page.chars.length === 0) return;
-    const page = Math.max(1, Math.floor(this.frame.scroller.clientHeight / rowHeight(this.look)) - 1);
+    const page = Math.max(1, Math.floor(this.viewport.height / rowHeight(this.look)) - 1);
     this.mark(extend ? this.anchor ?? this.cursor : null);
     this.moveTo(moved(this.page.layout, this.cursor, move, { goal: this.goal, page }), {
       keepGoal: ["up", "down", "page-up", "page-down"].includes(move),
@@ -172,13 +174,13 @@ export class Reader {
 
   /** @param {import("./layout.js").Layout} layout @param {number} at @param {boolean} centre */
   reveal(layout, at, centre) {
-    const { scroller } = this.frame;
+    const { viewport } = this, { top: first, height } = viewport.place();
     const step = rowHeight(this.look);
     const top = rowOf(layout, at) * step, bottom = top + step;
-    const isAbove = top < scroller.scrollTop, isBelow = bottom > scroller.scrollTop + scroller.clientHeight;
-    if (centre && (isAbove || isBelow)) scroller.scrollTop = top - scroller.clientHeight / 3;
-    else if (isAbove) scroller.scrollTop = top;
-    else if (isBelow) scroller.scrollTop = bottom - scroller.clientHeight;
+    const isAbove = top < first, isBelow = bottom > first + height;
+    if (centre && (isAbove || isBelow)) viewport.scrollTo(top - height / 3);
+    else if (isAbove) viewport.scrollTo(top);
+    else if (isBelow) viewport.scrollTo(bottom - height);
     this.rows.fill();
   }
 

@@ -56,9 +56,9 @@ export function rowsInSight({ top, height, rowHeight: step, count }) {
 }
 
 export class Rows {
-  /** @param {HTMLElement} scroller @param {HTMLElement} sheet */
-  constructor(scroller, sheet) {
-    this.scroller = scroller;
+  /** @param {import("./viewport.js").Viewport} viewport @param {HTMLElement} sheet */
+  constructor(viewport, sheet) {
+    this.viewport = viewport;
     this.sheet = sheet;
     /** @type {Map<number, HTMLElement>} */
     this.kept = new Map();
@@ -75,7 +75,9 @@ export class Rows {
     this.unguessed.clear();
     this.sheet.replaceChildren();
     const { layout, look } = sight;
-    this.sheet.style.height = `${layout.lines.length * rowHeight(look)}px`;
+    const height = `${layout.lines.length * rowHeight(look)}px`;
+    if (this.sheet.style.height !== height) this.viewport.moved(); // a shorter text may not reach as far as was scrolled
+    this.sheet.style.height = height;
     this.sheet.style.setProperty("--row", `${rowHeight(look)}px`);
     this.sheet.style.width = look.wrap ? "" : `calc(var(--gutter) + ${layout.widest + 2} * var(--column))`;
     this.fill();
@@ -92,7 +94,7 @@ export class Rows {
     if (this.sight === null) return;
     const step = rowHeight(this.sight.look);
     const [first, stop] = rowsInSight({
-      top: this.scroller.scrollTop, height: this.scroller.clientHeight, rowHeight: step, count: this.sight.layout.lines.length,
+      ...this.viewport.place(), rowHeight: step, count: this.sight.layout.lines.length,
     });
     for (const [row, element] of this.kept) {
       if (row >= first && row < stop) continue;

@@ -2,7 +2,8 @@
 
 Torch takes the steps of a lone sequence one matrix product at a time and shares each among threads. Here every thread
 keeps to its own neurons, whose weights stay in the cache next to it, and only meets the others after each step; the
-gates are worked out on the way (steps.py).
+gates are worked out on the way (steps.py). What the input gives is worked out by the same threads: after a product of
+its own torch's threads spin for milliseconds on the cores that these want.
 """
 
 from __future__ import annotations
@@ -17,14 +18,13 @@ from functools import cache
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 from inspector.capture.engine import LayerWeights, Signals, State
 from inspector.recording import SIGNALS
 
 _SHARE_BYTES = 2**19  # of weights that are worth a thread: what it reads takes longer than the threads' meeting
 _LARGE_SHARE = 3 * 2**19  # bytes of float32 weights for one thread, from which on memory is what limits it
-_LONG = 256  # steps, from which on it pays to look whether the weights are float16 numbers
+_LONG = 64  # steps, from which on it pays to look whether the weights are float16 numbers
 _NEVER = np.iinfo(np.int64).max
 _turn = threading.Lock()  # threads that wait for each other must all have a core: one call at a time
 
@@ -53,7 +53,9 @@ def lockstep(weights: LayerWeights, inputs: Tensor, state: State, signals: Colle
     kind = {"lstm": steps.LSTM, "gru": steps.GRU, "tanh": steps.TANH, "relu": steps.RELU}[weights.kind]
     names = SIGNALS[weights.kind if weights.kind in SIGNALS else "rnn"]
     n_units = weights.hidden_weight.shape[1]
-    given, bias = _from_input(weights, inputs.detach()[:, 0])
+    read, (bias, behind) = _padded(inputs.detach()[:, 0], steps.INPUT_TILE), _biases(weights)
+    input_weight = weights.input_weight.detach().contiguous().numpy().reshape(-1, n_units, read.shape[1])
+    given = np.empty((len(read), len(input_weight), n_units), np.float32)
     rows = np.empty((1 + len(inputs), len(names), n_units), np.float32)
     for row, part in zip(rows[0], state, strict=False):  # hidden, and an LSTM's cell
         row[:] = part.detach()[0].numpy()
@@ -64,7 +66,8 @@ def lockstep(weights: LayerWeights, inputs: Tensor, state: State, signals: Colle
     recurrent = _as_read(weights.hidden_weight.detach(), may_be_small).reshape(-1, n_units, n_units)
 
     def take_share(me: int) -> None:
-        steps.take_steps(kind, recurrent, given, bias, rows, columns, *shares[me], me, arrived)
+        steps.take_inputs(input_weight, bias, read, given, *shares[me])
+        steps.take_steps(kind, recurrent, given[: len(inputs)], behind, rows, columns, *shares[me], me, arrived)
 
     with _turn:
         _together(take_share, len(shares), arrived)
@@ -76,11 +79,14 @@ def _as_read(weight: Tensor, may_be_small: bool) -> np.ndarray:
     """A weight as `take_steps` reads it: as the bits of float16 where no bit is lost by that, which halves what a step
     reads from memory. The weights of a checkpoint in half precision are such numbers.
     """
+    from inspector.capture import steps
+
+    exact: np.ndarray = weight.contiguous().numpy()
     if may_be_small and _widens_fast():
-        small = weight.half()
-        if torch.equal(small.float(), weight):
-            return small.contiguous().numpy().view(np.uint16)
-    return weight.contiguous().numpy()
+        small = np.empty(exact.shape, np.uint16)
+        if steps.make_small(exact, small):
+            return small
+    return exact
 
 
 @cache
@@ -93,18 +99,24 @@ def _widens_fast() -> bool:
     return bool(get_host_cpu_features().get("f16c", False))
 
 
-def _from_input(weights: LayerWeights, inputs: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """What the input adds to each gate (steps, gates, units), and what is added behind a GRU's reset gate (units,)."""
+def _padded(inputs: Tensor, tile: int) -> np.ndarray:
+    """The inputs (steps, n_in), row by row, and zeros up to a multiple of `tile` steps."""
+    padded = np.zeros((-(-len(inputs) // tile) * tile, inputs.shape[1]), np.float32)
+    padded[: len(inputs)] = inputs.numpy()
+    return padded
+
+
+def _biases(weights: LayerWeights) -> tuple[np.ndarray, np.ndarray]:
+    """What is added to each gate (gates, units), and what is added behind a GRU's reset gate (units,)."""
     n_rows, n_units = weights.hidden_weight.shape
-    none = weights.hidden_weight.new_zeros(n_rows)
-    bias, before = (none if part is None else part for part in (weights.input_bias, weights.hidden_bias))
+    none = np.zeros(n_rows, np.float32)
+    parts = weights.input_bias, weights.hidden_bias
+    bias, before = (none if part is None else part.detach().contiguous().numpy() for part in parts)
     behind = none[:n_units]
     if weights.kind == "gru":
         n_before = 2 * n_units
-        behind, before = before[n_before:], torch.cat([before[:n_before], none[n_before:]])
-    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-        added = linear(inputs, weights.input_weight, bias + before)
-        return added.view(len(inputs), n_rows // n_units, n_units).numpy(), behind.detach().contiguous().numpy()
+        before, behind = np.concatenate([before[:n_before], none[n_before:]]), before[n_before:]
+    return (bias + before).reshape(-1, n_units), behind
 
 
 def _shares(n_units: int, n_bytes: int, block: int) -> list[tuple[int, int]]:
