@@ -4,11 +4,12 @@
     python -m benchmarks.overlay --circuitsvis              # beside it CircuitsVis from PyPI, on the same text
     python -m benchmarks.overlay --sizes --edits 10 500     # edits alone
 
-The texts are this Python's library, file after file, recorded first (hidden and cell, int8) by a shipped network;
-`--keep FOLDER` keeps the recordings for another run. Times run from the event in the browser to the frame after the
-one that holds the change. `n` steps to the next neuron, which the page may have fetched beforehand; `g` goes to one it
-cannot have. An edit is one character typed so far from the end of a text of 2,000: "seen" is when the text there has
-its new colours, "all coloured" when the last character has.
+The texts are this Python's library, file after file, recorded first (hidden and cell, int8) by a shipped network, which
+takes a minute for a million characters; `--keep FOLDER` keeps the recordings for another run, or for going on where
+this one was cut off. Each size then takes another minute, as do the edits; stderr says what is under way. Times run
+from the event in the browser to the frame after the one that holds the change. `n` steps to the next neuron, which the
+page may have fetched beforehand; `g` goes to one it cannot have. An edit is one character typed so far from the end of
+a text of 2,000: "seen" is when the text there has its new colours, "all coloured" when the last character has.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,7 +34,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from inspector.capture import record
 from inspector.model import CharModel, load_checkpoint
-from inspector.recording import Recording, open_recording
+from inspector.recording import Recording
 from tests.find_chromium import chromium_path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -102,7 +104,18 @@ def library_texts(n_chars: int) -> Iterator[tuple[str, str]]:
 def make_recording(model: CharModel, folder: Path, n_chars: int) -> Recording:
     """A stored recording of that many characters, in documents."""
     names, contents = zip(*library_texts(n_chars), strict=True)
-    return record(model, list(contents), ["hidden", "cell"], dtype="int8", out=folder, names=names)
+    begun = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        under_way(f"recording {folder.name}: {done:,} of {total:,} characters, {time.monotonic() - begun:.0f} s")
+
+    kept = ["hidden", "cell"]
+    return record(model, list(contents), kept, dtype="int8", out=folder, names=names, resume=True, progress=tell)
+
+
+def under_way(words: str) -> None:
+    """Say on stderr what is being done, over what was said there before; "" when it is done."""
+    print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -292,8 +305,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
         folder = options.keep or Path(temporary)
         for name, n_chars in [("warm", 2_000), *((f"chars-{size}", size) for size in options.sizes)]:
-            if not (folder / name).exists():
-                make_recording(model, folder / name, n_chars)
+            make_recording(model, folder / name, n_chars)
         browser = playwright.chromium.launch(
             executable_path=chromium_path(), args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
@@ -311,6 +323,7 @@ def report_reading(browser: Browser, url: str, model: CharModel, options: argpar
     print(f"{options.network}: {model.config}, hidden and cell in int8; {options.switches} switches, median / p95\n")
     report("characters", ["first text", "n: next neuron", "g: any neuron", "frames while scrolling"])
     for size in options.sizes:
+        under_way(f"reading {size:,} characters in the browser")
         report(size, measure(browser, url, f"chars-{size}", model.config.n_units, options.switches))
 
 
@@ -319,6 +332,7 @@ def report_edits(browser: Browser, url: str, options: argparse.Namespace) -> Non
         return
     print(f"\nOne character typed into a text of {EDITED:,}, {options.each} times, median / p95\n")
     report("from the end", ["", "seen", "all coloured", ""])
+    under_way("writing")
     for distance, (seen, whole) in edits(browser, url, options.network, options.edits, options.each):
         report(distance, ["", seen, whole, ""])
 
@@ -332,13 +346,13 @@ def report_circuitsvis(browser: Browser, folder: Path, options: argparse.Namespa
             print(f"not measured, it cannot be installed here: {getattr(error, 'stderr', None) or error}")
             return
         for size in options.circuitsvis_sizes:
-            if not (folder / f"chars-{size}").exists():
-                make_recording(load_checkpoint(ROOT / "checkpoints" / options.network), folder / f"chars-{size}", size)
-            recording = open_recording(folder / f"chars-{size}")
+            model = load_checkpoint(ROOT / "checkpoints" / options.network)
+            recording = make_recording(model, folder / f"chars-{size}", size)
             report(size, circuitsvis(browser, show, recording, options.switches))
 
 
 def report(label: object, row: list[str]) -> None:
+    under_way("")
     shown = f"{label:,}" if isinstance(label, int) else str(label)
     print(f"{shown:>12s}  {row[0]:>10s}  {row[1]:>16s}  {row[2]:>16s}  {row[3]}".rstrip(), flush=True)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -30,15 +30,13 @@ _PATIENCE = 2.0  # seconds in which a short text is read before anybody needs a 
 _ALONE, _ASKED = "overlay_alone", "overlay_asked"
 _CSS = Path(__file__).parent / "app.css"
 _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="118" height="26" viewBox="0 0 118 26"
- font-family="Inter, 'Segoe UI', system-ui, sans-serif" font-size="19" font-weight="700"><rect x="13" y="2" width="14"
- height="22" fill="{high}"/><rect x="50" y="2" width="23" height="22" fill="{low}"/><g fill="{ink}"
- lengthAdjust="spacingAndGlyphs"><text x="2" y="20" textLength="10">c</text><text x="14" y="20" textLength="12"
- fill="{paper}">h</text><text x="28" y="20" textLength="22">ar</text><text x="51" y="20" textLength="21"
- fill="{paper}">sc</text><text x="74" y="20" textLength="43">ope</text></g></svg>"""
-_LOGO_COLOURS = {
-    "light": {"high": "#08767c", "low": "#c96016", "ink": "#1c2430", "paper": "#ffffff"},
-    "dark": {"high": "#1ea6aa", "low": "#e47a2c", "ink": "#e4e8ee", "paper": "#0e1117"},
-}
+ font-family="Inter, 'Segoe UI', system-ui, sans-serif" font-size="19" font-weight="700"><style>
+ .high{fill:#08767c} .low{fill:#c96016} .ink{fill:#1c2430} .paper{fill:#ffffff}
+ @media (prefers-color-scheme: dark) { .high{fill:#1ea6aa} .low{fill:#e47a2c} .ink{fill:#e4e8ee} .paper{fill:#0e1117} }
+ </style><rect class="high" x="13" y="2" width="14" height="22"/><rect class="low" x="50" y="2" width="23" height="22"/>
+ <g class="ink" lengthAdjust="spacingAndGlyphs"><text x="2" y="20" textLength="10">c</text><text x="14" y="20"
+ textLength="12" class="paper">h</text><text x="28" y="20" textLength="22">ar</text><text x="51" y="20" textLength="21"
+ class="paper">sc</text><text x="74" y="20" textLength="43">ope</text></g></svg>"""
 
 
 def theme() -> Theme:
@@ -49,7 +47,7 @@ def theme() -> Theme:
 def frame() -> None:
     """What is on every page: the name and the style."""
     st.html(_CSS)
-    st.logo(_LOGO.format(**_LOGO_COLOURS[theme()]), size="medium")
+    st.logo(_LOGO, size="medium")  # the page's color-scheme, which follows the theme, decides between its colours
 
 
 def plain(text: str) -> str:
@@ -134,13 +132,14 @@ def read(view: state.View) -> data.Reading:
             wait_for(job)
             st.stop()
         if job.has_failed:
-            st.button(
-                "Read it after all" if job.is_cancelled() else "Try again",
-                on_click=data.forget_attempt,
-                args=(kept, text),
-            )
+            _offer_again(job, data.forget_attempt, kept, text)
         job.check()
     return data.read_with(kept, text)
+
+
+def _offer_again(job: Job, forget: Callable[..., None], *what: Any) -> None:
+    """A button for work that was cancelled or went wrong."""
+    st.button("Read it after all" if job.is_cancelled() else "Try again", on_click=forget, args=what)
 
 
 @st.fragment(run_every=0.5)
@@ -246,11 +245,25 @@ def fit(view: state.View, reading: data.Reading, survey: Survey | None) -> state
     return view
 
 
-def make_signal(view: state.View, reading: data.Reading) -> None:
-    """See to it that the chosen signal is recorded, with a bar where the network has to read the text again."""
-    if not reading.is_recorded(str(view.signal)):
-        with progress() as tell:
-            reading.trace(view.shown, str(view.signal), tell)
+def has_signals(reading: data.Reading, *signals: str) -> bool:
+    """Whether signals are at hand; where they are not, the network reads the text for them behind the page, with a bar
+    and a way to end it, or the reader is told why it does not.
+    """
+    job = next(filter(None, (data.begin_signal(reading, signal) for signal in signals)), None)
+    if job is None:
+        return True
+    if not job.wait(_PATIENCE):
+        wait_for(job)
+        return False
+    if not job.has_failed:
+        return True
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _offer_again(job, data.forget_signal, reading)
+        try:
+            job.check()
+        except InspectorError as error:
+            notes([str(error)])
+    return False
 
 
 def tell(view: state.View, reading: data.Reading, survey: Survey | None) -> None:

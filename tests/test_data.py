@@ -254,3 +254,31 @@ def test_codes_are_found_behind_the_page_and_kept(networks, monkeypatch):
     monkeypatch.setattr(searching, "best_codes", None)
     assert data.begin_codes(reading, "inside_string", ranking) is None
     assert list(data.codes(reading, "inside_string", ranking)["k"])[:2] == [1, 2]
+
+
+def test_gates_are_read_behind_the_page_and_can_be_cancelled_and_asked_for_again(networks, monkeypatch):
+    reading, told = data.read_with(data.network("a"), TEXT), []
+    go, asked = threading.Event(), threading.Event()
+    recorded = readings._record
+
+    def slow(*given):
+        *_, progress, should_stop = given
+        progress("", 0.5)
+        asked.set()
+        go.wait(20)
+        if should_stop():
+            raise InspectorError("stopped")
+        return recorded(*given)
+
+    monkeypatch.setattr(readings, "_record", slow)
+    job = data.begin_signal(reading, "forget_gate", then=lambda: told.append("there"))
+
+    assert data.begin_signal(reading, "input_gate") is job  # whoever wants a gate waits for the same work
+    assert asked.wait(20) and job.share == 0.5
+    job.cancel()
+    go.set()
+    assert job.wait(20) and job.has_failed and not reading.is_recorded("forget_gate") and not told
+    data.forget_signal(reading)
+    assert data.begin_signal(reading, "forget_gate", then=lambda: told.append("there")).wait(20)
+    assert data.begin_signal(reading, "forget_gate") is None and told == ["there"]
+    assert reading.trace(Neuron(0, 1), "forget_gate").shape == (len(TEXT.content),)

@@ -52,8 +52,9 @@ def _cell(view: state.View, reading: data.Reading) -> None:
             f"This recording holds {', '.join(signals)} only; the picture needs every signal of its neurons: record it "
             "again with --signals all, or read the text with its network."
         )
-    with cards.progress() as tell:
-        traces = {signal: reading.trace(view.shown, signal, tell) for signal in signals}
+    if not cards.has_signals(reading, *signals):
+        return
+    traces = {signal: reading.trace(view.shown, signal) for signal in signals}
     concept, label = _label(view, reading)
     at = view.at if view.at is not None else _telling_place(label, traces["cell" if kind == "lstm" else "hidden"])
     message = build_message(

@@ -252,10 +252,10 @@ def _openers(view: state.View, kept: data.Network) -> None:
     reading = cards.read(replace(view, text=text))
     said = f"mean after each character over {reading.title}: above the first layer, neurons are read, not characters"
     cards.heading("After which characters its gates are open", said)
-    with cards.progress() as tell:
-        for signal in gates:
-            trace = reading.trace(view.shown, signal, tell)
-            _gate(signal, *mean_by_character(reading.text, trace), sign="")
+    if not cards.has_signals(reading, *gates):
+        return
+    for signal in gates:
+        _gate(signal, *mean_by_character(reading.text, reading.trace(view.shown, signal)), sign="")
 
 
 def _gate(signal: str, high: Sequence[Effect], low: Sequence[Effect], sign: str = "+") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from threading import Thread
 
 import streamlit as st
 
@@ -43,9 +42,11 @@ def page() -> None:
         if reading.network is not None:
             st.page_link(NEURON, label="neuron page →", query_params=view.to_query())
     with words:
-        cards.make_signal(view, reading)
+        is_there = cards.has_signals(reading, str(view.signal))
         cards.tell(view, reading, found)
         notes.line(reading.recording.network_hash, view.shown)
+    if not is_there and cards.stands_alone():
+        st.stop()  # a browser that cannot fetch has nothing to show meanwhile
     with place:
         overlay(_payload(view, reading, found), key="overlay", height=700, on_change=pickers.guarded(_follow))
     cards.footnote(reading)
@@ -54,7 +55,8 @@ def page() -> None:
 
 def _payload(view: state.View, reading: data.Reading, found: Survey | None) -> bytes:
     recording = reading.recording
-    is_whole = recording.n_chars <= WHOLE_CHARS or cards.stands_alone()
+    is_short = recording.n_chars <= WHOLE_CHARS or cards.stands_alone()
+    is_whole = is_short and reading.is_recorded(str(view.signal))  # else the browser shows another signal meanwhile
     neurons = dict.fromkeys([view.shown, *(view.pins or ())]) if is_whole else ()
     return build_payload(
         text=reading.text,
@@ -111,12 +113,7 @@ def _read_gates(view: state.View, reading: data.Reading) -> None:
     is_short = reading.network is not None and reading.recording.n_chars <= GATES_CHARS
     if lacking and is_short and st.session_state.get("gates_of") != reading.key:
         st.session_state["gates_of"] = reading.key
-
-        def read() -> None:
-            reading.trace(view.shown, lacking[0])
-            offer(*reading.parts(), draft=reading.draft)  # the browser asks now and then
-
-        Thread(target=read, daemon=True).start()
+        data.begin_signal(reading, lacking[0], then=lambda: offer(*reading.parts(), draft=reading.draft))
 
 
 page()

@@ -55,7 +55,8 @@ class Reading:
     >>> reading.trace(Neuron(1, 42), "cell").shape
     (3611,)
 
-    Hidden and cell states are recorded at once; gates when one of them is first looked at. `recording` is the first.
+    Hidden and cell states are recorded at once; gates when one of them is first looked at, or behind the page by
+    `begin_signal`. `recording` is the first.
     """
 
     def __init__(self, title: str, recording: Recording, layers: Layers, key: Hashable) -> None:
@@ -113,12 +114,12 @@ class Reading:
         recording = self.recording
         return _guesses().get(self.key, lambda: numbered_guesses(recording, GUESSES)) if recording.has_guesses else None
 
-    def _gates(self, progress: Progress | None) -> Recording:
+    def _gates(self, progress: Progress | None, should_stop: Callable[[], bool] | None = None) -> Recording:
         if self.network is None:
             raise InspectorError("This recording holds no other signals, and without its network none can be made.")
         kept, rest = self.network, [name for name in self.layers[0][1] if name not in first_signals(self.network)]
         return recordings().get(
-            _gates_key(self), lambda: _record(kept.model, self.contents(), self.title, rest, progress)
+            _gates_key(self), lambda: _record(kept.model, self.contents(), self.title, rest, progress, should_stop)
         )
 
 
@@ -154,6 +155,30 @@ def begin_reading(kept: Network, text: texts.Text) -> Job | None:
 def forget_attempt(kept: Network, text: texts.Text) -> None:
     """Let a text whose reading was cancelled be read again."""
     jobs().forget(_key(kept, text))
+
+
+def begin_signal(reading: Reading, signal: str, then: Callable[[], object] | None = None) -> Job | None:
+    """Have the network read the text once more for a signal, behind the page; None where it is at hand already.
+
+    The other signals that were not recorded at once come with it. then : called when they are there.
+    """
+
+    def work(job: Job) -> None:
+        def tell(words: str, share: float) -> None:
+            job.share = share
+
+        reading._gates(tell, job.is_cancelled)
+        if then is not None:
+            then()
+
+    if reading.is_recorded(signal):
+        return None
+    return jobs().start(_gates_key(reading), f"{reading.title} is read once more, for the gates", work)
+
+
+def forget_signal(reading: Reading) -> None:
+    """Let signals whose reading was cancelled be read again."""
+    jobs().forget(_gates_key(reading))
 
 
 def open_folder(path: str) -> Reading:

@@ -136,7 +136,7 @@ class Overlay extends Reader {
       this.source.text(({ text, sections }) => {
         if (this.payload?.header.key === header.key) this.layOut(text ?? "", sections.unknown);
       });
-      this.source.ask(this.wanted);
+      this.source.ask(this.meanwhile(this.wanted));
     }
   }
 
@@ -216,7 +216,7 @@ class Overlay extends Reader {
     if (this.key === null) return;
     if (kind === "guesses") this.rows.guess();
     if (kind === "similar") this.pinSimilar();
-    const { neuron, signal } = this.wanted;
+    const { neuron, signal } = this.meanwhile(this.wanted);
     const isSeen = path === `trace/${neuron}/${signal}` || this.look.pins.some((pin) => path.startsWith(`trace/${pin}/`));
     if (isSeen || kind === "loss" || kind === "ready") this.show({ rebuild: false });
     else this.showPlace();

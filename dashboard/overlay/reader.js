@@ -54,7 +54,7 @@ export class Reader {
   sight() {
     const { payload, source, look, wanted, theme, cursor } = this;
     if (payload === null || this.key === null) return null;
-    const shown = [wanted, this.shown, { neuron: payload.header.neuron, signal: payload.header.signal }]
+    const shown = [wanted, this.meanwhile(wanted), this.shown, { neuron: payload.header.neuron, signal: payload.header.signal }]
       .find((choice) => source.trace(choice) !== undefined);
     if (shown === undefined) return null;
     this.shown = shown;
@@ -69,10 +69,17 @@ export class Reader {
     };
   }
 
+  /** What is shown of a neuron while the network still reads the text for the wanted signal. @param {Choice} choice @returns {Choice} */
+  meanwhile({ neuron, signal }) {
+    const ready = this.payload?.header.ready ?? [];
+    if (ready.length === 0 || ready.includes(signal)) return { neuron, signal };
+    return { neuron, signal: ready.includes(this.shown.signal) ? this.shown.signal : ready[0] };
+  }
+
   /** @param {{rebuild: boolean, top?: number}} options top: the position that is to stay on top */
   show({ rebuild, top }) {
     if (this.key === null || this.payload === null) return;
-    this.source.ask(this.wanted);
+    this.source.ask(this.meanwhile(this.wanted));
     const sight = this.sight();
     if (sight === null) return;
     const { bar, panel, scroller, overview, colours, root } = this.frame;

@@ -23,8 +23,8 @@ from inspector.recording import Document, InspectorError, Layer, Recording, Reco
 if TYPE_CHECKING:
     from inspector.model import CharModel
 
-# Characters read before the next look at `enough`: a first answer soon, then fewer of them; not so many that torch shares
-# its own products among threads, which then spin on the cores that `lockstep` wants.
+# Characters read before the next look at `enough`: a first answer soon, then fewer of them; not so many that torch
+# shares its own products among threads, which then spin on the cores that `lockstep` wants.
 _PIECES = (128, 256)
 
 

@@ -2,9 +2,11 @@
 
 import random
 import re
+from io import BytesIO
 from urllib.parse import parse_qs, urlparse
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from dashboard.palette import SURPRISE, colour_index, ink, lut, scale_for
@@ -164,6 +166,23 @@ def test_gates_come_to_the_cursor_by_themselves(page, dashboard):
     expect(page.locator("[data-signal='forget_gate'] .number")).to_have_text(re.compile(r"^0\.\d+$"), timeout=WAIT)
 
 
+def test_gates_of_a_long_text_are_read_behind_the_page_and_can_be_cancelled(page, dashboard):
+    page.goto(f"{dashboard}/?text=stdlib:argparse.py&neuron=1:42&signal=cell")
+    overlay, cancel = page.locator(".overlay"), page.get_by_role("button", name="Cancel")
+    expect(page.locator(".overlay[data-shown='1:42'] [data-at='0']")).to_be_visible(timeout=3 * WAIT)
+    settle(page)
+
+    overlay.locator("[data-signal=forget_gate]").first.click()
+    cancel.click(timeout=WAIT)  # it is there while the text is read again
+
+    page.locator(".scroller").press("n")  # what is at hand is shown meanwhile, of any neuron
+    expect(page.locator(".overlay[data-shown='1:43'][data-signal='cell']")).to_be_visible()
+    expect(overlay.locator(".waiting")).to_have_text("still showing 1:43 cell state")
+    page.get_by_role("button", name="Read it after all").click()
+    expect(page.locator(".overlay[data-shown='1:43'][data-signal='forget_gate']")).to_be_visible(timeout=3 * WAIT)
+    expect(page).to_have_url(re.compile("signal=forget_gate"))
+
+
 def test_what_is_written_is_coloured_as_the_network_reads_it_and_can_be_kept(page, dashboard):
     open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
     page.locator(".scroller").focus()
@@ -257,3 +276,21 @@ def test_ten_readers_at_once_each_see_their_own_neuron(browser, dashboard):
     for context in contexts:
         context.close()
     assert errors == []
+
+
+def test_the_logo_follows_the_theme_at_once(page, dashboard):
+    def brightest_letter() -> int:
+        page.wait_for_timeout(500)
+        with Image.open(BytesIO(logo.screenshot())) as picture:
+            by_count = sorted(picture.convert("L").getcolors(), reverse=True)
+        return by_count[1][1] - by_count[0][1]  # the letters' most frequent shade, against the page's
+
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{dashboard}/?neuron=1:42&signal=cell")
+    logo = page.get_by_test_id("stHeaderLogo")
+    expect(logo).to_be_visible()
+    assert brightest_letter() < -100
+
+    page.emulate_media(color_scheme="dark")  # the app follows the system; no page is run again for it
+
+    assert brightest_letter() > 100
