@@ -157,16 +157,19 @@ def codes_words(table: pd.DataFrame) -> str:
 
 
 def formula_words(row: Mapping[str, Any]) -> str:
-    """The formula of concepts that best says when a neuron is on, and how well it does, chance beside it.
+    """What best says how a neuron goes, a formula of concepts or a graded concept, and how well, chance beside it.
 
-    row : of the explanations; `score` is Matthews' correlation on files that had no part in finding the formula.
+    row : of the explanations; `score` is a correlation on files that had no part in choosing the explanation. One of
+    version 1 has no `kind`: all are formulas.
     """
-    side = "at least" if row["polarity"] > 0 else "at most"
+    signal, up, formula = signal_words(row["signal"]), row["polarity"] > 0, row["formula"]
+    if row.get("kind") == "graded":
+        goes, measure = f"{'rises' if up else 'falls'} with {formula}", "correlation"
+    else:
+        goes = f"is {'at least' if up else 'at most'} {row['threshold']:.2f} most nearly where {formula}"
+        measure = "Matthews correlation"
     worth = "explains it" if row["is_explained"] else "does not explain it"
-    return (
-        f"Its {signal_words(row['signal'])} is {side} {row['threshold']:.2f} most nearly where {row['formula']}: "
-        f"held-out Matthews correlation {row['score']:.2f}, chance {row['chance']:.2f}; that {worth}."
-    )
+    return f"Its {signal} {goes}: held-out {measure} {row['score']:.2f}, chance {row['chance']:.2f}; that {worth}."
 
 
 def memory_words(kind: str, kept: float, half_life: float) -> str:

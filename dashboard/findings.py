@@ -2,7 +2,7 @@
 
     neurons.parquet ──► scores      statistics.parquet ──► statistics      passages.parquet ──► passages
     correlations.npz ─► kin, and the places of a map on which neurons lie close that go up and down together
-    explanations.parquet, where `inspector explain` made it ──► a formula of concepts for each neuron
+    explanations.parquet, where `inspector explain` made it ──► what explains each neuron: a formula or a graded concept
 
 Knows files and columns. Knows nothing about sentences, pages or Streamlit, and keeps nothing: `data/` does.
 """
@@ -27,6 +27,7 @@ KINDS = ("top", "bottom", "quantile", "random")
 STATES = ("hidden", "cell")
 
 _NEURON = ["layer", "unit"]
+_EXPLANATIONS = 2  # the newest version of them that is read; 1 had formulas alone
 _SINCE_2 = ("statistics.parquet", "passages.parquet", "correlations.npz")  # not in a survey of version 1
 
 
@@ -82,6 +83,7 @@ class Findings:
     statistics : a row for each neuron and signal, as the survey folder has them, with `kurtosis`.
     overview : a row for each neuron, its best concept's columns beside some of its statistics, and x, y on the map.
     explanations : a row for each neuron with its formula, as `inspector explain` wrote it; None where it did not.
+        The formula of one whose `kind` is "graded" is the concept that it follows.
     """
 
     scores: pd.DataFrame
@@ -97,7 +99,7 @@ class Findings:
         return rows.sort_values("choose_skill", ascending=False, kind="stable").head(n)
 
     def formula(self, neuron: Neuron) -> dict[str, Any] | None:
-        """The formula of concepts that best says when a neuron is on, with its scores; None where there is none."""
+        """The formula or graded concept that best says how a neuron goes, with its scores; None where there is none."""
         if self.explanations is None:
             return None
         table = self.explanations
@@ -166,18 +168,25 @@ def open_findings(checkpoint: Path, place: str, network_hash: str) -> Findings:
         with np.load(folder / "correlations.npz", allow_pickle=False) as kept:
             correlations = {name: kept[name] for name in kept.files}
         statistics["kurtosis"] = [kurtosis_of(row) for row in statistics.itertuples()]
-        explanations = _explanations(folder, network_hash)
+        explanations = _explanations(folder, place, network_hash)
         overview = _overview(scores, statistics, correlations["hidden"], explanations)
+    except InspectorError:
+        raise
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise InspectorError(f"The survey of {place} is damaged: make it again with {command}.") from error
     return Findings(scores, statistics, overview, explanations, passages, correlations)
 
 
-def _explanations(folder: Path, network_hash: str) -> pd.DataFrame | None:
+def _explanations(folder: Path, place: str, network_hash: str) -> pd.DataFrame | None:
     table, summary = folder / "explanations.parquet", folder / "explanations.json"
     if not (table.is_file() and summary.is_file()):
         return None
     said = json.loads(summary.read_text(encoding="utf-8"))
+    if said.get("version", 1) > _EXPLANATIONS:
+        raise InspectorError(
+            f"The explanations of {place} are of a newer version than this program knows: update it, or make them again"
+            f" with `python -m inspector explain --network {place}`."
+        )
     return pd.read_parquet(table) if said["network_hash"] == network_hash else None
 
 

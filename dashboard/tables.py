@@ -26,7 +26,7 @@ COLUMNS = {
     "verdict": _words("verdict", width=120),
     "found_in": _words("ranked by", width=85, help="the survey's held-out files, or this text"),
     "description": _words("what it means", width=420),
-    "formula": _words("formula", width=260, help="of concepts, by `inspector explain`: when the neuron is on"),
+    "formula": _words("formula", width=260, help="by `inspector explain`: when the neuron is on, or what it follows"),
     "kurtosis": _number("peaked", format="%.1f", width=65, help="excess kurtosis: large where it is rarely active"),
     "half_life": _number("half-life", format="%.1f", width=75, help="characters, from the median of the keeping gate"),
     "open_share": _number("keeps", format="percent", width=60, help="share of time its keeping gate is above .9"),

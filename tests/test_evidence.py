@@ -202,6 +202,14 @@ def test_signal_of_another_recorder_is_called_by_its_own_name():
     assert sum("ts layer_norm is" in words for words in said) == 3
 
 
+def test_explanation_by_a_number_is_no_threshold():
+    ranked = {"signal": "cell", "kind": "graded", "polarity": -1, "threshold": math.nan, "formula": "line_position"}
+
+    said = formula_words({**ranked, "score": 0.91, "chance": 0.12, "is_explained": True})
+
+    assert said == "Its cell state falls with line_position: held-out correlation 0.91, chance 0.12; that explains it."
+
+
 def test_skill_is_what_lies_between_the_untrained_and_the_perfect():
     assert skill(0.9, 0.5, 0.8) == pytest.approx(0.5)
     assert skill(0.75, 0.5, float("nan")) == pytest.approx(0.5)

@@ -73,8 +73,74 @@ def test_a_summary_counts_what_is_explained(table):
 
 
 def test_labels_that_never_vary_make_no_formula(values):
-    with pytest.raises(InspectorError, match="0 labels vary"):
+    with pytest.raises(InspectorError, match="No label varies"):
         explain_recording(recording_of({"hidden": values}), {"a": np.zeros(N_CHARS, bool)}, choose=CHOOSE)
+
+
+@pytest.fixture(scope="module")
+def graded():
+    """A number that climbs and falls in steps, as indentation does; the last tenth of both parts nobody can tell."""
+    level = np.repeat(np.random.default_rng(5).integers(0, 16, N_CHARS // 20), 20).astype(np.float32)
+    level[np.arange(N_CHARS) % (N_CHARS // 2) >= 9 * N_CHARS // 20] = np.nan
+    return level
+
+
+@pytest.fixture(scope="module")
+def explained(labels, graded):
+    """Neurons that 0: fall with the number; 1: are on where it is high; 2: also need a; 3: are noise; 4: constant."""
+    known = np.nan_to_num(graded)
+    values = 0.1 * np.random.default_rng(1).standard_normal((5, N_CHARS)).astype(np.float32)
+    values[0] -= known / 4 + np.where(np.isnan(graded), 3 * np.random.default_rng(2).standard_normal(N_CHARS), 0)
+    values[1] += known >= 8
+    values[2] += (known < 8) & labels["a"]
+    values[3] = wandering(np.random.default_rng(1), 1, N_CHARS)[0]
+    values[4] = 0.5
+    table = explain_recording(recording_of({"hidden": values}), {**labels, "level": graded}, choose=CHOOSE)
+    return values, table.set_index("unit")
+
+
+def test_a_neuron_that_follows_a_number_is_explained_by_it(explained, graded):
+    values, table = explained
+    known = ~CHOOSE & ~np.isnan(graded)
+
+    assert (table.kind[0], table.formula[0], table.polarity[0]) == ("graded", "level", -1)
+    assert table.score[0] == pytest.approx(-np.corrcoef(values[0][known], graded[known])[0, 1], abs=1e-5)
+    assert table.coverage[0] == pytest.approx(table.score[0] ** 2)
+    assert table.is_explained[0] and np.isnan(table.threshold[0])
+
+
+def test_a_number_enters_formulas_by_a_threshold(explained):
+    _, table = explained
+
+    assert table.kind[1] == table.kind[2] == "formula"
+    assert table.formula[1].startswith("level >= ") and table.n_concepts[1] == 1
+    assert table.formula[2].startswith(("a AND level < ", "level < ")) and table.n_concepts[2] == 2
+    assert (table.score[[1, 2]] > 0.85).all()
+
+
+def test_noise_and_a_constant_follow_no_number(explained):
+    _, table = explained
+
+    assert not table.is_explained[[3, 4]].any() and (table.formula[4], table.score[4]) == ("", 0)
+
+
+def test_a_summary_counts_both_kinds(explained):
+    summary = summary_of(explained[1].reset_index())
+
+    assert summary["explained_by"]["graded"] == 1 and summary["n_graded"] >= 1
+    assert "by a formula and 1 by a graded concept" in summary["said"]
+
+
+def test_labels_moved_by_half_a_part_are_chance(labels, graded):
+    """A neuron that follows the number as it stands half a part away is found where labels are moved alone."""
+    half = N_CHARS // 4
+    away = np.concatenate([np.roll(part, half) for part in np.split(np.nan_to_num(graded), 2)])
+    values = away[None] + 0.1 * np.random.default_rng(3).standard_normal((1, N_CHARS)).astype(np.float32)
+    number = {"level": np.nan_to_num(graded)}
+
+    row = explain_recording(recording_of({"hidden": values}), number, choose=CHOOSE).iloc[0]
+
+    assert row.chance > 0.9 and row.score < 0.5 and not row.is_explained
 
 
 def test_explaining_a_network_writes_a_row_for_every_neuron(tiny_checkpoint, python_folder, tmp_path):

@@ -23,7 +23,11 @@ INSPECTOR = {
     "generate": ({"recording", "model"}, {"torch"}),
     "train": ({"recording", "model", "corpus"}, {"torch", "numpy"}),
     "survey": ({"recording", "model", "corpus", "capture", "concepts", "search"}, {"numpy", "pandas"}),
-    "explain": ({"recording", "model", "corpus", "capture", "concepts"}, {"numpy", "pandas"}),
+    "formulas": ({"recording", "compiled"}, {"numpy"}),
+    "explain": (
+        {"recording", "model", "corpus", "capture", "concepts", "formulas", "search"},
+        {"numpy", "pandas"},
+    ),
     "emerge": ({"recording", "model", "corpus", "concepts", "survey"}, {"numpy", "pandas"}),
     "baselines": (set(), {"numpy"}),
     "notes": ({"recording"}, set()),

@@ -15,6 +15,7 @@ from dashboard.figures import map_figure, saturation_figure, spread_figure
 from dashboard.findings import Passage, half_life, kurtosis_of, neighbours, open_findings, places_of
 from dashboard.weights import mean_by_character, opened_by, raised_and_lowered
 from inspector.corpus import load_corpus, split_of
+from inspector.explain import FORMAT_VERSION
 from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
 from inspector.notes import Note
 from inspector.recording import InspectorError, Neuron
@@ -158,6 +159,16 @@ def test_formula_of_a_neuron_is_shown_where_it_was_made_for_these_weights(
     )
     assert (told in words) == is_of_these_weights
     assert ("formula" in open_app(NEURONS, network="lstm").dataframe[0].value) == is_of_these_weights
+
+
+def test_explanations_of_a_newer_version_are_a_sentence(surveyed, tmp_path):
+    shutil.copytree(surveyed / "lstm", tmp_path / "lstm")
+    folder = tmp_path / "lstm" / "survey"
+    pd.DataFrame([{"layer": 1, "unit": 2}]).to_parquet(folder / "explanations.parquet")
+    (folder / "explanations.json").write_text(json.dumps({"version": FORMAT_VERSION + 1, "network_hash": ""}))
+
+    with pytest.raises(InspectorError, match=r"newer version.*inspector explain --network nets/lstm"):
+        open_findings(tmp_path / "lstm", "nets/lstm", "")
 
 
 def test_damaged_survey_is_a_sentence(surveyed, monkeypatch, tmp_path):

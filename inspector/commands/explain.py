@@ -1,4 +1,4 @@
-"""`explain`: a formula of concepts for every neuron."""
+"""`explain`: a formula of concepts, or the graded concept it follows, for every neuron."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ def add(commands: Any) -> None:
         commands,
         "explain",
         _explain,
-        "Name every neuron: the formula of at most three concepts that says when it is on.",
+        "Name every neuron: the formula of at most three concepts that says when it is on, or the number it follows.",
     )
     add_corpus_options(parser, default="python-stdlib")
     option = parser.add_argument
     option("--network", default="checkpoints/python", type=Path, help="checkpoint folder")
-    option("--chars", type=whole_number, default=100_000, help="characters to find formulas on, and as many to score")
+    option(
+        "--chars", type=whole_number, default=100_000, help="characters to find explanations on, and as many to score"
+    )
     option("--out", type=Path, default=None, help="folder to write into; without it survey/ of the network")
     option("--top", type=int, default=10, help="rows to show")
 
@@ -37,6 +39,8 @@ def _explain(options: argparse.Namespace) -> None:
             model, corpus, folder, n_chars=options.chars, on_progress=reporting(bar, {"explaining": "neurons"})
         )
     for row in table.head(options.top).itertuples():
-        print(f"{row.layer}:{row.unit:<4} {row.signal:<7} {row.score:.3f} (chance {row.chance:.2f})  {row.formula}")
+        follows = "" if row.kind == "formula" else "follows " if row.polarity > 0 else "falls with "
+        score = f"{row.score:.3f} (chance {row.chance:.2f})"
+        print(f"{row.layer}:{row.unit:<4} {row.signal:<7} {score}  {follows}{row.formula}")
     print(summary["said"])
     print(f"Written: {folder / 'explanations.parquet'}")

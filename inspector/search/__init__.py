@@ -6,6 +6,7 @@ Knows arrays and recordings; knows no concept by name, reads no files and alters
 from inspector.search.census import MAX_BLOCKS, Census, Row
 from inspector.search.parts import MIN_DOCUMENTS, Parts, checked, parts_of_documents, split_documents, split_text
 from inspector.search.ranking import (
+    LIMITS,
     MIN_BLOCKS,
     best_scores,
     check_label,
@@ -17,6 +18,7 @@ from inspector.search.ranking import (
 )
 
 __all__ = [
+    "LIMITS",
     "MAX_BLOCKS",
     "MIN_BLOCKS",
     "MIN_DOCUMENTS",

@@ -18,7 +18,7 @@ from inspector.search.lanes import Lanes
 from inspector.search.parts import Parts, checked, parts_of
 
 SIGNIFICANT = 0.05  # q-value
-LIMITS = {  # held-out score from which a neuron is called ...
+LIMITS = {  # held-out score from which a neuron is called ...; correlation: of numbers or of yes/no (Matthews')
     "auroc": {"strong": 0.97, "clear": 0.90},
     "correlation": {"strong": 0.90, "clear": 0.75},
 }
