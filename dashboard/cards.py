@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -228,7 +228,11 @@ def findings_of(view: state.View) -> Findings | None:
 def clicked(figure: go.Figure, *, key: str) -> str | None:
     """Draw a figure of points; the `customdata` of the one that the reader has clicked."""
     chosen = st.plotly_chart(figure, key=key, on_select="rerun", selection_mode="points", config={"displaylogo": False})
-    points = chosen.selection.points
+    return custom_data(chosen.selection.points)
+
+
+def custom_data(points: Sequence[Mapping[str, Any]]) -> str | None:
+    """The first `customdata` of the first of the points that a reader has chosen in a figure."""
     said = points[0].get("customdata") if points else None
     return str(said[0] if isinstance(said, list | tuple) else said) if said is not None else None
 

@@ -277,3 +277,13 @@ def test_resolve_concept_takes_names_patterns_and_functions(own):
         resolve_concept("nowhere.py:f")
     with pytest.raises(InspectorError, match=r"There is no concept 'digt'\. Choose one of: digit"):
         resolve_concept("digt")
+
+
+def test_what_a_function_prints_stays_out_of_the_answer(tmp_path, capsys):
+    file = tmp_path / "my.py"
+    file.write_text("print('read')\ndef loud(text):\n    print('asked')\n    return [True] * len(text)\n")
+
+    load_concept(f"{file}:loud").label("ab")
+
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.split() == ["read", "asked", "asked"]

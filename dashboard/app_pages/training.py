@@ -121,10 +121,8 @@ def _growth(view: state.View, kept: data.Network, found: Emergence | None) -> No
 
 
 def _take_line() -> None:
-    points = st.session_state[GROWTH]["selection"]["points"]
-    said = points[0].get("customdata") if points else None
-    if said is not None:
-        state.jump(neuron=Neuron.parse(str(said[0] if isinstance(said, list | tuple) else said)), signal=None)
+    if (neuron := cards.custom_data(st.session_state[GROWTH]["selection"]["points"])) is not None:
+        state.jump(neuron=Neuron.parse(neuron), signal=None)
 
 
 def _offer(kept: data.Network) -> None:

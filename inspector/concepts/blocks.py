@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from inspector.concepts.brackets import CURLY, brackets
-from inspector.concepts.characters import Bools, Ints, code_points, latest, paint_pairs
+from inspector.concepts.characters import Bools, Ints, code_points, count_pairs, latest, paint_pairs
 from inspector.concepts.lines import indentation
 from inspector.concepts.scan import code_only
 from inspector.concepts.statements import BLANK, logical, without_directives
@@ -104,11 +104,7 @@ def block_depth(text: str, language: str) -> Ints:
     if language == "c":
         curly: Ints = brackets(text, language).depth[CURLY]
         return curly
-    ends = np.array([span[1:] for span in _python_blocks(text).bodies], np.int64).reshape(-1, 2)
-    n = len(text)
-    steps = np.bincount(ends[:, 0], minlength=n + 1) - np.bincount(ends[:, 1], minlength=n + 1)
-    depth: Ints = np.cumsum(steps[:n])
-    return depth
+    return count_pairs(len(text), [span[1:] for span in _python_blocks(text).bodies])
 
 
 def inside_loop_body(text: str) -> Bools:

@@ -30,7 +30,7 @@ class Brackets(NamedTuple):
 @lru_cache(maxsize=4)
 def brackets(text: str, language: str) -> Brackets:
     """Follow the brackets of a text. The last few results are kept."""
-    code = text if language == "text" else code_only(text, language)
+    code = code_only(text, language)
     is_event = paint_class(code, lambda character: character in "()[]{}")
     if language == "text":
         is_event[[match.end() for match in _BLANK_LINE.finditer(text)]] = True
@@ -41,6 +41,11 @@ def brackets(text: str, language: str) -> Brackets:
     valid = ~paint_pairs(len(text), doubtful)
     depth.flags.writeable = valid.flags.writeable = False
     return Brackets(depth, valid)
+
+
+def brackets_match(text: str, language: str) -> Bools:
+    """False where a bracket is left open or closes nothing."""
+    return brackets(text, language).valid
 
 
 def _follow(at: list[int], codes: list[int], n_chars: int) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:

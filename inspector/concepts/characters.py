@@ -34,11 +34,21 @@ def latest(where: Bools) -> Ints:
 
 def paint_spans(n_chars: int, starts: Ints, stops: Ints) -> Bools:
     """True on every `[start, stop)`; spans may touch, overlap, be empty and come in any order."""
-    steps = np.bincount(starts, minlength=n_chars + 1) - np.bincount(stops, minlength=n_chars + 1)
-    return np.cumsum(steps[:n_chars]) > 0
+    return _count_spans(n_chars, starts, stops) > 0
 
 
 def paint_pairs(n_chars: int, spans: Iterable[tuple[int, int]]) -> Bools:
     """`paint_spans` for (start, stop) pairs."""
+    return count_pairs(n_chars, spans) > 0
+
+
+def count_pairs(n_chars: int, spans: Iterable[tuple[int, int]]) -> Ints:
+    """How many of the spans each character is in."""
     pairs = np.array(list(spans), np.int64).reshape(-1, 2)
-    return paint_spans(n_chars, pairs[:, 0], pairs[:, 1])
+    return _count_spans(n_chars, pairs[:, 0], pairs[:, 1])
+
+
+def _count_spans(n_chars: int, starts: Ints, stops: Ints) -> Ints:
+    steps = np.bincount(starts, minlength=n_chars + 1) - np.bincount(stops, minlength=n_chars + 1)
+    counts: Ints = np.cumsum(steps[:n_chars])
+    return counts

@@ -3,7 +3,7 @@
 import re
 
 from inspector.concepts.characters import Bools, paint_pairs
-from inspector.concepts.scan import STRING, scan
+from inspector.concepts.scan import PREFIXES, STRING, scan
 
 _OCTAL, _ANY = "[0-7]{1,3}", r"(?:\r\n|.)"
 _NAMED = r"N(?:\{[A-Za-z0-9 -]*+\}?+)?|u[0-9a-fA-F]{0,4}|U[0-9a-fA-F]{0,8}"
@@ -11,7 +11,6 @@ _PYTHON = re.compile(rf"\\(?:x[0-9a-fA-F]{{0,2}}|{_OCTAL}|{_NAMED}|{_ANY})?", re
 _PYTHON_BYTES = re.compile(rf"\\(?:x[0-9a-fA-F]{{0,2}}|{_OCTAL}|{_ANY})?", re.DOTALL)
 _C = re.compile(rf"\\(?:x[0-9a-fA-F]*+|{_OCTAL}|u[0-9a-fA-F]{{0,4}}|U[0-9a-fA-F]{{0,8}}|{_ANY})?", re.DOTALL)
 _LETTERS_BEFORE = re.compile(r"\w*$")
-_PREFIXES = frozenset(["r", "u", "b", "f", "br", "rb", "fr", "rf"])
 
 
 def inside_escape(text: str, language: str) -> Bools:
@@ -32,7 +31,7 @@ def inside_escape(text: str, language: str) -> Bools:
 def _python_pattern(before: str) -> re.Pattern[str] | None:
     """The escape sequences of a string with the given characters before its quote; None when it is raw."""
     letters = _LETTERS_BEFORE.findall(before)[0].lower()
-    prefix = letters if letters in _PREFIXES else ""
+    prefix = letters if letters in PREFIXES["python"] else ""
     if "r" in prefix:
         return None
     return _PYTHON_BYTES if "b" in prefix else _PYTHON

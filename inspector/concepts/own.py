@@ -8,6 +8,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
 from functools import partial
 from itertools import count
 from operator import index
@@ -167,7 +168,8 @@ def _run_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # a dataclass looks for its module there
     try:
-        spec.loader.exec_module(module)
+        with redirect_stdout(sys.stderr):
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[spec.name]
         raise InspectorError(f"{path} cannot be run: {_reason(error)}{_line_in(error, path)}.") from None
@@ -201,7 +203,8 @@ def _label_by(written: str, function: Callable[[str, str], Any], kind: str, text
 def _answer(written: str, function: Callable[[str, str], Any], text: str, language: str) -> NDArray[Any]:
     """What the function says of a text, once it is one finite number or bool per character."""
     try:
-        labels = np.asarray(function(text, language))
+        with redirect_stdout(sys.stderr):  # what it prints is no part of a table that goes into a file or pipe
+            labels = np.asarray(function(text, language))
     except (Exception, SystemExit) as error:
         where = _line_in(error, Path(written.rpartition(":")[0]))
         raise InspectorError(f"{written} failed on {len(text):,} characters: {_reason(error)}{where}.") from None

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from inspector.concepts.characters import Bools, Ints, code_points, paint_spans, text_of
 
 STRING, COMMENT, OTHER = 0, 1, 2
+# What may stand before a string's quote, in small letters.
+PREFIXES = {"python": frozenset(["r", "u", "b", "f", "br", "rb", "fr", "rf"]), "c": frozenset(["l", "u", "u8"])}
 
 _BREAK = r"(?:\r\n?+|\n)"
 
@@ -150,7 +152,10 @@ def code_only(text: str, language: str) -> str:
     r"""The text with every string overwritten by `"`, every comment by `#` (in C by blanks) and "\r" by "\n".
 
     Same length, same positions. Outside strings and comments Python has neither `"` nor `#`, so patterns can tell.
+    Plain text has no code and stays as it is.
     """
+    if language == "text":
+        return text
     found = scan(text, language)
     codes = code_points(text).copy()
     codes[codes == ord("\r")] = ord("\n")

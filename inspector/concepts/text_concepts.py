@@ -2,22 +2,19 @@
 
 import unicodedata
 from collections.abc import Callable
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.concepts import lines, prose, words
-from inspector.concepts.brackets import CURLY, ROUND, SQUARE, brackets
+from inspector.concepts.brackets import CURLY, ROUND, SQUARE, brackets, brackets_match
 from inspector.concepts.characters import Bools, code_points, paint_class
 from inspector.concepts.concept import Concept, Labeller
 from inspector.concepts.scan import code_only
 
 _TAB_COLUMNS = {"c": 8}
-
-
-def _code_of(text: str, language: str) -> str:
-    return text if language == "text" else code_only(text, language)
 
 
 def _of_class(belongs: Callable[[str], bool]) -> Labeller:
@@ -43,249 +40,218 @@ _BRACKET_EDGES = (
 )
 
 
-def _brackets_match(text: str, language: str) -> Bools:
-    return brackets(text, language).valid
-
-
 def _open_at_line_end(text: str, language: str) -> Bools:
     depth = brackets(text, language).depth
     counted = depth[[ROUND, SQUARE]] if language == "c" else depth
-    label: Bools = lines.is_break(code_points(_code_of(text, language))) & (counted.max(axis=0) > 0)
+    label: Bools = lines.is_break(code_points(code_only(text, language))) & (counted.max(axis=0) > 0)
     return label
 
 
-def _bracket_concept(name: str, title: str, description: str, labeller: Labeller) -> Concept:
-    kind: Literal["yes/no", "graded"] = "graded" if name == "bracket_depth" else "yes/no"
-    return Concept(name, title, description, _BRACKET_EDGES, kind, (), True, "brackets", labeller, _brackets_match)
-
+# What most concepts of a group have in common.
+_any_text = partial(Concept, kind="yes/no", languages=(), causal=True)
+_bracket = partial(_any_text, edges=_BRACKET_EDGES, group="brackets", validator=brackets_match)
+_line = partial(_any_text, group="lines")
+_character = partial(_any_text, edges="Each character by itself.", group="characters")
+_word = partial(_any_text, group="words")
 
 BRACKETS = [
-    _bracket_concept(
+    _bracket(
         "inside_brackets",
         "inside brackets",
         "Inside round, square or curly brackets.",
-        _of_brackets(ROUND, SQUARE, CURLY),
+        labeller=_of_brackets(ROUND, SQUARE, CURLY),
     ),
-    _bracket_concept(
+    _bracket(
         "bracket_depth",
         "bracket depth",
         "How many brackets of any kind are open.",
-        lambda text, language: brackets(text, language).depth.sum(axis=0),
+        kind="graded",
+        labeller=lambda text, language: brackets(text, language).depth.sum(axis=0),
     ),
-    _bracket_concept("inside_round", "inside ( )", "Inside round brackets.", _of_brackets(ROUND)),
-    _bracket_concept("inside_square", "inside [ ]", "Inside square brackets.", _of_brackets(SQUARE)),
-    _bracket_concept("inside_curly", "inside { }", "Inside curly brackets.", _of_brackets(CURLY)),
-    Concept(
+    _bracket("inside_round", "inside ( )", "Inside round brackets.", labeller=_of_brackets(ROUND)),
+    _bracket("inside_square", "inside [ ]", "Inside square brackets.", labeller=_of_brackets(SQUARE)),
+    _bracket("inside_curly", "inside { }", "Inside curly brackets.", labeller=_of_brackets(CURLY)),
+    _bracket(
         "open_bracket_at_line_end",
         "unclosed bracket at line end",
         "A line break with a bracket still open.",
-        "Only the line break itself. In C curly brackets do not count, as blocks stand in them; nor do breaks inside"
-        " strings and comments anywhere.",
-        "yes/no",
-        (),
-        causal=True,
-        group="brackets",
+        edges="Only the line break itself. In C curly brackets do not count, as blocks stand in them; nor do breaks"
+        " inside strings and comments anywhere.",
         labeller=_open_at_line_end,
-        validator=_brackets_match,
     ),
 ]
 
 
-def _line_concept(
-    name: str, title: str, description: str, edges: str, labeller: Labeller, *, graded: bool = False
-) -> Concept:
-    return Concept(name, title, description, edges, "graded" if graded else "yes/no", (), True, "lines", labeller)
-
-
 LINES = [
-    _line_concept(
+    _line(
         "indentation",
         "indentation",
         "Columns of blanks the current line begins with.",
         "Counts up through the leading blanks, then stays to the end of the line; 0 on the line break. A tab leads to"
         " the next multiple of 8 in C, of 4 elsewhere. Every line counts, in strings and continued statements too.",
-        lambda text, language: lines.indentation(text, _TAB_COLUMNS.get(language, 4)),
-        graded=True,
+        labeller=lambda text, language: lines.indentation(text, _TAB_COLUMNS.get(language, 4)),
+        kind="graded",
     ),
-    _line_concept(
+    _line(
         "line_position",
         "position in line",
         "How many characters of the current line have been read.",
         "1 on the first character of a line, 0 on the line break. A tab counts as one character.",
-        _of_text(lines.line_position),
-        graded=True,
+        labeller=_of_text(lines.line_position),
+        kind="graded",
     ),
-    _line_concept(
+    _line(
         "line_start",
         "line start",
         "The first character of a line.",
         "Also the line break of an empty line; the second character of a \\r\\n never.",
-        _of_text(lines.line_start),
+        labeller=_of_text(lines.line_start),
     ),
-    _line_concept(
+    _line(
         "line_length",
         "line length so far",
         "How many columns the current line has, as far as it has been read.",
         "On the line break the length of the whole line. A tab leads to the next multiple of 8 in C, of 4 elsewhere.",
-        lambda text, language: lines.line_length(text, _TAB_COLUMNS.get(language, 4)),
-        graded=True,
+        labeller=lambda text, language: lines.line_length(text, _TAB_COLUMNS.get(language, 4)),
+        kind="graded",
     ),
-    _line_concept(
+    _line(
         "blank_line",
         "blank line",
         "The end of a line with nothing but blanks in it.",
         "Only its line break, both characters of a \\r\\n: before it the line may still become another.",
-        _of_text(lines.blank_line),
+        labeller=_of_text(lines.blank_line),
     ),
-    _line_concept(
+    _line(
         "after_colon",
         "line after a colon",
         "On the line after one that ended with a colon.",
         "In from the line break behind the colon to before the line's own break. Blanks and comments behind the colon,"
         " blank lines and lines of comment change nothing; colons at the end of a string or comment do not count.",
-        lambda text, language: lines.after_colon(
-            _code_of(text, language), blanks=" \t\f#" if language == "python" else " \t\f"
+        labeller=lambda text, language: lines.after_colon(
+            code_only(text, language), blanks=" \t\f#" if language == "python" else " \t\f"
         ),
     ),
-    _line_concept(
+    _line(
         "document_position",
         "position in document",
         "How many characters of the text have been read.",
         "1 on the first character.",
-        _of_text(lambda text: np.arange(1, len(text) + 1)),
-        graded=True,
+        labeller=_of_text(lambda text: np.arange(1, len(text) + 1)),
+        kind="graded",
     ),
-    Concept(
+    _line(
         "newline_next",
         "newline next",
         "The next character is a line break.",
         "On the last character of the text nobody can tell.",
-        "yes/no",
-        (),
         causal=False,
-        group="lines",
         labeller=_of_text(lines.before_break),
         validator=lambda text, _: np.arange(len(text)) < len(text) - 1,
     ),
 ]
 
 
-def _character_concept(name: str, title: str, description: str, labeller: Labeller, edges: str = "") -> Concept:
-    edges = edges or "Each character by itself."
-    return Concept(name, title, description, edges, "yes/no", (), True, "characters", labeller)
-
-
 CHARACTERS = [
-    _character_concept("digit", "digit", "A decimal digit of any script.", _of_class(str.isdecimal)),
-    _character_concept("uppercase", "upper case", "A capital letter.", _of_class(str.isupper)),
-    _character_concept(
-        "whitespace", "white space", "A space, tab, line break or other white space.", _of_class(str.isspace)
+    _character("digit", "digit", "A decimal digit of any script.", labeller=_of_class(str.isdecimal)),
+    _character("uppercase", "upper case", "A capital letter.", labeller=_of_class(str.isupper)),
+    _character(
+        "whitespace", "white space", "A space, tab, line break or other white space.", labeller=_of_class(str.isspace)
     ),
-    _character_concept(
-        "vowel", "vowel", "One of a, e, i, o, u, small or capital.", _of_class("aeiouAEIOU".__contains__)
+    _character(
+        "vowel", "vowel", "One of a, e, i, o, u, small or capital.", labeller=_of_class("aeiouAEIOU".__contains__)
     ),
-    _character_concept(
+    _character(
         "punctuation",
         "punctuation",
         "A punctuation mark or symbol.",
-        _of_class(lambda character: unicodedata.category(character)[0] in "PS"),
-        "Each character by itself: Unicode's categories P and S.",
+        edges="Each character by itself: Unicode's categories P and S.",
+        labeller=_of_class(lambda character: unicodedata.category(character)[0] in "PS"),
     ),
-    _character_concept(
-        "non_ascii", "not ASCII", "A character beyond ASCII.", _of_class(lambda character: not character.isascii())
+    _character(
+        "non_ascii",
+        "not ASCII",
+        "A character beyond ASCII.",
+        labeller=_of_class(lambda character: not character.isascii()),
     ),
-    _character_concept(
+    _character(
         "same_as_before",
         "same as before",
         "The same character as the one before it.",
-        _of_text(_same_as_before),
-        "Never the first character of a text.",
+        edges="Never the first character of a text.",
+        labeller=_of_text(_same_as_before),
     ),
 ]
 
 _WORD = "A word is a run of letters, digits and underscores."
 
 
-def _word_concept(
-    name: str, title: str, description: str, edges: str, labeller: Labeller, *, graded: bool = False
-) -> Concept:
-    return Concept(name, title, description, edges, "graded" if graded else "yes/no", (), True, "words", labeller)
-
-
 WORDS = [
-    _word_concept("word_start", "word start", "The first character of a word.", _WORD, _of_text(words.word_start)),
-    Concept(
+    _word("word_start", "word start", "The first character of a word.", _WORD, labeller=_of_text(words.word_start)),
+    _word(
         "word_end",
         "word end",
         "The last character of a word.",
         "A word is a run of letters, digits and underscores; whether it ends here the next character tells.",
-        "yes/no",
-        (),
         causal=False,
-        group="words",
         labeller=_of_text(words.word_end),
     ),
-    _word_concept(
+    _word(
         "word_position",
         "position in word",
         "How many characters of the current word have been read.",
         f"1 on a word's first character, 0 outside words. {_WORD}",
-        _of_text(words.word_position),
-        graded=True,
+        labeller=_of_text(words.word_position),
+        kind="graded",
     ),
-    _word_concept(
+    _word(
         "word_length",
         "word length so far",
         "How long the word is that is being read, or was read last.",
         f"As the position in the word, but held behind the word until the next one begins. {_WORD}",
-        _of_text(words.word_length),
-        graded=True,
+        labeller=_of_text(words.word_length),
+        kind="graded",
     ),
-    _word_concept(
+    _word(
         "capitalised_word",
         "capitalised word",
         "Inside a word that begins with a capital letter.",
         f"All its characters, whatever they are. {_WORD}",
-        _of_text(words.in_capitalised_word),
+        labeller=_of_text(words.in_capitalised_word),
     ),
-    Concept(
+    _word(
         "inside_number",
         "inside a number",
         "Inside a number such as 1,000 or 3.14.",
         "Digits 0 to 9 that do not go on a word; a point or comma where a digit stands on both sides. Signs, units and"
         " exponents are out.",
-        "yes/no",
-        (),
         causal=False,
-        group="words",
         labeller=_of_text(words.in_number),
     ),
-    _word_concept(
+    _word(
         "sentence_start",
         "sentence start",
         "The first letter or digit of a sentence.",
         "At the beginning of the text, behind a blank line, or behind . ! ? and white space, with any quotes and"
         " brackets between; never a small letter, so that abbreviations rarely count.",
-        _of_text(prose.sentence_start),
+        labeller=_of_text(prose.sentence_start),
     ),
-    _word_concept(
+    _word(
         "inside_url",
         "inside a URL",
         "Inside an address such as https://example.org/page.",
         "In from the second slash of ://, when the reader knows, to before white space, a quote, < or >, or a bracket"
         " that was not opened inside.",
-        _of_text(prose.inside_url),
+        labeller=_of_text(prose.inside_url),
     ),
-    Concept(
+    _word(
         "speaker_line",
         "speaker line",
         "A line that names who speaks next, as plays are printed.",
         "From its first character, a capital, to the colon that ends it; at the text's beginning or behind an empty"
         " line, at most 62 characters, without any of : . ! ? in it.",
-        "yes/no",
-        ("text",),
+        languages=("text",),
         causal=False,
-        group="words",
         labeller=_of_text(prose.speaker_line),
     ),
 ]

@@ -10,7 +10,7 @@ import re
 import numpy as np
 
 from inspector.concepts.characters import Bools, Ints, latest, paint_class, paint_pairs, paint_spans
-from inspector.concepts.scan import COMMENT, code_only, scan
+from inspector.concepts.scan import COMMENT, PREFIXES, code_only, scan
 from inspector.concepts.statements import BLANK, logical
 
 # Numbers are matched to be passed over: 0x1F and 1e5 hold no words.
@@ -30,7 +30,6 @@ _C_KEYWORDS = (
 )
 _DIRECTIVE_NAMES = frozenset(_C_DIRECTIVES.split())
 _KEYWORDS = {"python": frozenset(keyword.kwlist), "c": frozenset(_C_KEYWORDS.split())}
-_STRING_PREFIXES = {"python": {"r", "u", "b", "f", "br", "rb", "fr", "rf"}, "c": {"l", "u", "u8"}}
 
 _DIGITS = "[0-9](?:_?[0-9])*+"
 _NUMBERS = {
@@ -70,7 +69,7 @@ def _words(text: str, language: str) -> list[tuple[tuple[int, int], bool]]:
         if match.lastindex is None:
             continue
         span, word = match.span(), match[0]
-        is_prefix = code.startswith('"', span[1]) and word.lower() in _STRING_PREFIXES[language]
+        is_prefix = code.startswith('"', span[1]) and word.lower() in PREFIXES[language]
         if not is_prefix:
             words.append((span, word in _KEYWORDS[language] or span in directives))
     return words
