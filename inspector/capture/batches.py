@@ -21,36 +21,37 @@ if TYPE_CHECKING:
     from inspector.model import CharModel
 
 _STEPS = 512  # characters a lane reads at a time, at most, and no more than the engine takes at once without copying
-_PADDING = 16  # floats behind each row: rows that lie a power of two apart would push each other out of the cache
 
 Arrays = dict[str, np.ndarray]
 
 
 class Stretch(NamedTuple):
-    """What the network did at some characters; the array of values is used again for the next stretch."""
+    """What the network did at some characters of some documents."""
 
-    values: np.ndarray  # (rows, n) float32, each row contiguous; rows as `BatchReader.rows` has them
+    values: list[
+        np.ndarray
+    ]  # for each layer and signal, as `BatchReader.rows` has them, float32 (units, n), any strides
     positions: np.ndarray  # (n,) int64, into all documents laid end to end
     loss: np.ndarray  # (n,) float32, nats paid for the character; nan at a document's first
 
 
 class BatchReader:
-    """Iterate over stretches of about `size` characters until every document was read once.
+    """Iterate over stretches of some hundred characters until every document was read once.
 
     >>> for stretch in BatchReader(model, texts, ("hidden", "cell"), lanes=8):
     ...     census.fold(stretch.values, stretch.positions)
 
-    rows : (layer, unit, signal) of each row of values.
+    rows : (layer, unit, signal) of each row of values. lanes : how many documents are read side by side.
+    parts : (layer, signal) of each array of a stretch.
     state(), restore(arrays) : between two stretches, everything a later reader of the same documents needs to go on.
     """
 
-    def __init__(
-        self, model: CharModel, texts: Sequence[str], signals: Sequence[str] | None, *, lanes: int, size: int = 4096
-    ) -> None:
-        self._model, self._size = model, size
+    def __init__(self, model: CharModel, texts: Sequence[str], signals: Sequence[str] | None, *, lanes: int) -> None:
+        self._model = model
         self._weights, kind = _check_model(model)
         self._signals = _check_signals(signals, kind)
-        self._ids = [torch.from_numpy(model.vocabulary.encode(text)) for text in texts]
+        self._ids = torch.from_numpy(model.vocabulary.encode("".join(texts)))
+        self._lengths = [len(text) for text in texts]
         starts = np.cumsum([0, *(len(text) for text in texts)])
         self._starts = starts[:-1]
         self._queue = sorted((i for i, text in enumerate(texts) if text), key=lambda i: -len(texts[i]))
@@ -59,9 +60,8 @@ class BatchReader:
         self._network = Lanes(model, self._weights, 0)
         self._n_lanes = lanes
         widths = [layer.hidden_weight.shape[1] for layer in self._weights]
-        self.rows = [
-            (layer, unit, name) for layer, width in enumerate(widths) for name in self._signals for unit in range(width)
-        ]
+        self.parts = [(layer, name) for layer in range(len(widths)) for name in self._signals]
+        self.rows = [(layer, unit, name) for layer, name in self.parts for unit in range(widths[layer])]
         self.total = int(starts[-1])
 
     def state(self) -> Arrays:
@@ -79,26 +79,16 @@ class BatchReader:
         ]
 
     def __iter__(self) -> Iterator[Stretch]:
-        values = np.empty((len(self.rows), self._size + _PADDING), np.float32)
-        while True:
-            positions, losses, filled = [], [], 0
-            while self._fill_lanes() and self._size - filled >= len(self._lanes):
-                room = min((self._size - filled) // len(self._lanes), self._steps_at_once())
-                n_steps = min(_STEPS, room, *map(self._remaining, self._lanes))
-                place, loss = self._read(n_steps, values[:, filled : filled + n_steps * len(self._lanes)])
-                positions.append(place)
-                losses.append(loss)
-                filled += len(place)
-            if not filled:
-                return
-            yield Stretch(values[:, :filled], np.concatenate(positions), np.concatenate(losses))
+        while self._fill_lanes():
+            n_steps = min(self._steps_at_once(), *map(self._remaining, self._lanes))
+            yield self._read(n_steps)
 
     def _steps_at_once(self) -> int:
         widest = max(layer.hidden_weight.shape[1] for layer in self._weights)
-        return max(CELLS_AT_ONCE // (len(self._lanes) * widest), 1)
+        return min(_STEPS, max(CELLS_AT_ONCE // (len(self._lanes) * widest), 1))
 
     def _remaining(self, lane: list[int]) -> int:
-        return len(self._ids[lane[0]]) - lane[1]
+        return self._lengths[lane[0]] - lane[1]
 
     def _fill_lanes(self) -> int:
         """Take finished documents out and put new ones in; returns how many lanes there are."""
@@ -111,17 +101,14 @@ class BatchReader:
             self._network.keep(kept, n_new)
         return len(self._lanes)
 
-    def _read(self, n_steps: int, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """All lanes by n_steps; out (rows, n_steps x lanes) gets the values, time slowest."""
-        ids = torch.stack([self._ids[document][at : at + n_steps] for document, at in self._lanes])  # (B, T)
+    def _read(self, n_steps: int) -> Stretch:
+        """All lanes by n_steps; the characters of a stretch come step by step."""
         begun = np.array([self._starts[document] + at for document, at in self._lanes])
+        places = begun + np.arange(n_steps)[:, None]
         for lane in self._lanes:
             lane[1] += n_steps
-        found, row = self._network.read(ids, self._signals), 0
+        found = self._network.read(self._ids[places.T], self._signals)
         with torch.inference_mode():
-            for layer in found.signals:
-                for name in self._signals:
-                    part = layer[name].reshape(-1, layer[name].shape[-1])  # (T x B, units)
-                    out[row : row + part.shape[1]] = part.cpu().numpy().T
-                    row += part.shape[1]
-        return (begun[None] + np.arange(n_steps)[:, None]).ravel(), found.loss.flatten().numpy()
+            signals = [layer[name].flatten(0, 1) for layer in found.signals for name in self._signals]
+        values = [signal.cpu().numpy().T for signal in signals]
+        return Stretch(values, places.ravel(), found.loss.flatten().cpu().numpy())

@@ -26,6 +26,7 @@ from inspector.search.kernels import (
 )
 
 _BY_MASS, _BY_TAIL = 0.45, 0.25  # shares of the bins; the rest is spread evenly
+_RANKS = 2**10  # steps of a rank
 _MARGIN = 0.4  # of the range of the first stretch, on both sides: later values go further
 
 Array = NDArray[Any]
@@ -39,7 +40,8 @@ class Bins:
     low: Array  # (traces,) float32, on the scale of that kind
     steps: Array  # (traces,) float32, cells to one unit of that scale; 0 for a constant trace
     lookup: Array  # (traces, N_CELLS) uint8
-    ranks: Array  # (traces, N_BINS) float32: the mean rank of a bin's values in the first stretch, -.5 to .5
+    ranks: Array  # (traces, N_BINS) float32: the mean rank of a bin's values in the first stretch, -.5 to .5, in steps
+    # of which float32 holds the sum over 2**24 / 2**10 characters exactly
     tied: Array  # (traces, N_BINS) bool: in the first stretch all its values were equal
 
     @classmethod
@@ -95,4 +97,5 @@ def _layout(mass: Array, n: int) -> tuple[Array, Array]:
     lookup = np.minimum(place * N_BINS, N_BINS - 1).astype(np.uint8)
     weights = np.bincount(lookup, mass + 1e-12, N_BINS)
     ranks = np.bincount(lookup, (mass + 1e-12) * middle, N_BINS) / np.maximum(weights, 1e-30) - 0.5
+    ranks = np.rint(ranks * _RANKS) / _RANKS
     return lookup, ranks.astype(np.float32)

@@ -5,6 +5,7 @@
 Nothing kept here grows with the text, but for the bins of the few best candidates, up to a limit.
 """
 
+import itertools
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -18,23 +19,19 @@ from numpy.typing import NDArray
 from inspector.recording import InspectorError, Neuron
 from inspector.search.binning import Bins
 from inspector.search.chance import Jackknife, covariance, difference_of_means, p_values
-from inspector.search.kernels import (
-    N_BINS,
-    N_LANES,
-    N_NUMBERS,
-    add_numbers,
-    count,
-    find_bins,
-    judge_choice,
-    judge_score,
-    summarise,
-)
+from inspector.search.counting import N_BINS, N_LANES, N_NUMBERS, add_numbers, count
+from inspector.search.kernels import judge_choice, judge_score, take_in
 from inspector.search.lanes import EVERYONE, Graded, Lanes, YesNo, aligned
 
 MAX_BLOCKS = 64  # into which the scoring part is cut for the jackknife
 N_CANDIDATES = 5  # of each label, whose bins are kept and checked against shifted labels
 _KEPT_BYTES = 400_000_000
-_GROUP = 64  # traces that one thread takes at a time
+_GROUP = 64  # traces that one thread counts at a time
+_TAKEN = 64  # and takes in: their tables of bins stay in its own cache
+CAPACITY = 2**14  # characters whose bins wait to be counted together: the counts of a trace are fetched once for them
+_AT_ONCE = 4096  # characters that are taken in together: threads that are woken for less are not worth it. The first
+# of them lay out the bins, where `calibrate` was not asked for others
+_PADDING = 64  # bytes behind each row of bins: rows a power of two apart would push each other out of the cache
 
 _PART = ("_counts", "_sums", "_sizes", "_numbers", "_rank_squares", "_moments", "_squares", "_label_moments")
 _WHOLE = ("_centre", "_scale", "_candidates", "totals", "summary")  # what is counted is of one part, or of both
@@ -72,20 +69,32 @@ class Kept(NamedTuple):
     ranks: Array  # (candidates, n) float32
 
 
+class _Folded(NamedTuple):
+    """Characters that were folded together."""
+
+    values: list[Array]  # each (some of the traces, n)
+    positions: Array  # (n,) in the text
+    block: int
+
+
 class Census:
     """Counts for `rows` traces and all labels of `lanes`; every character of one part, `turn`, every one of the other.
 
-    The first values laid before it fix the bins: `calibrate` them, or the first `fold` does.
+    What is folded waits until there is enough of it: then values are put into bins, and bins are counted. The first
+    values fix the bins: `calibrate` them, or those that are folded first do.
     """
 
     def __init__(self, rows: Sequence[Row], lanes: Lanes, *, n_blocks: int, n_candidates: int = N_CANDIDATES) -> None:
         self.rows, self.lanes, self.n_blocks = tuple(rows), lanes, n_blocks
-        n, groups, columns = len(rows), len(lanes.groups), lanes.columns.shape[1]
+        n, groups, columns = len(rows), len(lanes.groups), len(lanes.columns)
         self._n_candidates = n_candidates
         self._bins: Bins | None = None
         self._choice: dict[str, Array] | None = None  # name -> (traces, 3): polarity, choose_score, bin
         self._candidates = np.empty(0, np.int64)
         self._kept: list[tuple[Array, Array]] = []
+        self._folded: list[_Folded] = []  # to be taken in
+        self._waiting: list[tuple[Array, int]] = []  # positions and block, to be counted; their bins are in
+        self._room = np.empty((n, CAPACITY + _PADDING), np.uint8)[:, :CAPACITY]
         self._counts = np.zeros((groups, n, N_BINS, N_LANES), np.uint32)
         self._sums = np.zeros((n_blocks, groups, n, N_LANES), np.float32)
         self._sizes = np.zeros((n_blocks, groups, N_LANES), np.int64)
@@ -95,7 +104,7 @@ class Census:
         self._squares = np.zeros((n, columns), np.float64)
         self._label_moments = np.zeros((n_blocks, columns, columns), np.float64)
         self.totals = np.zeros((n, N_BINS), np.int64)  # how often each bin occurred, in both parts
-        self.summary = np.tile([0.0, 0.0, np.inf, -np.inf, 0.0, 0.0], (n, 1))  # as `kernels.summarise` has it
+        self.summary = np.tile([0.0, 0.0, np.inf, -np.inf, 0.0, 0.0], (n, 1))  # as `kernels.take_in` has it
         self.n_chars = 0
 
     @property
@@ -124,50 +133,68 @@ class Census:
         counts: Array = self.totals + self._counts[EVERYONE.group, :, :, EVERYONE.lane]
         return counts
 
-    def calibrate(self, values: Array) -> None:
-        """Lay out the bins from some values (traces, n)."""
-        self._check_finite(np.abs(values).max(axis=1))
-        self._bins = Bins.of([row.signal for row in self.rows], np.ascontiguousarray(values))
-        self._centre = values.mean(axis=1, dtype=np.float64).astype(np.float32)
-        varies = values.min(axis=1) < values.max(axis=1)
-        scale = np.where(varies, values.std(axis=1, dtype=np.float64), 0)  # squares of small values are 0 in float32
+    def calibrate(self, values: Sequence[Array]) -> None:
+        """Lay out the bins from some values, as `fold` takes them."""
+        whole = np.concatenate(values)
+        self._check_finite(np.abs(whole).max(axis=1))
+        self._bins = Bins.of([row.signal for row in self.rows], whole)
+        self._centre = whole.mean(axis=1, dtype=np.float64).astype(np.float32)
+        varies = whole.min(axis=1) < whole.max(axis=1)
+        scale = np.where(varies, whole.std(axis=1, dtype=np.float64), 0)  # squares of small values are 0 in float32
         self._scale = np.where(scale > 0, 1 / np.maximum(scale, 1e-30), 1).astype(np.float32)
 
-    def fold(self, values: Array, positions: Array, *, block: int = 0) -> None:
-        """Count values (traces, n), float32, rows contiguous, of the characters at `positions` (n,); all of one part.
+    def fold(self, values: Sequence[Array], positions: Array, *, block: int = 0) -> None:
+        """Take in the values of the characters at `positions` (n,); all of one part.
 
+        values : float32 arrays (traces, n) of any strides, which together have the rows of this census in their order.
         block : which block of the scoring part they belong to; 0 in the choosing part.
         """
-        if self._bins is None:
-            self.calibrate(values)
-        labels = [group.which[positions] for group in self.lanes.groups]
-        numbers = [aligned(rows[positions].astype(np.uint32)) for rows in self.lanes.numbers]
-        columns = self.lanes.columns[positions]
-        for i, (group, which) in enumerate(zip(self.lanes.groups, labels, strict=True)):
-            self._sizes[block, i] += np.bincount(which, minlength=len(group.rows)) @ group.rows
-        for i, rows in enumerate(numbers):
-            self._rank_squares[i] += np.square(rows, dtype=np.float64).sum(axis=0)
-        self._label_moments[block] += columns.T.astype(np.float64) @ columns
-        slices = [slice(start, start + _GROUP) for start in range(0, len(self.rows), _GROUP)]
+        for some in _slices(0, len(positions), CAPACITY):
+            self._folded.append(_Folded([part[:, some] for part in values], positions[some], block))
+        if sum(len(folded.positions) for folded in self._folded) >= _AT_ONCE:
+            self._take_in()
 
-        def fold_some(traces: slice) -> None:
-            self._fold_traces(traces, values[traces], labels, numbers, columns, block)
+    def count(self) -> None:
+        """Count all that was folded; nothing waits then."""
+        self._take_in()
+        self._count_waiting()
 
-        n_threads = min(int(os.environ.get("OMP_NUM_THREADS", "") or os.cpu_count() or 1), len(slices))
-        if n_threads == 1:
-            for traces in slices:
-                fold_some(traces)
-        else:
-            with ThreadPoolExecutor(n_threads) as pool:
-                list(pool.map(fold_some, slices))
-        self.n_chars += len(positions)
+    def _count_waiting(self) -> None:
+        """Count what was put into bins."""
+        if not self._waiting:
+            return
+        positions = np.concatenate([positions for positions, _ in self._waiting])
+        blocks = np.concatenate([np.full(len(positions), block) for positions, block in self._waiting])
+        cuts = np.flatnonzero(np.diff(blocks, prepend=-1, append=-1))
+        blocks = blocks[cuts[:-1]]
+        labels = [(group.which[positions], group.rows) for group in self.lanes.groups]
+        numbers = [aligned(rows[positions]) for rows in self.lanes.numbers] if self.has_turned else []
+        for i, (which, rows) in enumerate(labels):
+            for block, begin, end in zip(blocks, cuts, cuts[1:], strict=False):
+                self._sizes[block, i] += np.bincount(which[begin:end], minlength=len(rows)) @ rows
+        for i, of_labels in enumerate(numbers):
+            self._rank_squares[i] += np.square(of_labels, dtype=np.float64).sum(axis=0)
+
+        def count_some(traces: slice) -> None:
+            bins, ranks = self._room[traces, : len(positions)], self.bins.ranks[traces]
+            for i, (which, rows) in enumerate(labels):
+                sums = np.zeros((len(blocks), len(bins), N_LANES), np.float32)
+                count(bins, which, rows, ranks, cuts, self._counts[i, traces], sums)
+                for block, of_block in zip(blocks, sums, strict=True):
+                    self._sums[block, i, traces] += of_block
+            for i, of_labels in enumerate(numbers):
+                add_numbers(bins, of_labels, self._numbers[i, traces])
+
+        _each(count_some, _slices(0, len(self.rows), _GROUP))
         if len(self._candidates) and sum(bins.nbytes for _, bins in self._kept) < _KEPT_BYTES:
-            self._keep(values, positions)
+            self._kept.append((positions, self._room[self._candidates, : len(positions)]))
+        self._waiting = []
 
     def state(self) -> dict[str, Array]:
-        """Everything counted so far, for `restore`."""
+        """Everything counted so far, for `restore`; nothing while there is too little to lay out the bins by."""
         if self._bins is None:
             return {}
+        self.count()
         arrays = {name: getattr(self, name) for name in _PART + _WHOLE}
         arrays |= {f"bins.{field.name}": getattr(self._bins, field.name) for field in fields(Bins)}
         arrays |= {f"choice.{name}": chosen for name, chosen in (self._choice or {}).items()}
@@ -187,35 +214,49 @@ class Census:
             self._kept = [(arrays["kept.positions"], arrays["kept.bins"])]
         self.n_chars = int(arrays["n_chars"])
 
-    def _fold_traces(
-        self, traces: slice, values: Array, labels: list[Array], numbers: list[Array], columns: Array, block: int
-    ) -> None:
-        layout, summary = self.bins.part(traces), self.summary[traces]
-        bins, whole = np.empty(values.shape, np.uint8), _whole_rows(values)
-        find_bins(whole, layout.kinds, layout.low, layout.steps, layout.lookup, bins)
-        for i, (group, which) in enumerate(zip(self.lanes.groups, labels, strict=True)):
-            count(bins, which, group.rows, layout.ranks, self._counts[i, traces], self._sums[block, i, traces])
-        for i, rows in enumerate(numbers):
-            add_numbers(bins, rows, self._numbers[i, traces])
-        summarise(whole, values.shape[1], self._centre[traces], summary)
-        np.minimum(summary[:, 2], values.min(axis=1), out=summary[:, 2])
-        np.maximum(summary[:, 3], values.max(axis=1), out=summary[:, 3])
-        if columns.shape[1]:
-            off = values - self._centre[traces, None]
-            off *= self._scale[traces, None]  # first: squares of what is below 1e-19 would be lost in float32
-            self._moments[block, traces] += off @ columns
-            off *= off
-            masks = self.lanes.masks
-            self._squares[traces, masks] += off @ columns[:, masks]
+    def _take_in(self) -> None:
+        """Put all values that were folded into bins and add up their moments."""
+        folded, self._folded = self._folded, []
+        if folded and self._bins is None:
+            parts = zip(*(some.values for some in folded), strict=True)
+            self.calibrate([np.concatenate(part, axis=1) for part in parts])
+        while folded:
+            begin = sum(len(positions) for positions, _ in self._waiting)
+            stops = begin + np.cumsum([len(some.positions) for some in folded])
+            n_fitting = int(np.searchsorted(stops, CAPACITY, side="right"))
+            if n_fitting:
+                self._take_in_some(folded[:n_fitting], begin)
+            if n_fitting < len(folded):
+                self._count_waiting()
+            folded = folded[n_fitting:]
 
-    def _keep(self, values: Array, positions: Array) -> None:
-        bins = self.bins.part(self._candidates)
-        out = np.empty((len(self._candidates), len(positions)), np.uint8)
-        find_bins(values[self._candidates], bins.kinds, bins.low, bins.steps, bins.lookup, out)
-        self._kept.append((positions, out))
+    def _take_in_some(self, folded: Sequence[_Folded], begin: int) -> None:
+        """begin : where in the room for bins there is room for them."""
+        masks = self.lanes.masks
+        columns = [self.lanes.columns.take(some.positions, axis=1) for some in folded]  # of contiguous rows
+        for some, of_labels in zip(folded, columns, strict=True):
+            self._label_moments[some.block] += of_labels.astype(np.float64) @ of_labels.T
+        starts = begin + np.cumsum([0, *(len(some.positions) for some in folded)])
+        widths = np.cumsum([0, *map(len, folded[0].values)])
+
+        def take(task: tuple[int, slice]) -> None:
+            part, traces = task
+            layout, within = self.bins.part(traces), slice(traces.start - widths[part], traces.stop - widths[part])
+            for some, of_labels, start, stop in zip(folded, columns, starts, starts[1:], strict=False):
+                take_in(
+                    some.values[part][within], layout.kinds, layout.low, layout.steps, layout.lookup,
+                    self._centre[traces], self._scale[traces], of_labels, masks, self._room[traces, start:stop],
+                    self.summary[traces], self._moments[some.block, traces], self._squares[traces],
+                )  # fmt: skip
+
+        _each(take, [(part, traces) for part, ends in enumerate(itertools.pairwise(widths))
+                     for traces in _slices(*ends, _TAKEN)])  # fmt: skip
+        self._waiting += [(some.positions, some.block) for some in folded]
+        self.n_chars += sum(len(some.positions) for some in folded)
 
     def turn(self) -> None:
-        """All of the choosing part was counted: fix polarities, thresholds and candidates, and begin to score."""
+        """All of the choosing part was folded: fix polarities, thresholds and candidates, and begin to score."""
+        self.count()
         self._check_finite(self.summary[:, 1])
         choice = self._judged(lambda name, positive, valid, _, out: judge_choice(positive, valid, out), 3)
         choice |= {name: self._choose_graded(label) for name, label in self.lanes.graded.items()}
@@ -266,6 +307,7 @@ class Census:
         """What the scoring part says about each label."""
         if self._choice is None:
             raise ValueError("turn to the scoring part first")
+        self.count()
         self._check_finite(self.summary[:, 1])
         choice, bins = self._choice, self.bins
         judged = self._judged(
@@ -323,6 +365,7 @@ class Census:
 
     def kept(self) -> Kept:
         """The candidates of all labels and what was kept of them."""
+        self.count()
         positions = np.concatenate([positions for positions, _ in self._kept] or [np.empty(0, np.int64)])
         order = np.argsort(positions)
         bins = np.concatenate([bins for _, bins in self._kept] or [np.empty((0, 0), np.uint8)], axis=1)[:, order]
@@ -353,14 +396,19 @@ class Census:
         return _ratio(products, spread, where=self._varies)
 
 
-def _whole_rows(values: Array) -> Array:
-    """The same with what lies between the rows: compiled loops know only then that a row is contiguous."""
-    if values.flags.c_contiguous:
-        return values
-    width = values.strides[0] // values.itemsize
-    if values.strides[1] != values.itemsize or width < values.shape[1]:
-        return np.ascontiguousarray(values)
-    return np.lib.stride_tricks.as_strided(values, (len(values), width), writeable=False)
+def _slices(start: int, stop: int, size: int) -> list[slice]:
+    return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
+
+
+def _each(work: Callable[[Any], None], tasks: Sequence[Any]) -> None:
+    """All tasks, shared among threads; what goes wrong in one is raised."""
+    n_threads = min(int(os.environ.get("OMP_NUM_THREADS", "") or os.cpu_count() or 1), len(tasks))
+    if n_threads == 1:
+        for task in tasks:
+            work(task)
+    else:
+        with ThreadPoolExecutor(n_threads) as pool:
+            list(pool.map(work, tasks))
 
 
 def _ratio(above: Array, below: Array, where: Array) -> Array:

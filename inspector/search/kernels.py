@@ -1,31 +1,25 @@
 """The loops that every character of every trace goes through, compiled by numba. Arrays in, arrays filled in place.
 
-    value --Scale--> cell of 4,096 --lookup--> bin of 256 --add--> one row of 64 counters, one for each label
-                                                          --add--> one row of 16 sums, of numbers that labels are
-
-A row is 64 bytes, so one vector addition counts a character for 64 labels at once. Two rows take turns for each bin,
-because the same bin is often hit twice in a row and the second addition would wait for the first.
+value --put_on_scale--> cell of 4,096 --lookup--> bin of 256 --counting.count--> counts for every label
+                                                             --judge_...-------> what they say about it
 """
 
 import math
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from inspector.compiled import compiled, fast
+from inspector.search.counting import N_BINS
 
 N_CELLS = 4096  # equal steps over a trace's own range; what a bin can be made of
-N_BINS = 256
-N_BYTES = 64  # in one row of counters, which one vector addition takes
-N_LANES = 64  # counters in a row of bytes; lane 0 counts every character
-N_NUMBERS = 16  # sums in a row of uint32
+_WIDTH = 16  # traces that are turned together: as many floats as one vector has
+_TILE = 512  # characters of them, which stay in the nearest cache
 _STRETCH = 256  # values put into cells at a time, so that they stay in the nearest cache
 _CLOSEST = np.float32(2**-20)  # nearer than this to an end of a bounded signal, values are one
 NEAR_ZERO = np.float32(2**-10)  # of signed values: below it steps are even, above they grow with the value
+_NOT_SIGN = 2**31 - 1
 _HIGHEST_BITS = int(np.finfo(np.float32).max.view(np.int32))
 _HALF_BITS, _ZERO_BITS, _TURN_BITS = (
     int(np.float32(value).view(np.int32)) for value in (0.5, NEAR_ZERO, np.float32(0.5) + NEAR_ZERO)
@@ -33,90 +27,6 @@ _HALF_BITS, _ZERO_BITS, _TURN_BITS = (
 LINEAR, UNIT, SIGNED = 0, 1, 2  # what a trace's range is: any number, 0..1, -1..1
 
 Array = NDArray[Any]
-
-
-def _row_adder(_context: Any, table: Any, _row: Any, rows: Any, _label: Any) -> Any:
-    """table[row] += rows[label], 64 bytes at once, whole numbers; returns lane 0 as it then is."""
-    signature = table.dtype(table, types.uintp, rows, types.uintp)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        bits = signature.return_type.bitwidth
-        vector = ir.VectorType(ir.IntType(bits), N_BYTES * 8 // bits)
-
-        def pointer(which: int) -> Any:
-            array = context.make_array(signature.args[which])(context, builder, arguments[which])
-            data = builder.bitcast(array.data, ir.IntType(8).as_pointer())
-            offset = builder.mul(arguments[which + 1], ir.Constant(ir.IntType(64), N_BYTES))
-            return builder.bitcast(builder.gep(data, [offset]), vector.as_pointer())
-
-        counters, label = pointer(0), pointer(2)
-        total = builder.add(builder.load(counters, align=1), builder.load(label, align=1))
-        builder.store(total, counters, align=1)
-        return builder.extract_element(total, ir.Constant(ir.IntType(32), 0))
-
-    return signature, generate
-
-
-_add_row: Any = intrinsic(_row_adder)
-
-
-def _row_drainer(_context: Any, table: Any, _row: Any, counts: Any, _bin: Any) -> Any:
-    """counts[bin] += table[row]; table[row] = 0. Counts are wider than the table's numbers."""
-    signature = types.void(table, types.uintp, counts, types.uintp)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        from_bits, to_bits = table.dtype.bitwidth, counts.dtype.bitwidth
-        n = N_BYTES * 8 // from_bits
-
-        def pointer(which: int, bits: int) -> Any:
-            array = context.make_array(signature.args[which])(context, builder, arguments[which])
-            data = builder.bitcast(array.data, ir.IntType(8).as_pointer())
-            offset = builder.mul(arguments[which + 1], ir.Constant(ir.IntType(64), n * bits // 8))
-            return builder.bitcast(builder.gep(data, [offset]), ir.VectorType(ir.IntType(bits), n).as_pointer())
-
-        given, taken = pointer(0, from_bits), pointer(2, to_bits)
-        wide = builder.zext(builder.load(given, align=1), ir.VectorType(ir.IntType(to_bits), n))
-        builder.store(builder.add(builder.load(taken, align=1), wide), taken, align=1)
-        builder.store(ir.Constant(ir.VectorType(ir.IntType(from_bits), n), None), given, align=1)
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-_drain_row: Any = intrinsic(_row_drainer)
-
-
-def _row_weigher(_context: Any, table: Any, _row: Any, sums: Any, _weight: Any) -> Any:
-    """sums += weight * table[row], lane by lane."""
-    signature = types.void(table, types.uintp, sums, types.float32)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        arrays = [context.make_array(signature.args[i])(context, builder, arguments[i]) for i in (0, 2)]
-        floats = ir.VectorType(ir.FloatType(), N_LANES)
-        offset = builder.mul(arguments[1], ir.Constant(ir.IntType(64), N_LANES))
-        row = builder.gep(arrays[0].data, [offset])
-        row = builder.bitcast(row, ir.VectorType(ir.IntType(8), N_LANES).as_pointer())
-        target = builder.bitcast(arrays[1].data, floats.as_pointer())
-        whole = builder.zext(builder.load(row, align=1), ir.VectorType(ir.IntType(32), N_LANES))
-        weight = builder.insert_element(ir.Constant(floats, ir.Undefined), arguments[3], ir.Constant(ir.IntType(32), 0))
-        places = ir.Constant(ir.VectorType(ir.IntType(32), N_LANES), [0] * N_LANES)
-        weights = builder.shuffle_vector(weight, ir.Constant(floats, ir.Undefined), places)
-        added = builder.fmul(builder.sitofp(whole, floats), weights)
-        builder.store(builder.fadd(builder.load(target, align=1), added), target, align=1)
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-_weigh_row: Any = intrinsic(_row_weigher)
-
-
-@compiled
-def _table(n_bytes: int) -> Array:
-    """Zeros, uint8; rows that lie across two cache lines would take twice as long."""
-    room = np.zeros(n_bytes + N_BYTES, np.uint8)
-    first = -room.ctypes.data % N_BYTES
-    return room[first : first + n_bytes]
 
 
 @compiled
@@ -223,70 +133,104 @@ def find_bins(values: Array, kinds: Array, low: Array, steps: Array, lookup: Arr
                 out[u, start + t] = lookup[u, cells[t]]
 
 
-@compiled
-def count(bins: Array, labels: Array, rows: Array, ranks: Array, counts: Array, sums: Array) -> None:
-    """Count characters by bin and by lane, and sum up their ranks by lane.
-
-    bins : (traces, n) uint8. labels : (n,) which of `rows` (combinations, N_LANES) uint8, lane 0 always 1, is each's.
-    ranks : (traces, N_BINS) float32, what a bin stands for in the sums.
-    counts : (traces, N_BINS, N_LANES) uint32, added to. sums : (traces, N_LANES) float32, added to.
-    """
-    table = _table(2 * N_BINS * N_LANES).reshape(2 * N_BINS, N_LANES)
-    for u in range(len(bins)):
-        to_bin, rank, of_bin, weighed = bins[u], ranks[u], counts[u], sums[u]
-        for t in range(len(labels)):
-            row = np.uintp(to_bin[np.uintp(t)]) * 2 + np.uintp(t & 1)
-            if _add_row(table, row, rows, np.uintp(labels[np.uintp(t)])) == 255:
-                _weigh_row(table, row, weighed, rank[row // 2])
-                _drain_row(table, row, of_bin, row // 2)
-        for left in range(np.uintp(2 * N_BINS)):
-            if table[left, 0]:
-                _weigh_row(table, left, weighed, rank[left // 2])
-                _drain_row(table, left, of_bin, left // 2)
-
-
-@compiled
-def add_numbers(bins: Array, numbers: Array, sums: Array) -> None:
-    """sums (traces, N_BINS, N_NUMBERS) int64 += the rows of numbers (n, N_NUMBERS) of the characters in each bin.
-
-    bins : (traces, n) uint8. numbers : uint32, the first of a row 1, all below 2**16: 65,536 characters fit in a call.
-    """
-    table = _table(2 * N_BINS * N_BYTES).view(np.uint32).reshape(2 * N_BINS, N_NUMBERS)
-    for u in range(len(bins)):
-        to_bin = bins[u]
-        for t in range(len(numbers)):
-            _add_row(table, np.uintp(to_bin[np.uintp(t)]) * 2 + np.uintp(t & 1), numbers, np.uintp(t))
-        for row in range(np.uintp(2 * N_BINS)):
-            if table[row, 0]:
-                _drain_row(table, row, sums[u], row // 2)
-
-
 @fast
-def _sums(values: Array, centre: np.float32) -> tuple[Any, Any, Any, Any]:
-    first, second, low, high = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+def _sums(values: Array, centre: np.float32, out: Array) -> None:
+    """out (6,) takes in what `take_in` says of a trace's summary."""
+    first, second, below, above = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
     for t in range(len(values)):
         value = values[t]
         off = value - centre
         first += off
         second += off * off
-        low += np.float32(value < np.float32(0.1))
-        high += np.float32(value > np.float32(0.9))
-    return first, second, low, high
+        below += np.float32(value < np.float32(0.1))
+        above += np.float32(value > np.float32(0.9))
+    out[0] += first
+    out[1] += second
+    out[4] += below
+    out[5] += above
 
 
 @compiled
-def summarise(values: Array, n: int, centre: Array, out: Array) -> None:
-    """out (traces, 6) takes in sums over the first n values of each trace.
+def _ends(values: Array) -> Any:
+    """The lowest and the highest of values (n,), by way of whole numbers in the same order: those go many at once."""
+    bits = values.view(np.int32)
+    low, high = _in_order(bits[0]), _in_order(bits[0])
+    for t in range(len(bits)):
+        ordered = _in_order(bits[t])
+        low = ordered if ordered < low else low
+        high = ordered if ordered > high else high
+    return np.int32(_in_order(low)).view(np.float32), np.int32(_in_order(high)).view(np.float32)
 
-    They are of the values and of their squares, both about `centre`; in the last two, how many < .1, how many > .9.
+
+@compiled
+def _in_order(bits: np.int32) -> Any:
+    """Bits of a float32 as a number that grows as the float does; and back."""
+    return np.int32(bits ^ np.int32((bits >> 31) & _NOT_SIGN))
+
+
+@fast
+def _off_centre(values: Array, centre: np.float32, scale: np.float32) -> None:
+    """Scaled before anything is squared: squares of what is below 1e-19 would be lost in float32."""
+    for t in range(len(values)):
+        values[t] = (values[t] - centre) * scale
+
+
+@fast
+def _product(values: Array, column: Array) -> Any:
+    total = np.float32(0)
+    for t in range(len(values)):
+        total += values[t] * column[t]
+    return total
+
+
+@compiled
+def take_in(
+    values: Array, kinds: Array, low: Array, steps: Array, lookup: Array, centre: Array, scale: Array, columns: Array,
+    masks: Array, bins: Array, summary: Array, products: Array, squares: Array,
+) -> None:  # fmt: skip
+    """Everything about values (traces, n), float32 of any strides, but how often labels come with their bins.
+
+    kinds, low, steps, lookup : as `Bins` has them. centre, scale : (traces,) float32, what values are taken about.
+    columns : (columns, n) float32; `masks` says which of them are masks.
+    bins : (traces, n) uint8, filled. summary : (traces, 6) takes in sums over the values and over their squares, both
+    about `centre`; the lowest and the highest; how many are < .1, how many > .9.
+    products, squares : (traces, columns) take in sums over the scaled values times columns, and over their squares
+    times masks.
     """
-    for u in range(len(values)):
-        for start in range(0, n, 4 * _STRETCH):
-            first, second, low, high = _sums(values[u, start : min(start + 4 * _STRETCH, n)], centre[u])
-            out[u, 0] += first
-            out[u, 1] += second
-            out[u, 4] += low
-            out[u, 5] += high
+    n = values.shape[1]
+    tile = np.empty((_WIDTH, _TILE + _WIDTH), np.float32)  # rows a power of two apart would push each other out
+    scaled, cells = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.uint16)
+    for first in range(0, len(values), _WIDTH):
+        n_traces = min(_WIDTH, len(values) - first)
+        for start in range(0, n, _TILE):
+            length = min(_TILE, n - start)
+            for t in range(length):
+                if n_traces == _WIDTH:
+                    for k in range(_WIDTH):
+                        tile[k, t] = values[first + k, start + t]
+                else:
+                    for k in range(n_traces):
+                        tile[k, t] = values[first + k, start + t]
+            for k in range(n_traces):
+                u, row, at = first + k, tile[k, :length], np.uintp(start)
+                into, layout = bins[u], lookup[u]
+                for begin in range(0, length, _STRETCH):
+                    stretch = row[begin : begin + _STRETCH]
+                    _cells(stretch, kinds[u], low[u], steps[u], scaled, cells)
+                    for t in range(np.uintp(len(stretch))):
+                        into[at + t] = layout[np.uintp(cells[t])]
+                    at += np.uintp(len(stretch))
+                _sums(row, centre[u], summary[u])
+                lowest, highest = _ends(row)
+                summary[u, 2], summary[u, 3] = min(summary[u, 2], lowest), max(summary[u, 3], highest)
+                if len(columns):
+                    _off_centre(row, centre[u], scale[u])
+                    for i in range(len(columns)):
+                        products[u, i] += _product(row, columns[i][start : start + length])
+                    for t in range(length):
+                        row[t] *= row[t]
+                    for i in masks:
+                        squares[u, i] += _product(row, columns[i][start : start + length])
 
 
 @compiled

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.search.kernels import N_BYTES, N_LANES, N_NUMBERS
+from inspector.search.counting import N_BYTES, N_LANES, N_NUMBERS
 
 _HIGHEST_RANK = 2**16 - 1  # ranks are spread over so many steps: far finer than a Spearman correlation to 1e-3 takes
 
@@ -51,14 +51,14 @@ class Lanes:
 
     groups: tuple[Group, ...]
     numbers: tuple[Array, ...]  # each (n_chars, N_NUMBERS) uint16: 1, then ranks and masks
-    columns: Array  # (n_chars, columns) float32, what moments are taken with
+    columns: Array  # (columns, n_chars) float32, what moments are taken with
     yes_no: dict[str, YesNo]
     graded: dict[str, Graded]
 
     @property
-    def masks(self) -> list[int]:
-        """Which columns are masks."""
-        return sorted({label.mask for label in self.graded.values()})
+    def masks(self) -> Array:
+        """Which columns are masks, (masks,)."""
+        return np.unique([label.mask for label in self.graded.values()]).astype(np.int64)
 
     @classmethod
     def of(cls, labels: Mapping[str, tuple[Array, Array]], scored: Array) -> "Lanes":
@@ -129,7 +129,7 @@ class _Packer:
         return tuple(found)
 
     def columns(self) -> Array:
-        return np.ascontiguousarray(np.stack(self._columns, axis=1)) if self._columns else np.zeros((self._n, 0))
+        return np.stack(self._columns) if self._columns else np.zeros((0, self._n), np.float32)
 
 
 def _ranks(label: Array, valid: Array) -> Array:

@@ -190,18 +190,12 @@ def _count(recording: Recording, lanes: Lanes, parts: Parts, signals: Sequence[s
     census = Census(rows, lanes, n_blocks=n_blocks, n_candidates=n_candidates)
     size = max(min(_STRETCH_BYTES // (4 * len(rows)), _STRETCH), 1)
 
-    def values(positions: Array) -> Array:
-        runs = np.split(positions, np.flatnonzero(np.diff(positions) != 1) + 1)
-        whole = np.empty((len(rows), len(positions)), np.float32)
-        row = 0
-        for layer, signal in wanted:
-            n_units, at = recording.layers[layer].n_units, 0
-            for run in runs:
-                window = recording.window(layer, signal, int(run[0]), int(run[-1]) + 1)
-                whole[row : row + n_units, at : at + len(run)] = window
-                at += len(run)
-            row += n_units
-        return whole
+    def values(positions: Array) -> list[Array]:
+        runs = [
+            (int(run[0]), int(run[-1]) + 1) for run in np.split(positions, np.flatnonzero(np.diff(positions) != 1) + 1)
+        ]
+        windows = [[recording.window(layer, signal, *run) for run in runs] for layer, signal in wanted]
+        return [each[0] if len(each) == 1 else np.concatenate(each, axis=1) for each in windows]
 
     census.calibrate(values(_spread(recording.n_chars, size)))
     done, total = 0, int(parts.choose.sum() + parts.score.sum())

@@ -43,11 +43,11 @@ from inspector.search import (
 from inspector.survey.gathering import Gatherer
 
 FORMAT_VERSION = 1
-_STATE_VERSION = 3  # of what a reading that is cut off leaves; older ones are not read
+_STATE_VERSION = 4  # of what a reading that is cut off leaves; older ones are not read
 MAX_COUNTS = 2_000_000_000  # bytes of counters
 _LANE = 10_000  # characters for which one more document is read side by side, and
 _MAX_LANES = 32  # up to how many: fewer lanes, longer blocks for the jackknife
-_STRETCH = 4096
+_STRETCH = 4096  # characters gathered at a time
 _SAMPLED = 512
 _SECONDS_BETWEEN_SAVES = 60.0
 
@@ -220,8 +220,9 @@ class _Job:
         """A census of all documents, the choosing part first; goes on where an earlier one was cut off."""
         readers = [self._reader(model, texts, None if gather else self._signals) for texts in self._sets]
         read = [Row(*row) for row in readers[0].rows]
-        is_searched = np.array([self._signals is None or row.signal in self._signals for row in read])
-        rows = [row for row, searched in zip(read, is_searched, strict=True) if searched]
+        is_searched = [self._signals is None or signal in self._signals for _, signal in readers[0].parts]
+        is_counted = np.array([self._signals is None or row.signal in self._signals for row in read])
+        rows = list(itertools.compress(read, is_counted))
         n_counters = len(rows) * 256 * (64 * 4 * len(self.lanes.groups) + 16 * 8 * len(self.lanes.numbers))
         if n_counters > MAX_COUNTS:
             raise InspectorError(
@@ -231,19 +232,27 @@ class _Job:
         n_score = sum(len(text) for text in self._sets[1])  # read for it; in a lone text half of that counts
         census = Census(rows, self.lanes, n_blocks=_n_blocks(n_score))
         sampled = self._offset + np.random.default_rng(0).permutation(n_score)[:_SAMPLED]
-        gatherer = Gatherer(read, is_searched, sampled) if gather else None
+        gatherer = Gatherer(read, is_counted, sampled) if gather else None
         checkpoint = _Checkpoint(folder, repr([_STATE_VERSION, model.hash, *self._asked(), gather, len(read)]))
         tally = checkpoint.load(census, readers, gatherer)  # nats, characters they were paid for, read of this part
         for part, reader in enumerate(readers):
             if part < int(census.has_turned):
                 continue
-            counted = self.parts.score if part else self.parts.choose
+            seen: list[Stretch] = []  # not yet gathered
             for stretch in reader:
-                self._fold(stretch, part, counted, is_searched, census, gatherer, tally)
+                self._fold(stretch, part, is_searched, census, tally)
                 if self._report:
                     done = sum(map(len, self._sets[0])) * part + int(tally[2])
                     self._report(what, done, sum(len(text) for texts in self._sets for text in texts))
-                checkpoint.maybe_save(census, readers, gatherer, tally)
+                if gatherer is not None:
+                    seen.append(stretch)
+                    if sum(len(one.positions) for one in seen) >= _STRETCH:
+                        self._gather(seen, part, gatherer)
+                        seen = []
+                if not seen:
+                    checkpoint.maybe_save(census, readers, gatherer, tally)
+            if gatherer is not None and seen:
+                self._gather(seen, part, gatherer)
             if not part:
                 census.turn()
                 tally[2] = 0
@@ -251,26 +260,28 @@ class _Job:
         return census, gatherer, float(tally[0] / max(tally[1], 1))
 
     def _fold(
-        self, stretch: Stretch, part: int, counted: np.ndarray, is_searched: np.ndarray, census: Census,
-        gatherer: Gatherer | None, tally: np.ndarray,
-    ) -> None:  # fmt: skip
-        """Count a stretch of one part; counted : bool (n_chars,), which characters of the text count in that part."""
+        self, stretch: Stretch, part: int, is_searched: Sequence[bool], census: Census, tally: np.ndarray
+    ) -> None:
+        """Count a stretch of one part. is_searched : which of its arrays count."""
         n_score = sum(len(text) for text in self._sets[1]) if part else 0
         positions = stretch.positions + self._offset * part
-        values = stretch.values if is_searched.all() else stretch.values[is_searched]
-        counts = counted[positions]
+        values = list(itertools.compress(stretch.values, is_searched))
+        counts = (self.parts.score if part else self.parts.choose)[positions]
         for block, members in _by_block(counts, int(tally[2]), n_score, census.n_blocks):
             whole = len(members) == len(positions)
-            some = values if whole else np.ascontiguousarray(values[:, members])
+            some = values if whole else [each[:, members] for each in values]
             census.fold(some, positions[members], block=block)
-        if gatherer is not None:
-            gatherer.take(stretch.values, positions, is_scored=bool(part))
         if part:
             tally[:2] += np.nansum(stretch.loss[counts]), np.isfinite(stretch.loss[counts]).sum()
         tally[2] += len(positions)
 
+    def _gather(self, seen: Sequence[Stretch], part: int, gatherer: Gatherer) -> None:
+        values = [np.concatenate(each, axis=1) for each in zip(*(stretch.values for stretch in seen), strict=True)]
+        positions = np.concatenate([stretch.positions for stretch in seen]) + self._offset * part
+        gatherer.take(np.concatenate(values), positions, is_scored=bool(part))
+
     def _reader(self, model: CharModel, texts: Sequence[str], signals: Sequence[str] | None) -> BatchReader:
-        return BatchReader(model, texts, signals, lanes=lanes_for(sum(map(len, texts))), size=_STRETCH)
+        return BatchReader(model, texts, signals, lanes=lanes_for(sum(map(len, texts))))
 
 
 def _n_blocks(n_chars: int) -> int:
@@ -328,7 +339,10 @@ class _Checkpoint:
     ) -> None:
         if self._path is None or time.monotonic() - self._saved < _SECONDS_BETWEEN_SAVES:
             return
-        parts = {"census": census.state(), **{f"reader{i}": reader.state() for i, reader in enumerate(readers)}}
+        counted = census.state()
+        if not counted:
+            return
+        parts = {"census": counted, **{f"reader{i}": reader.state() for i, reader in enumerate(readers)}}
         parts |= {"gatherer": gatherer.state()} if gatherer is not None else {}
         arrays = {f"{group}/{name}": array for group, of in parts.items() for name, array in of.items()}
         partial = self._path.with_suffix(".partial.npz")
