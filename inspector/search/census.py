@@ -7,9 +7,7 @@ Nothing kept here grows with the text, but for the bins of the few best candidat
 
 import itertools
 import math
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -22,6 +20,7 @@ from inspector.search.chance import Jackknife, covariance, difference_of_means, 
 from inspector.search.counting import N_BINS, N_LANES, N_NUMBERS, add_numbers, count
 from inspector.search.kernels import judge_choice, judge_score, take_in
 from inspector.search.lanes import EVERYONE, Graded, Lanes, YesNo, aligned
+from inspector.search.threads import each, slices
 
 MAX_BLOCKS = 64  # into which the scoring part is cut for the jackknife
 N_CANDIDATES = 5  # of each label, whose bins are kept and checked against shifted labels
@@ -136,12 +135,19 @@ class Census:
     def calibrate(self, values: Sequence[Array]) -> None:
         """Lay out the bins from some values, as `fold` takes them."""
         whole = np.concatenate(values)
-        self._check_finite(np.abs(whole).max(axis=1))
+        low, high = whole.min(axis=1), whole.max(axis=1)
+        self._check_finite(low + high)
         self._bins = Bins.of([row.signal for row in self.rows], whole)
-        self._centre = whole.mean(axis=1, dtype=np.float64).astype(np.float32)
-        varies = whole.min(axis=1) < whole.max(axis=1)
-        scale = np.where(varies, whole.std(axis=1, dtype=np.float64), 0)  # squares of small values are 0 in float32
-        self._scale = np.where(scale > 0, 1 / np.maximum(scale, 1e-30), 1).astype(np.float32)
+        self._centre = np.empty(len(whole), np.float32)
+        self._scale = np.empty(len(whole), np.float32)
+
+        def centre(traces: slice) -> None:
+            some = whole[traces]
+            self._centre[traces] = some.mean(axis=1, dtype=np.float64)
+            scale = np.where(low[traces] < high[traces], some.std(axis=1, dtype=np.float64), 0)
+            self._scale[traces] = np.where(scale > 0, 1 / np.maximum(scale, 1e-30), 1)
+
+        each(centre, slices(0, len(whole), _TAKEN))
 
     def fold(self, values: Sequence[Array], positions: Array, *, block: int = 0) -> None:
         """Take in the values of the characters at `positions` (n,); all of one part.
@@ -149,7 +155,7 @@ class Census:
         values : float32 arrays (traces, n) of any strides, which together have the rows of this census in their order.
         block : which block of the scoring part they belong to; 0 in the choosing part.
         """
-        for some in _slices(0, len(positions), CAPACITY):
+        for some in slices(0, len(positions), CAPACITY):
             self._folded.append(_Folded([part[:, some] for part in values], positions[some], block))
         if sum(len(folded.positions) for folded in self._folded) >= _AT_ONCE:
             self._take_in()
@@ -185,7 +191,7 @@ class Census:
             for i, of_labels in enumerate(numbers):
                 add_numbers(bins, of_labels, self._numbers[i, traces])
 
-        _each(count_some, _slices(0, len(self.rows), _GROUP))
+        each(count_some, slices(0, len(self.rows), _GROUP))
         if len(self._candidates) and sum(bins.nbytes for _, bins in self._kept) < _KEPT_BYTES:
             self._kept.append((positions, self._room[self._candidates, : len(positions)]))
         self._waiting = []
@@ -249,8 +255,8 @@ class Census:
                     self.summary[traces], self._moments[some.block, traces], self._squares[traces],
                 )  # fmt: skip
 
-        _each(take, [(part, traces) for part, ends in enumerate(itertools.pairwise(widths))
-                     for traces in _slices(*ends, _TAKEN)])  # fmt: skip
+        each(take, [(part, traces) for part, ends in enumerate(itertools.pairwise(widths))
+                     for traces in slices(*ends, _TAKEN)])  # fmt: skip
         self._waiting += [(some.positions, some.block) for some in folded]
         self.n_chars += sum(len(some.positions) for some in folded)
 
@@ -282,13 +288,15 @@ class Census:
         A label's counts lie far apart, so the counts of all labels are turned over once for each few traces.
         """
         found = {name: np.empty((len(self.rows), n_columns)) for name in self.lanes.yes_no}
-        for start in range(0, len(self.rows), _GROUP):
-            traces = slice(start, start + _GROUP)
+
+        def judge_some(traces: slice) -> None:
             turned = np.ascontiguousarray(
                 self._counts[:, traces].transpose(0, 3, 1, 2)
             )  # (groups, lanes, traces, bins)
             for name, label in self.lanes.yes_no.items():
                 judge(name, turned[label.positive], turned[label.valid], traces, found[name][traces])
+
+        each(judge_some, slices(0, len(self.rows), _GROUP))
         return found
 
     def _choose_graded(self, label: Graded) -> Array:
@@ -394,21 +402,6 @@ class Census:
         products = (ranks * (sums - valid * mean)).sum(axis=1)
         spread = np.sqrt((valid * ranks**2).sum(axis=1) * squares)
         return _ratio(products, spread, where=self._varies)
-
-
-def _slices(start: int, stop: int, size: int) -> list[slice]:
-    return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
-
-
-def _each(work: Callable[[Any], None], tasks: Sequence[Any]) -> None:
-    """All tasks, shared among threads; what goes wrong in one is raised."""
-    n_threads = min(int(os.environ.get("OMP_NUM_THREADS", "") or os.cpu_count() or 1), len(tasks))
-    if n_threads == 1:
-        for task in tasks:
-            work(task)
-    else:
-        with ThreadPoolExecutor(n_threads) as pool:
-            list(pool.map(work, tasks))
 
 
 def _ratio(above: Array, below: Array, where: Array) -> Array:

@@ -66,9 +66,9 @@ def _number_adder(_context: Any, table: Any, _a: Any, _b: Any, rows: Any, _chara
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         row, _ = _row(context, builder, signature.args[-2], arguments[-2], arguments[-1], N_NUMBERS)
-        for i, index in enumerate(arguments[1 : 1 + _SUMMED]):
-            sums, wide = _row(context, builder, signature.args[0], arguments[0], index, N_NUMBERS)
-            more = builder.zext(builder.load(row, align=1), wide) if i == 0 else more  # noqa: F821
+        more = builder.zext(builder.load(row, align=1), ir.VectorType(_INDEX, N_NUMBERS))
+        for index in arguments[1 : 1 + _SUMMED]:
+            sums, _ = _row(context, builder, signature.args[0], arguments[0], index, N_NUMBERS)
             _add(builder, sums, more)
         return context.get_dummy_value()
 
@@ -149,18 +149,16 @@ def count(bins: Array, which: Array, rows: Array, ranks: Array, cuts: Array, cou
                             _drain_row(table, row, counts[first + k], in_bin)
             for k in range(n_traces):
                 now = summed[0, k].copy().reshape(1, N_LANES)
-                for in_bin in range(np.uintp(N_BINS)):
-                    _weigh_row(table, np.uintp(k * N_BINS) + in_bin, now, np.uintp(0), ranks[first + k, in_bin])
+                for i in range(N_BINS):
+                    _weigh_row(table, np.uintp(k * N_BINS + i), now, np.uintp(0), ranks[first + k, i])
                 for lane in range(N_LANES):
                     sums[block, first + k, lane] += now[0, lane] - summed[1, k, lane]
                     summed[1, k, lane] = now[0, lane]
         for k in range(n_traces):
-            for in_bin in range(np.uintp(N_BINS)):
-                row = np.uintp(k * N_BINS) + in_bin
-                if table[row, 0]:
-                    _drain_row(table, row, counts[first + k], in_bin)
-        for row in range(n_traces * N_BINS, len(table)):  # of a trace that stood in for one that is not there
-            table[row] = 0
+            for i in range(N_BINS):
+                if table[k * N_BINS + i, 0]:
+                    _drain_row(table, np.uintp(k * N_BINS + i), counts[first + k], np.uintp(i))
+        table[n_traces * N_BINS :] = 0  # of a trace that stood in for one that is not there
 
 
 @compiled
@@ -176,9 +174,7 @@ def add_numbers(bins: Array, numbers: Array, sums: Array) -> None:
         for t in range(np.uintp(len(numbers))):
             _add_numbers(table, np.uintp(a[t]), np.uintp(b[t]) + np.uintp(N_BINS), numbers, t)
         for k in range(n_traces):
-            for in_bin in range(np.uintp(N_BINS)):
-                row = np.uintp(k * N_BINS) + in_bin
-                if table[row, 0]:
-                    _drain_row(table, row, sums[first + k], in_bin)
-        for row in range(n_traces * N_BINS, len(table)):
-            table[row] = 0
+            for i in range(N_BINS):
+                if table[k * N_BINS + i, 0]:
+                    _drain_row(table, np.uintp(k * N_BINS + i), sums[first + k], np.uintp(i))
+        table[n_traces * N_BINS :] = 0

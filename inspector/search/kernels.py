@@ -24,6 +24,7 @@ _HIGHEST_BITS = int(np.finfo(np.float32).max.view(np.int32))
 _HALF_BITS, _ZERO_BITS, _TURN_BITS = (
     int(np.float32(value).view(np.int32)) for value in (0.5, NEAR_ZERO, np.float32(0.5) + NEAR_ZERO)
 )
+N_RANKS = 2**10  # steps of a rank: few enough for sums of 2**14 ranks to be exact in float32
 LINEAR, UNIT, SIGNED = 0, 1, 2  # what a trace's range is: any number, 0..1, -1..1
 
 Array = NDArray[Any]
@@ -65,18 +66,6 @@ def _cells(values: Array, kind: int, low: np.float32, steps: np.float32, scaled:
 
 
 @compiled
-def count_cells(values: Array, kinds: Array, low: Array, steps: Array, out: Array) -> None:
-    """out (traces, N_CELLS) += how often each cell occurs in values (traces, n)."""
-    scaled, cells = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.uint16)
-    for u in range(len(values)):
-        for start in range(0, values.shape[1], _STRETCH):
-            stretch = values[u, start : start + _STRETCH]
-            _cells(stretch, kinds[u], low[u], steps[u], scaled, cells)
-            for t in range(len(stretch)):
-                out[u, cells[t]] += 1
-
-
-@compiled
 def find_edges(kinds: Array, low: Array, steps: Array, lookup: Array, bins: Array, out: Array) -> None:
     """out (traces, k) = the lowest float32 whose bin is at least bins (traces, k), by halving the range of floats."""
     value, scaled, cells = np.empty(1, np.float32), np.empty(1, np.float32), np.empty(1, np.uint16)
@@ -97,40 +86,61 @@ def find_edges(kinds: Array, low: Array, steps: Array, lookup: Array, bins: Arra
 
 
 @compiled
-def mark_ties(values: Array, bins: Array, out: Array) -> None:
-    """out (traces, N_BINS) bool: those of values (traces, n) that fell into this bin are equal.
+def lay_out(values: Array, kind: int, low: np.float32, steps: np.float32, shares: Array, lookup: Array, ranks: Array,
+            tied: Array) -> None:  # fmt: skip
+    """Lay out the bins of one trace from some of its values (n,).
 
-    A bin with fewer than two of them is what most of the trace's others are.
+    shares : of the bins, those that go by how many values lie in a cell, and those for both tails; the rest is spread
+    evenly. lookup : (N_CELLS,) uint8, filled, the bin of each cell. ranks : (N_BINS,) float32, filled, the mean rank of
+    its values, -.5 to .5. tied : (N_BINS,) bool, filled: those of them that fell into this bin are equal; a bin with
+    fewer than two of them is what most of the trace's others are.
     """
-    for u in range(len(values)):
-        first, seen = np.zeros(N_BINS, np.float32), np.zeros(N_BINS, np.int64)
-        for t in range(values.shape[1]):
-            b = bins[u, t]
-            if seen[b] == 0:
-                first[b], out[u, b] = values[u, t], True
-            elif values[u, t] != first[b]:
-                out[u, b] = False
-            seen[b] += 1
-        n_tied, n_telling = 0, 0
-        for b in range(N_BINS):
-            n_telling += seen[b] > 1
-            n_tied += seen[b] > 1 and out[u, b]
-        for b in range(N_BINS):
-            if seen[b] <= 1:
-                out[u, b] = 2 * n_tied > n_telling
+    n = len(values)
+    scaled, cells = np.empty(n, np.float32), np.empty(n, np.uint16)
+    _cells(values, kind, low, steps, scaled, cells)
+    counts = np.zeros(N_CELLS, np.int64)
+    for t in range(n):
+        counts[cells[t]] += 1
+    below, floor = 0.0, 0.5 / n
+    middle, tail = np.empty(N_CELLS), np.empty(N_CELLS)  # mid-ranks, 0 to 1
+    for i in range(N_CELLS):
+        middle[i] = (below + counts[i] / 2) / n
+        below += counts[i]
+        if i and middle[i] == middle[i - 1]:
+            tail[i] = tail[i - 1]
+        else:
+            tail[i] = math.log(min(max(middle[i], floor), 1.0) / min(max(1 - middle[i], floor), 1.0))
+    first, span = tail[0], max(tail[-1] - tail[0], 1e-9)
+    weights, sums = np.zeros(N_BINS), np.zeros(N_BINS)
+    for i in range(N_CELLS):
+        place = shares[0] * middle[i] + shares[1] * (tail[i] - first) / span + (1 - shares.sum()) * i / N_CELLS
+        b = int(min(place * N_BINS, N_BINS - 1))
+        lookup[i] = b
+        weights[b] += counts[i] / n + 1e-12
+        sums[b] += (counts[i] / n + 1e-12) * middle[i]
+    for b in range(N_BINS):
+        ranks[b] = np.rint((sums[b] / max(weights[b], 1e-30) - 0.5) * N_RANKS) / N_RANKS
+    _mark_ties(values, cells, lookup, tied)
 
 
 @compiled
-def find_bins(values: Array, kinds: Array, low: Array, steps: Array, lookup: Array, out: Array) -> None:
-    """out (traces, n) = the bin of each of values (traces, n or more)."""
-    n = out.shape[1]
-    scaled, cells = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.uint16)
-    for u in range(len(values)):
-        for start in range(0, n, _STRETCH):
-            stretch = values[u, start : min(start + _STRETCH, n)]
-            _cells(stretch, kinds[u], low[u], steps[u], scaled, cells)
-            for t in range(len(stretch)):
-                out[u, start + t] = lookup[u, cells[t]]
+def _mark_ties(values: Array, cells: Array, lookup: Array, tied: Array) -> None:
+    first, seen = np.zeros(N_BINS, np.float32), np.zeros(N_BINS, np.int64)
+    tied[:] = False
+    for t in range(len(values)):
+        b = lookup[cells[t]]
+        if seen[b] == 0:
+            first[b], tied[b] = values[t], True
+        elif values[t] != first[b]:
+            tied[b] = False
+        seen[b] += 1
+    n_tied, n_telling = 0, 0
+    for b in range(N_BINS):
+        n_telling += seen[b] > 1
+        n_tied += seen[b] > 1 and tied[b]
+    for b in range(N_BINS):
+        if seen[b] <= 1:
+            tied[b] = 2 * n_tied > n_telling
 
 
 @fast

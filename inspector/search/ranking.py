@@ -12,10 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from inspector.recording import InspectorError, Recording
-from inspector.search.census import MAX_BLOCKS, N_CANDIDATES, Census, Kept, Row
+from inspector.search.census import MAX_BLOCKS, N_CANDIDATES, Census, Kept, Measures, Row
 from inspector.search.chance import q_values, shifted_p
 from inspector.search.lanes import Lanes
 from inspector.search.parts import Parts, checked, parts_of
+from inspector.search.threads import each
 
 SIGNIFICANT = 0.05  # q-value
 LIMITS = {  # held-out score from which a neuron is called ...; correlation: of numbers or of yes/no (Matthews')
@@ -147,15 +148,20 @@ def pack(labels: Mapping[str, Label], parts: Parts) -> Lanes:
 def tables_of(census: Census, labels: Mapping[str, Label], twin_scores: Mapping[str, float]) -> dict[str, pd.DataFrame]:
     """One table for each label that a census has counted, best first, false discoveries reckoned over all of them."""
     kept, measured = census.kept(), census.measures()
-    rows, tables = pd.DataFrame(census.rows), {}
-    for name, (label, valid) in labels.items():
+    rows, tables, shift_p = pd.DataFrame(census.rows), dict[str, pd.DataFrame](), dict[str, Array]()
+
+    def shift(name: str) -> None:
+        shift_p[name] = _shift_p(kept, measured[name], *labels[name])
+
+    each(shift, list(labels))
+    for name, (label, _) in labels.items():
         table = rows.assign(**measured[name]._asdict())
         table["polarity"] = table["polarity"].astype(int)
         table["metric"] = metric = "auroc" if np.asarray(label).dtype == bool else "correlation"
         table["baseline"] = BASELINES[metric]
         table["prevalence"] = census.prevalence(name)
         table["twin_score"] = twin_scores.get(name, math.nan)
-        table["shift_p"] = _shift_p(kept, table, label, valid)
+        table["shift_p"] = shift_p[name]
         tables[name] = table
     every = np.concatenate([table["p_value"] for table in tables.values()])
     q_by_table = np.split(q_values(every), np.cumsum([len(table) for table in tables.values()])[:-1])
@@ -167,17 +173,17 @@ def tables_of(census: Census, labels: Mapping[str, Label], twin_scores: Mapping[
     }
 
 
-def _shift_p(kept: Kept, table: pd.DataFrame, label: Array, valid: Array | None) -> Array:
+def _shift_p(kept: Kept, measured: Measures, label: Array, valid: Array | None) -> Array:
     """(rows,) of shift_p: one number for the candidates of this label, nan for the rest."""
-    found = np.full(len(table), math.nan)
-    order = table["choose_score"].to_numpy()[kept.traces].argsort()[::-1][:N_CANDIDATES]
+    found = np.full(len(measured.score), math.nan)
+    order = measured.choose_score[kept.traces].argsort()[::-1][:N_CANDIDATES]
     if not len(order) or not len(kept.positions):
         return found
     usable = slice(None) if valid is None else np.asarray(valid)[kept.positions]
     positions = kept.positions[usable]
     traces = kept.traces[order]
     wanted = np.asarray(label)[positions].astype(np.float32)
-    found[traces] = shifted_p(wanted, kept.ranks[order][:, usable], table["polarity"].to_numpy()[traces])
+    found[traces] = shifted_p(wanted, kept.ranks[order][:, usable], measured.polarity[traces])
     return found
 
 
