@@ -27,7 +27,7 @@ N_CANDIDATES = 5  # of each label, whose bins are kept and checked against shift
 _KEPT_BYTES = 400_000_000
 _GROUP = 64  # traces that one thread counts at a time
 _TAKEN = 64  # and takes in: their tables of bins stay in its own cache
-CAPACITY = 2**14  # characters whose bins wait to be counted together: the counts of a trace are fetched once for them
+CAPACITY = 2**15  # characters whose bins wait to be counted together: the counts of a trace are fetched once for them
 _AT_ONCE = 4096  # characters that are taken in together: threads that are woken for less are not worth it. The first
 # of them lay out the bins, where `calibrate` was not asked for others
 _PADDING = 64  # bytes behind each row of bins: rows a power of two apart would push each other out of the cache
