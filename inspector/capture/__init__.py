@@ -11,6 +11,8 @@
     batches.py     many documents side by side, for readers that keep nothing
     tape.py        hooks that keep what every RNN of a module was given
     kernel.py      what torch's own kernel leaves behind while a watched LSTM runs with gradients on
+    layerwise.py   every other watched stack, run layer by layer; gru.py: the steps of a GRU as torch takes them
+    tiles.py       the gates of a layer whose hidden states are known
     calls.py       what one call of an nn.LSTM, nn.GRU or nn.RNN was given ──► its signals
     cells.py       the same for an nn.LSTMCell, nn.GRUCell or nn.RNNCell called in a loop
     modules.py     a text, through anybody's watched module into a recording

@@ -7,7 +7,7 @@ The answer is the proof: signals that do not reproduce it are never handed out. 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -26,6 +26,8 @@ _HALF_TOLERANCE = 0.1
 _REDRAWN_TOLERANCE = 1e-5  # the same where dropout was drawn again: a wrong mask may hide in small weights, this seldom
 _OTHER = "it computes something else than torch's own class (a subclass with its own forward?) and cannot be followed."
 
+Reader = Callable[[str], np.ndarray]  # a signal's name ──► float32 (B, units, T)
+
 
 @dataclass(eq=False)
 class Call:
@@ -35,12 +37,46 @@ class Call:
     batch: int | None
     lengths: tuple[int, ...]
 
+    @property
+    def engine(self) -> str:
+        """How its signals are come by: "copies" of what went in are run once more, or what was seen of it is enough."""
+        return "copies"
+
     def _values(self, name: str, layer: int, direction: int) -> np.ndarray:
         """Float32 (B, n_units, T), perhaps the very memory that this call keeps.
 
         Arguments are checked by WatchedRNN. This base class is a call that nobody could make sense of.
         """
         raise InspectorError(f"torch's own class is not called like this, so {_OTHER}")
+
+
+@dataclass(eq=False)
+class SeenCall(Call):
+    """A call of nn.LSTM, nn.GRU or nn.RNN of which enough was seen while it ran: nothing runs twice."""
+
+    nbytes: int  # that it keeps alive
+    _engine: str = field(repr=False)  # "kernel", "graph" or "layerwise": the file that saw it
+    _runs: Sequence[Sequence[Reader]] = field(repr=False)  # by layer and direction
+
+    @classmethod
+    def of(cls, engine: str, runs: Sequence[Sequence[Reader]], given: Tensor, hidden: Tensor, nbytes: int) -> SeenCall:
+        """given : what the module was given. hidden : of any layer, (T, B, units)."""
+        n_steps, batch, _ = hidden.shape
+        return cls(n_steps, None if is_unbatched(given) else batch, (n_steps,) * batch, nbytes, engine, runs)
+
+    @property
+    def engine(self) -> str:
+        return self._engine
+
+    def _values(self, name: str, layer: int, direction: int) -> np.ndarray:
+        return self._runs[layer][direction](name)
+
+
+def is_answer(top: list[Tensor], answer: Tensor) -> bool:
+    """Whether a module answered the last layer's hidden states, (T, B, units) by direction, and nothing else."""
+    whole = top[0] if len(top) == 1 else torch.cat(top, dim=-1)
+    shaped = answer[:, None] if answer.dim() == 2 else answer
+    return any(torch.equal(whole, candidate) for candidate in (shaped, shaped.transpose(0, 1)))
 
 
 @dataclass(eq=False)

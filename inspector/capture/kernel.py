@@ -8,7 +8,7 @@ gradients it is another kernel that runs: it keeps nothing, and answers other la
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from inspector.capture.calls import Call, by_unit, is_unbatched
-from inspector.capture.engine import LayerWeights, Signals
+from inspector.capture.calls import SeenCall, by_unit, is_answer
+from inspector.capture.engine import LayerWeights, Signals, flat_weights
 from inspector.capture.fused import UnknownLayout, is_proved, signals_in
 
 
@@ -68,35 +68,29 @@ class KernelEye(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's 
 
 def may_leave_signals(module: nn.RNNBase) -> bool:
     """Whether it is worth looking while this module runs: other modules, and other modes, leave no workspace."""
-    return isinstance(module, nn.LSTM) and torch.is_grad_enabled() and not torch.compiler.is_compiling()
-
-
-@dataclass(eq=False)
-class KernelCall(Call):
-    """A call of nn.LSTM whose kernel was seen."""
-
-    nbytes: int  # that it keeps alive
-    _runs: list[list[Signals]] = field(repr=False)  # by layer and direction, in the order of the input's steps
-
-    def _values(self, name: str, layer: int, direction: int) -> np.ndarray:
-        values = by_unit(self._runs[layer][direction][name])
-        return values[..., ::-1] if direction else values
+    return (
+        isinstance(module, nn.LSTM)
+        and not module.proj_size
+        and flat_weights(module)[0].dtype == torch.float32
+        and torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+    )
 
 
 def kernel_call(
     weights: list[list[LayerWeights]], runs: list[_Run], given: Tensor | PackedSequence, answer: Tensor
-) -> KernelCall | None:
+) -> SeenCall | None:
     """The call that these runs were; None where they do not tell for certain all that the module computed."""
     directions = len(weights[0])
     if isinstance(given, PackedSequence) or len(runs) != len(weights) * directions:
         return None
     if any(run.hidden.dtype != torch.float32 or run.version != run.hidden._version for run in runs):
         return None
-    n_steps, batch, _ = runs[0].hidden.shape
+    batch = runs[0].hidden.shape[1]
     if not all(is_proved(part, batch) for layer in weights for part in layer):
         return None
     top = [run.hidden.detach() for run in runs[-directions:]]
-    if not _is_answer(top, answer.detach(), n_steps):
+    if not _is_same_memory(top, answer) and not is_answer(top, answer.detach()):
         return None
     try:
         # The module's answer is its caller's, who may write to it.
@@ -104,22 +98,18 @@ def kernel_call(
         found = [_signals(run, values) for run, values in zip(runs, hidden, strict=True)]
     except UnknownLayout:
         return None
-    return KernelCall(
-        n_steps=n_steps,
-        batch=None if is_unbatched(given) else batch,
-        lengths=(n_steps,) * batch,
-        nbytes=sum(run.workspace.nbytes for run in runs),
-        _runs=[found[i : i + directions] for i in range(0, len(found), directions)],
-    )
+    readers = [partial(_values, signals, is_reverse=run.is_reverse) for run, signals in zip(runs, found, strict=True)]
+    by_layer = [readers[i : i + directions] for i in range(0, len(readers), directions)]
+    return SeenCall.of("kernel", by_layer, given, top[0], sum(run.workspace.nbytes for run in runs))
 
 
-def _is_answer(top: list[Tensor], answer: Tensor, n_steps: int) -> bool:
-    """Whether the module answered the last layer's hidden states, (T, B, units) by direction, and nothing else."""
-    if len(top) == 1 and answer.numel() == top[0].numel() and answer.data_ptr() == top[0].data_ptr():
-        return True
-    whole = torch.cat(top, dim=-1)
-    shaped = answer[:, None] if answer.dim() == 2 else answer
-    return any(torch.equal(whole, candidate) for candidate in (shaped, shaped.transpose(0, 1)))
+def _is_same_memory(top: list[Tensor], answer: Tensor) -> bool:
+    return len(top) == 1 and answer.numel() == top[0].numel() and answer.data_ptr() == top[0].data_ptr()
+
+
+def _values(signals: Signals, name: str, *, is_reverse: bool) -> np.ndarray:
+    values = by_unit(signals[name])
+    return values[..., ::-1] if is_reverse else values
 
 
 def _signals(run: _Run, hidden: Tensor) -> Signals:

@@ -236,6 +236,56 @@ def _lstm_step(given: Array, sums: Array, before: Array, now: Array, first: int,
 
 
 @fast
+def _sigmoid_all(inside: Array, out: Array) -> None:
+    for j in range(out.shape[0]):
+        out[j] = _sigmoid(inside[j])
+
+
+@fast
+def _tanh_all(inside: Array, out: Array) -> None:
+    for j in range(out.shape[0]):
+        out[j] = _tanh(inside[j])
+
+
+@fast
+def finish_lstm(sums: Array, cell: Array, found: Array, start: int) -> None:
+    """Gates and cell states out of what is inside the gates, sequences side by side.
+
+    sums : (steps, batch, gates, units). cell : (batch, units), before the first step; afterwards that after the last.
+    found : (signals, all steps, batch, units), those of an LSTM but hidden; filled from the step `start` on.
+    """
+    for step in range(sums.shape[0]):
+        for row in range(sums.shape[1]):
+            at = start + step
+            for gate, signal in ((0, 1), (1, 2), (3, 4)):
+                _sigmoid_all(sums[step, row, gate], found[signal, at, row])
+            _tanh_all(sums[step, row, 2], found[3, at, row])
+            c, i, f, g, after = cell[row], found[1, at, row], found[2, at, row], found[3, at, row], found[0, at, row]
+            for j in range(c.shape[0]):
+                c[j] = f[j] * c[j] + i[j] * g[j]
+            for j in range(c.shape[0]):
+                after[j] = c[j]
+
+
+@fast
+def finish_gru(given: Array, sums: Array, found: Array, start: int) -> None:
+    """Gates out of what inputs and hidden states add to them, biases included, sequences side by side.
+
+    given, sums : (steps, batch, gates, units); `sums` is used up. found : (gates, all steps, batch, units), filled from
+    the step `start` on.
+    """
+    for step in range(sums.shape[0]):
+        for row in range(sums.shape[1]):
+            at = start + step
+            for gate in range(2):
+                _sigmoids(given[step, row, gate], sums[step, row, gate], found[gate, at, row])
+            product, r = sums[step, row, 2], found[0, at, row]
+            for j in range(product.shape[0]):
+                product[j] *= r[j]
+            _tanhs(given[step, row, 2], product, found[2, at, row])
+
+
+@fast
 def _gru_step(given: Array, bias: Array, sums: Array, before: Array, now: Array, first: int, last: int) -> None:
     """now, before : (signals, units): hidden, r, z, n. bias : (units,), of the candidate's recurrent product."""
     for gate in range(2):

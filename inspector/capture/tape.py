@@ -24,6 +24,7 @@ from inspector.capture.calls import (
     Call,
     Dropped,
     RNNCall,
+    SeenCall,
     initial_state,
     is_same,
     is_sequence,
@@ -31,7 +32,8 @@ from inspector.capture.calls import (
     time_first,
 )
 from inspector.capture.engine import LayerWeights, flat_weights, rnn_kind, split_weights
-from inspector.capture.kernel import KernelCall, KernelEye, kernel_call, may_leave_signals
+from inspector.capture.kernel import KernelEye, kernel_call, may_leave_signals
+from inspector.capture.layerwise import LayerEye, layered_call
 from inspector.recording import SIGNALS, InspectorError
 
 Direction = Literal["forward", "reverse"]
@@ -39,7 +41,7 @@ Direction = Literal["forward", "reverse"]
 _DIRECTIONS: tuple[Direction, ...] = ("forward", "reverse")
 _RNNS = (nn.LSTM, nn.GRU, nn.RNN)
 _CELLS = tuple(cells.CELL_KINDS)
-_KERNEL_BYTES = 2**30  # of workspaces that one RNN's calls may keep; later calls are kept as copies, a fifth as large
+_SEEN_BYTES = 2**30  # of what was seen that one RNN's calls may keep; later calls are kept as copies, a fifth as large
 _OPEN_SEQUENCES = 8  # a cell may be shared by this many sequences that take turns
 
 
@@ -169,7 +171,7 @@ class _WatchedStack(WatchedRNN):
         super().__init__(name, rnn_kind(module), module.num_layers, _DIRECTIONS[: 2 if module.bidirectional else 1])
         self._module = module
         self._stream: Tensor | None = None  # the random stream as the call that runs now found it
-        self._eye = KernelEye()
+        self._eye: KernelEye | LayerEye = LayerEye(module)
 
     def _follow(self) -> list[Any]:
         # First in line, so that it sees the module's own answer before other hooks may replace it.
@@ -177,7 +179,7 @@ class _WatchedStack(WatchedRNN):
             self._module.register_forward_pre_hook(self._before),
             self._module.register_forward_hook(self._keep, prepend=True, with_kwargs=True),
             self._module.register_forward_hook(self._after, always_call=True),
-            _Unhook(self._eye.close),  # what is no Exception, a keyboard's interrupt, calls no hook
+            _Unhook(self._after),  # what is no Exception, a keyboard's interrupt, calls no hook
         ]
 
     def _drops(self) -> bool:
@@ -185,13 +187,14 @@ class _WatchedStack(WatchedRNN):
 
     def _before(self, module: nn.RNNBase, args: tuple[Any, ...]) -> None:
         self._stream = torch.get_rng_state() if self._drops() else None
-        if may_leave_signals(module):
+        self._eye = KernelEye() if may_leave_signals(module) else LayerEye(module)
+        if sum(call.nbytes for call in self._calls if isinstance(call, SeenCall)) <= _SEEN_BYTES:
             self._eye.open()
 
     def _after(self, *_: Any) -> None:
         """Also when the forward raised."""
         self._eye.close()
-        self._eye.runs = []
+        self._eye = LayerEye(self._module)  # what it saw is kept by the call, or not at all
 
     def _keep(self, module: nn.RNNBase, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any) -> None:
         self._eye.close()
@@ -203,13 +206,19 @@ class _WatchedStack(WatchedRNN):
         seen = self._seen(given, answer[0])
         self._calls.append(self._copied(given, hx, answer[0]) if seen is None else seen)
 
-    def _seen(self, given: Tensor | PackedSequence, answer: Tensor | PackedSequence) -> KernelCall | None:
-        kept = sum(call.nbytes for call in self._calls if isinstance(call, KernelCall))
-        if not self._eye.runs or isinstance(answer, PackedSequence) or kept > _KERNEL_BYTES:
+    def _seen(self, given: Tensor | PackedSequence, answer: Tensor | PackedSequence) -> SeenCall | None:
+        eye, module = self._eye, self._module
+        if not eye.runs or isinstance(given, PackedSequence) or isinstance(answer, PackedSequence):
             return None
+        if isinstance(eye, LayerEye):
+            with torch.inference_mode():
+                return layered_call(eye.runs, self._copied_weights, given, answer.detach())
         with torch.no_grad():
-            weights = split_weights(self._module, flat_weights(self._module))
-            return kernel_call(weights, self._eye.runs, given, answer)
+            return kernel_call(split_weights(module, flat_weights(module)), eye.runs, given, answer)
+
+    def _copied_weights(self) -> list[list[LayerWeights]]:
+        self._weights_changed(flat_weights(self._module))
+        return split_weights(self._module, self._weights)
 
     def _copied(self, given: Tensor | PackedSequence, hx: Any, answer: Tensor | PackedSequence) -> RNNCall:
         module, dropped = self._module, None
@@ -218,14 +227,14 @@ class _WatchedStack(WatchedRNN):
             after = torch.get_rng_state()
             dropped = Dropped(module.dropout, after if self._stream is None else self._stream, after, packed)
         with torch.inference_mode():
-            self._weights_changed(flat_weights(module))
+            weights = self._copied_weights()
             inputs, lengths = time_first(given, batch_first=module.batch_first)
             return RNNCall(
                 n_steps=len(inputs),
                 batch=None if is_unbatched(given) else inputs.shape[1],
                 lengths=lengths,
                 _signals=SIGNALS[self.kind],
-                _weights=split_weights(module, self._weights),
+                _weights=weights,
                 _inputs=inputs,
                 _state=initial_state(hx),
                 _output=time_first(answer, batch_first=module.batch_first)[0],

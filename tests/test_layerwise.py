@@ -1,0 +1,147 @@
+"""A watched stack that is run layer by layer answers to the last bit as torch's own stack does, and keeps its gates."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from inspector.capture import gru, watch
+from inspector.recording import SIGNALS
+from tests import oracle
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+KINDS = {
+    "lstm": partial(nn.LSTM, dtype=torch.float64),  # float32 with gradients is the kernel's
+    "lstm without gradients": nn.LSTM,
+    "gru": nn.GRU,
+    "tanh": nn.RNN,
+    "relu": partial(nn.RNN, nonlinearity="relu"),
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_proved_yet():
+    """A proof that a test spoilt must not outlive it."""
+    gru._is_same_for.cache_clear()
+    yield
+    gru._is_same_for.cache_clear()
+
+
+def run(module, steps, state, *, with_gradients):
+    """Everything that a caller can see of one run: answers, how they lie in memory, gradients, the random stream."""
+    torch.manual_seed(1)
+    module.zero_grad()
+    given = [part.detach().clone().requires_grad_(with_gradients) for part in (steps, *state)]
+    with torch.set_grad_enabled(with_gradients):
+        hidden, end = module(given[0], tuple(given[1:]) if len(state) > 1 else given[1])
+        answers = [hidden, *(end if isinstance(end, tuple) else (end,))]
+    gradients = []
+    if with_gradients:
+        sum(part.square().sum() for part in answers).backward()
+        gradients = [part.grad for part in (*given, *module.parameters())]
+    layout = [(part.stride(), part.requires_grad, part._is_view()) for part in answers]
+    return [*answers, *gradients, torch.get_rng_state()], layout
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("n_units", "batch"), [(33, 1), (100, 5), (64, 6)])
+@pytest.mark.parametrize("with_gradients", [True, False])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_answers_gradients_and_draws_are_torchs_own(kind, n_units, batch, bidirectional, dropout, with_gradients):
+    if kind == "lstm without gradients" and with_gradients:
+        pytest.skip("this is the kernel's")
+    torch.manual_seed(2)
+    options = {"num_layers": 2, "batch_first": True, "bidirectional": bidirectional, "dropout": dropout}
+    module = KINDS[kind](3, n_units, **options)
+    dtype = next(module.parameters()).dtype
+    steps = torch.randn(batch, 20, 3, dtype=dtype)
+    rows = 4 if bidirectional else 2
+    state = [torch.randn(rows, batch, n_units, dtype=dtype) for _ in range(2 if kind.startswith("lstm") else 1)]
+
+    with watch(module) as tape:
+        watched, layout = run(module, steps, state, with_gradients=with_gradients)
+    plain, expected_layout = run(module, steps, state, with_gradients=with_gradients)
+
+    assert tape[""].calls[-1].engine == "layerwise"
+    assert all(map(torch.equal, watched, plain))
+    assert layout == expected_layout
+
+
+@pytest.mark.parametrize("with_gradients", [True, False])
+@pytest.mark.parametrize(("n_units", "batch"), [(16, 1), (33, 5), (64, 5)])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_values_are_the_oracles_as_of_the_call(kind, n_units, batch, with_gradients):
+    torch.manual_seed(2)
+    module = KINDS[kind](3, n_units, bidirectional=True)
+    steps = torch.randn(300, batch, 3, dtype=next(module.parameters()).dtype)
+    early, weights = steps.clone(), {name: weight.clone() for name, weight in module.state_dict().items()}
+    with torch.set_grad_enabled(with_gradients), watch(module) as tape:
+        hidden, end = module(steps)
+        for values in (steps, hidden, *(end if isinstance(end, tuple) else (end,)), *module.parameters()):
+            values.data.zero_()
+    name = kind.split()[0]
+    for b in range(batch):
+        for direction, signals in zip(
+            ("forward", "reverse"), oracle.run(name, weights, early[:, b], bidirectional=True)[0], strict=True
+        ):
+            for signal, values in signals.items():
+                oracle.assert_close(tape[""].signal(signal, direction=direction)[b], values)
+
+
+@pytest.mark.parametrize("with_gradients", [True, False])
+def test_a_gru_is_left_to_torch_where_its_steps_are_not_proved(with_gradients, monkeypatch):
+    """A torch whose loop does something else must get its own answer all the same."""
+    module, steps = nn.GRU(3, 16), torch.randn(9, 5, 3)
+    name = "_noted_steps" if with_gradients else "_plain_steps"
+    right, seen = getattr(gru, name), []
+
+    def almost(*given, **options):
+        hidden, gates = right(*given, **options)
+        seen.append(len(hidden))
+        return hidden * (1 + 2**-23), gates
+
+    monkeypatch.setattr(gru, name, almost)
+    with torch.set_grad_enabled(with_gradients):
+        with watch(module) as tape:
+            watched = module(steps)
+        assert seen == [gru._PROVED_STEPS]
+        assert all(map(torch.equal, watched, module(steps)))
+    oracle.assert_close(
+        tape[""].signal("candidate")[2], oracle.run("gru", module.state_dict(), steps[:, 2])[0][0]["candidate"]
+    )
+
+
+def test_a_gru_side_by_side_is_run_once_and_its_gates_are_kept(monkeypatch):
+    seen, right = [], gru._plain_steps
+    monkeypatch.setattr(gru, "_plain_steps", lambda *given, **options: seen.append(1) or right(*given, **options))
+    monkeypatch.setattr("inspector.capture.layerwise.gates_from_hidden", None)
+    module = nn.GRU(3, 16, num_layers=2)
+    with torch.no_grad(), watch(module) as tape:
+        module(torch.randn(9, 5, 3))
+    assert len(seen) == 1 + 2  # the proof and the layers
+    for signal in SIGNALS["gru"]:
+        assert np.isfinite(tape[""].view(signal, 1)).all()
+
+
+def test_no_dispatching_onlooker_is_shown_other_operations():
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Counts(TorchDispatchMode):
+        def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+            counted.append(str(operation))
+            return operation(*args, **(kwargs or {}))
+
+    module, steps, found = nn.GRU(3, 4), torch.randn(5, 2, 3), []
+    for watched in (False, True):
+        counted: list[str] = []
+        with torch.no_grad(), watch(module) as tape, Counts():
+            module(steps) if watched else nn.GRU.forward(module, steps)
+        found.append([name for name in counted if "sigmoid" in name or "tanh" in name])
+    assert found[0] == found[1] != []
+    assert tape[""].calls[-1].engine == "copies"
