@@ -7,7 +7,7 @@ Nothing kept here grows with the text, but for the bins of the few best candidat
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from inspector.recording import InspectorError, Neuron
 from inspector.search.binning import Bins
-from inspector.search.chance import Jackknife, covariance, difference_of_means, p_values
-from inspector.search.counting import N_BINS, N_LANES, N_NUMBERS, add_numbers, count
-from inspector.search.kernels import judge_choice, judge_score, take_in
-from inspector.search.lanes import EVERYONE, Graded, Lanes, YesNo, aligned
+from inspector.search.counting import N_BINS, N_LANES, add_numbers, count
+from inspector.search.judging import Choice, Counts, Measures, choose, measure
+from inspector.search.kernels import take_in
+from inspector.search.lanes import Lanes, aligned
 from inspector.search.threads import each, slices
 
 MAX_BLOCKS = 64  # into which the scoring part is cut for the jackknife
@@ -32,7 +32,6 @@ _AT_ONCE = 4096  # characters that are taken in together: threads that are woken
 # of them lay out the bins, where `calibrate` was not asked for others
 _PADDING = 64  # bytes behind each row of bins: rows a power of two apart would push each other out of the cache
 
-_PART = ("_counts", "_sums", "_sizes", "_numbers", "_rank_squares", "_moments", "_squares", "_label_moments")
 _WHOLE = ("_centre", "_scale", "_candidates", "totals", "summary")  # what is counted is of one part, or of both
 
 Array = NDArray[Any]
@@ -44,20 +43,6 @@ class Row(NamedTuple):
     layer: int
     unit: int
     signal: str
-
-
-class Measures(NamedTuple):
-    """What one label and every trace came to; arrays (traces,)."""
-
-    polarity: Array
-    score: Array
-    choose_score: Array
-    threshold: Array
-    f1: Array
-    matthews: Array
-    average_precision: Array
-    spearman: Array
-    p_value: Array
 
 
 class Kept(NamedTuple):
@@ -85,23 +70,16 @@ class Census:
 
     def __init__(self, rows: Sequence[Row], lanes: Lanes, *, n_blocks: int, n_candidates: int = N_CANDIDATES) -> None:
         self.rows, self.lanes, self.n_blocks = tuple(rows), lanes, n_blocks
-        n, groups, columns = len(rows), len(lanes.groups), len(lanes.columns)
+        n = len(rows)
         self._n_candidates = n_candidates
         self._bins: Bins | None = None
-        self._choice: dict[str, Array] | None = None  # name -> (traces, 3): polarity, choose_score, bin
+        self._choice: Choice | None = None  # what the choosing part said
         self._candidates = np.empty(0, np.int64)
         self._kept: list[tuple[Array, Array]] = []
         self._folded: list[_Folded] = []  # to be taken in
         self._waiting: list[tuple[Array, int]] = []  # positions and block, to be counted; their bins are in
         self._room = np.empty((n, CAPACITY + _PADDING), np.uint8)[:, :CAPACITY]
-        self._counts = np.zeros((groups, n, N_BINS, N_LANES), np.uint32)
-        self._sums = np.zeros((n_blocks, groups, n, N_LANES), np.float32)
-        self._sizes = np.zeros((n_blocks, groups, N_LANES), np.int64)
-        self._numbers = np.zeros((len(lanes.numbers), n, N_BINS, N_NUMBERS), np.int64)
-        self._rank_squares = np.zeros((len(lanes.numbers), N_NUMBERS), np.float64)
-        self._moments = np.zeros((n_blocks, n, columns), np.float64)
-        self._squares = np.zeros((n, columns), np.float64)
-        self._label_moments = np.zeros((n_blocks, columns, columns), np.float64)
+        self._counts = Counts.zeros(n, lanes, n_blocks)  # of this part
         self.totals = np.zeros((n, N_BINS), np.int64)  # how often each bin occurred, in both parts
         self.summary = np.tile([0.0, 0.0, np.inf, -np.inf, 0.0, 0.0], (n, 1))  # as `kernels.take_in` has it
         self.n_chars = 0
@@ -129,7 +107,7 @@ class Census:
 
     def histograms(self) -> Array:
         """How often each bin occurred in all text counted so far, (traces, N_BINS)."""
-        counts: Array = self.totals + self._counts[EVERYONE.group, :, :, EVERYONE.lane]
+        counts: Array = self.totals + self._counts.of_everyone
         return counts
 
     def calibrate(self, values: Sequence[Array]) -> None:
@@ -169,7 +147,7 @@ class Census:
         """Count what was put into bins."""
         if not self._waiting:
             return
-        positions = np.concatenate([positions for positions, _ in self._waiting])
+        counts, positions = self._counts, np.concatenate([positions for positions, _ in self._waiting])
         blocks = np.concatenate([np.full(len(positions), block) for positions, block in self._waiting])
         cuts = np.flatnonzero(np.diff(blocks, prepend=-1, append=-1))
         blocks = blocks[cuts[:-1]]
@@ -177,19 +155,19 @@ class Census:
         numbers = [aligned(rows[positions]) for rows in self.lanes.numbers] if self.has_turned else []
         for i, (which, rows) in enumerate(labels):
             for block, begin, end in zip(blocks, cuts, cuts[1:], strict=False):
-                self._sizes[block, i] += np.bincount(which[begin:end], minlength=len(rows)) @ rows
+                counts.sizes[block, i] += np.bincount(which[begin:end], minlength=len(rows)) @ rows
         for i, of_labels in enumerate(numbers):
-            self._rank_squares[i] += np.square(of_labels, dtype=np.float64).sum(axis=0)
+            counts.rank_squares[i] += np.square(of_labels, dtype=np.float64).sum(axis=0)
 
         def count_some(traces: slice) -> None:
             bins, ranks = self._room[traces, : len(positions)], self.bins.ranks[traces]
             for i, (which, rows) in enumerate(labels):
                 sums = np.zeros((len(blocks), len(bins), N_LANES), np.float32)
-                count(bins, which, rows, ranks, cuts, self._counts[i, traces], sums)
+                count(bins, which, rows, ranks, cuts, counts.bins[i, traces], sums)
                 for block, of_block in zip(blocks, sums, strict=True):
-                    self._sums[block, i, traces] += of_block
+                    counts.sums[block, i, traces] += of_block
             for i, of_labels in enumerate(numbers):
-                add_numbers(bins, of_labels, self._numbers[i, traces])
+                add_numbers(bins, of_labels, counts.numbers[i, traces])
 
         each(count_some, slices(0, len(self.rows), _GROUP))
         if len(self._candidates) and sum(bins.nbytes for _, bins in self._kept) < _KEPT_BYTES:
@@ -201,7 +179,8 @@ class Census:
         if self._bins is None:
             return {}
         self.count()
-        arrays = {name: getattr(self, name) for name in _PART + _WHOLE}
+        arrays = {name: getattr(self, name) for name in _WHOLE}
+        arrays |= {f"counts.{name}": array for name, array in self._counts.arrays().items()}
         arrays |= {f"bins.{field.name}": getattr(self._bins, field.name) for field in fields(Bins)}
         arrays |= {f"choice.{name}": chosen for name, chosen in (self._choice or {}).items()}
         if self._kept:
@@ -211,8 +190,9 @@ class Census:
 
     def restore(self, arrays: dict[str, Array]) -> None:
         """Go on from what `state` of a census of the same rows and labels gave."""
-        for name in _PART + _WHOLE:
+        for name in _WHOLE:
             setattr(self, name, arrays[name])
+        self._counts = Counts(*(arrays[f"counts.{field.name}"] for field in fields(Counts)))
         self._bins = Bins(*(arrays[f"bins.{field.name}"] for field in fields(Bins)))
         choice = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith("choice.")}
         self._choice = choice or None
@@ -241,7 +221,7 @@ class Census:
         masks = self.lanes.masks
         columns = [self.lanes.columns.take(some.positions, axis=1) for some in folded]  # of contiguous rows
         for some, of_labels in zip(folded, columns, strict=True):
-            self._label_moments[some.block] += of_labels.astype(np.float64) @ of_labels.T
+            self._counts.label_moments[some.block] += of_labels.astype(np.float64) @ of_labels.T
         starts = begin + np.cumsum([0, *(len(some.positions) for some in folded)])
         widths = np.cumsum([0, *map(len, folded[0].values)])
 
@@ -252,7 +232,7 @@ class Census:
                 take_in(
                     some.values[part][within], layout.kinds, layout.low, layout.steps, layout.lookup,
                     self._centre[traces], self._scale[traces], of_labels, masks, self._room[traces, start:stop],
-                    self.summary[traces], self._moments[some.block, traces], self._squares[traces],
+                    self.summary[traces], self._counts.moments[some.block, traces], self._counts.squares[traces],
                 )  # fmt: skip
 
         each(take, [(part, traces) for part, ends in enumerate(itertools.pairwise(widths))
@@ -264,14 +244,11 @@ class Census:
         """All of the choosing part was folded: fix polarities, thresholds and candidates, and begin to score."""
         self.count()
         self._check_finite(self.summary[:, 1])
-        choice = self._judged(lambda name, positive, valid, _, out: judge_choice(positive, valid, out), 3)
-        choice |= {name: self._choose_graded(label) for name, label in self.lanes.graded.items()}
-        best = [np.argsort(-chosen[:, 1], kind="stable")[: self._n_candidates] for chosen in choice.values()]
+        self._choice = choose(self._counts, self.lanes, self.summary[:, 2] < self.summary[:, 3])
+        best = [np.argsort(-chosen[:, 1], kind="stable")[: self._n_candidates] for chosen in self._choice.values()]
         self._candidates = np.unique(np.concatenate(best)) if best else np.empty(0, np.int64)
-        self._choice = choice
-        self.totals += self._counts[EVERYONE.group, :, :, EVERYONE.lane]
-        for name in _PART:
-            getattr(self, name).fill(0)
+        self.totals += self._counts.of_everyone
+        self._counts.clear()
 
     def _check_finite(self, sums: Array) -> None:
         broken = np.flatnonzero(~np.isfinite(sums))
@@ -282,34 +259,10 @@ class Census:
                 "cannot be ranked: its network or the recording is broken; check both."
             )
 
-    def _judged(self, judge: Callable[[str, Array, Array, slice, Array], None], n_columns: int) -> dict[str, Array]:
-        """(traces, n_columns) for each yes/no label, of what `judge` makes of its counts, some traces at a time.
-
-        A label's counts lie far apart, so the counts of all labels are turned over once for each few traces.
-        """
-        found = {name: np.empty((len(self.rows), n_columns)) for name in self.lanes.yes_no}
-
-        def judge_some(traces: slice) -> None:
-            turned = np.ascontiguousarray(
-                self._counts[:, traces].transpose(0, 3, 1, 2)
-            )  # (groups, lanes, traces, bins)
-            for name, label in self.lanes.yes_no.items():
-                judge(name, turned[label.positive], turned[label.valid], traces, found[name][traces])
-
-        each(judge_some, slices(0, len(self.rows), _GROUP))
-        return found
-
-    def _choose_graded(self, label: Graded) -> Array:
-        r = self._pearson(label)
-        return np.stack([np.where(r >= 0, 1.0, -1.0), np.abs(r), np.zeros_like(r)], axis=1)
-
     def prevalence(self, name: str) -> float:
         """Share of the scored characters that have a label; nan for a graded one."""
         label = self.lanes.yes_no.get(name)
-        if label is None:
-            return math.nan
-        found, of = (int(self._sizes[:, lane.group, lane.lane].sum()) for lane in (label.positive, label.valid))
-        return found / of
+        return math.nan if label is None else self._counts.prevalence(label)
 
     def measures(self) -> dict[str, Measures]:
         """What the scoring part says about each label."""
@@ -317,59 +270,7 @@ class Census:
             raise ValueError("turn to the scoring part first")
         self.count()
         self._check_finite(self.summary[:, 1])
-        choice, bins = self._choice, self.bins
-        judged = self._judged(
-            lambda name, positive, valid, traces, out: judge_score(
-                positive, valid, choice[name][traces], bins.tied[traces], out
-            ),
-            4,
-        )
-        sums = np.ascontiguousarray(self._sums.transpose(1, 3, 0, 2))  # (groups, lanes, blocks, traces)
-        found = {
-            name: self._measures_of(choice[name], judged[name], self._pulls(label, sums))
-            for name, label in self.lanes.yes_no.items()
-        }
-        return found | {
-            name: self._measures_of_graded(label, choice[name]) for name, label in self.lanes.graded.items()
-        }
-
-    def _measures_of(self, choice: Array, judged: Array, pulls: Jackknife) -> Measures:
-        return Measures(
-            polarity=choice[:, 0], score=judged[:, 0], choose_score=choice[:, 1], threshold=self._thresholds(choice),
-            f1=judged[:, 1], matthews=judged[:, 2], average_precision=judged[:, 3],
-            spearman=np.full(len(self.rows), np.nan), p_value=p_values(pulls, choice[:, 0]),
-        )  # fmt: skip
-
-    def _measures_of_graded(self, label: Graded, choice: Array) -> Measures:
-        undefined = np.full(len(self.rows), np.nan)
-        return Measures(
-            polarity=choice[:, 0], score=choice[:, 0] * self._pearson(label), choose_score=choice[:, 1],
-            threshold=undefined, f1=undefined, matthews=undefined, average_precision=undefined,
-            spearman=choice[:, 0] * self._spearman(label), p_value=p_values(self._covariance(label), choice[:, 0]),
-        )  # fmt: skip
-
-    def _pulls(self, label: YesNo, sums: Array) -> Jackknife:
-        positive, valid = (
-            (self._sizes[:, lane.group, lane.lane], sums[lane]) for lane in (label.positive, label.valid)
-        )
-        return difference_of_means(positive, valid)
-
-    def _thresholds(self, choice: Array) -> Array:
-        """In the neuron's own unit; on the lower side it is the highest value of the bin, not the lowest."""
-        bins = choice[:, 2].astype(np.int64)
-        upwards = choice[:, 0] > 0
-        edges = self.bins.edges((bins + ~upwards)[:, None])[:, 0]
-        with np.errstate(over="ignore"):  # below the lowest float
-            edges = np.where(upwards, edges, np.nextafter(edges, np.float32(-np.inf)))
-        return np.clip(edges, self.summary[:, 2], self.summary[:, 3]).astype(np.float64)
-
-    def _pearson(self, label: Graded) -> Array:
-        moments, labels = self._moments.sum(axis=0), self._label_moments.sum(axis=0)
-        n = labels[label.mask, label.mask]
-        y, y2 = labels[label.column, label.mask], labels[label.column, label.column]
-        x, x2, xy = moments[:, label.mask], self._squares[:, label.mask], moments[:, label.column]
-        spread = np.sqrt(np.maximum(x2 - x * x / n, 0) * (y2 - y * y / n))
-        return _ratio(xy - x * y / n, spread, where=self._varies)
+        return measure(self._counts, self.lanes, self._choice, self.bins, self.summary[:, 2:4])
 
     def kept(self) -> Kept:
         """The candidates of all labels and what was kept of them."""
@@ -379,32 +280,3 @@ class Census:
         bins = np.concatenate([bins for _, bins in self._kept] or [np.empty((0, 0), np.uint8)], axis=1)[:, order]
         ranks = np.take_along_axis(self.bins.ranks[self._candidates], bins.astype(np.int64), axis=1)
         return Kept(self._candidates, positions[order], ranks)
-
-    @property
-    def _varies(self) -> Array:
-        return self.summary[:, 2] < self.summary[:, 3]
-
-    def _covariance(self, label: Graded) -> Jackknife:
-        labels, moments = self._label_moments, self._moments
-        return covariance(
-            sizes=labels[:, label.mask, label.mask], y=labels[:, label.column, label.mask],
-            y2=labels[:, label.column, label.column], x=moments[:, :, label.mask], xy=moments[:, :, label.column],
-        )  # fmt: skip
-
-    def _spearman(self, label: Graded) -> Array:
-        sums, valid = (
-            self._numbers[lane.group, :, :, lane.lane].astype(np.float64) for lane in (label.rank, label.valid)
-        )  # (traces, N_BINS)
-        n = valid[0].sum()
-        mean = sums[0].sum() / n
-        squares = self._rank_squares[label.rank.group, label.rank.lane] - n * mean**2
-        ranks = (np.cumsum(valid, axis=1) - valid / 2) / n - 0.5  # mid-ranks of the bins, centred
-        products = (ranks * (sums - valid * mean)).sum(axis=1)
-        spread = np.sqrt((valid * ranks**2).sum(axis=1) * squares)
-        return _ratio(products, spread, where=self._varies)
-
-
-def _ratio(above: Array, below: Array, where: Array) -> Array:
-    """above / below, 0 where `where` is False or nothing is below."""
-    found: Array = np.divide(above, below, out=np.zeros_like(below), where=where & (below > 0))
-    return found

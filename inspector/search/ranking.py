@@ -12,8 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from inspector.recording import InspectorError, Recording
-from inspector.search.census import MAX_BLOCKS, N_CANDIDATES, Census, Kept, Measures, Row
+from inspector.search.census import MAX_BLOCKS, N_CANDIDATES, Census, Kept, Row
 from inspector.search.chance import q_values, shifted_p
+from inspector.search.judging import Measures
 from inspector.search.lanes import Lanes
 from inspector.search.parts import Parts, checked, parts_of
 from inspector.search.threads import each
