@@ -88,17 +88,21 @@ def score_words(row: Mapping[str, Any]) -> str:
     return f"{claim}, chance {row['baseline']:.2f}{twin}"
 
 
-def detects_words(neuron: Neuron, row: Mapping[str, Any] | None, title: str) -> tuple[str, str]:
+def detects_words(
+    neuron: Neuron, row: Mapping[str, Any] | None, title: str, explanation: Mapping[str, Any] | None = None
+) -> tuple[str, str]:
     """What a neuron detects, and what that rests on, out of its best row; also where there is nothing much to say.
 
-    row : of the scores, with skill and verdict. title : of the row's concept.
+    row : of the scores, with skill and verdict. title : of the row's concept. explanation : as `formula_words` takes it.
     """
     if row is None:
         return f"Neuron {neuron}", "No concept could be ranked in the surveyed text."
     evidence = f"Its {signal_words(row['signal'])} is {score_words(row)}; {row['verdict']}."
     if row["skill"] < _NOT_MUCH or row["verdict"].startswith("weak: "):
-        said = f"Of all surveyed concepts it goes best with “{title}”, which says little of it."
-        return f"Neuron {neuron} has no explanation yet", f"{said} {evidence}"
+        said = f"Of all surveyed concepts it goes best with “{title}”, which says little of it. {evidence}"
+        if explanation is not None and explanation["is_explained"]:
+            return f"Neuron {neuron} goes with “{explanation['formula']}”", said
+        return f"Neuron {neuron} has no explanation yet", said
     if row["metric"] == "correlation":
         does = "follows" if row["polarity"] > 0 else "falls with"
     else:

@@ -105,9 +105,10 @@ def _steps(view: state.View, kept: data.Network, found: Findings | None, written
 def _detects(view: state.View, found: Findings) -> None:
     rows = found.about(view.shown, 1).to_dict("records")
     row = {**rows[0], "verdict": verdict(rows[0])} if rows else None
-    cards.claim(*detects_words(view.shown, row, data.concept_title(row["concept"]) if row else ""))
-    if (formula := found.formula(view.shown)) is not None:
-        cards.quiet(formula_words(formula))
+    explanation = found.formula(view.shown)
+    cards.claim(*detects_words(view.shown, row, data.concept_title(row["concept"]) if row else "", explanation))
+    if explanation is not None:
+        cards.quiet(formula_words(explanation))
 
 
 def _concepts(view: state.View, found: Findings) -> None:
