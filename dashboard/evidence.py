@@ -93,7 +93,8 @@ def detects_words(
 ) -> tuple[str, str]:
     """What a neuron detects, and what that rests on, out of its best row; also where there is nothing much to say.
 
-    row : of the scores, with skill and verdict. title : of the row's concept. explanation : as `formula_words` takes it.
+    row : of the scores, with skill and verdict. title : of the row's concept.
+    explanation : as `formula_words` takes it.
     """
     if row is None:
         return f"Neuron {neuron}", "No concept could be ranked in the surveyed text."
