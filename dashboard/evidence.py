@@ -102,7 +102,8 @@ def detects_words(
     if row["skill"] < _NOT_MUCH or row["verdict"].startswith("weak: "):
         said = f"Of all surveyed concepts it goes best with “{title}”, which says little of it. {evidence}"
         if explanation is not None and explanation["is_explained"]:
-            return f"Neuron {neuron} goes with “{explanation['formula']}”", said
+            does = "goes with" if explanation["polarity"] > 0 else "goes against"
+            return f"Neuron {neuron} {does} “{explanation['formula']}”", said
         return f"Neuron {neuron} has no explanation yet", said
     if row["metric"] == "correlation":
         does = "follows" if row["polarity"] > 0 else "falls with"

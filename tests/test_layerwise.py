@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 
 from inspector.capture import gru, watch
 from inspector.recording import SIGNALS
@@ -145,3 +148,94 @@ def test_no_dispatching_onlooker_is_shown_other_operations():
         found.append([name for name in counted if "sigmoid" in name or "tanh" in name])
     assert found[0] == found[1] != []
     assert tape[""].calls[-1].engine == "copies"
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_watches_within_each_other_change_nothing(kind):
+    module, inputs = kind(8, 32, num_layers=2), torch.randn(6, 4, 8)
+    with torch.no_grad():
+        expected, _ = module(inputs)
+        with watch(module) as outer, watch(module) as inner:
+            answer, _ = module(inputs)
+    assert torch.equal(answer, expected)
+    np.testing.assert_allclose(
+        outer[""].signal("hidden", layer=0), inner[""].signal("hidden", layer=0), rtol=0, atol=1e-5
+    )
+
+
+def test_a_stack_within_the_forward_of_another_is_left_alone():
+    class Doubled(nn.GRU):
+        def __init__(self):
+            super().__init__(8, 32, num_layers=2)
+            self.first = nn.RNN(8, 8)
+
+        def forward(self, inputs, hx=None):
+            return super().forward(self.first(inputs)[0], hx)
+
+    module, inputs = Doubled(), torch.randn(6, 4, 8)
+    with torch.no_grad():
+        expected, _ = module(inputs)
+        with watch(module):
+            answer, _ = module(inputs)
+    assert torch.equal(answer, expected)
+
+
+def test_threads_that_run_one_watched_module_at_the_same_time_leave_no_mode_behind():
+    module, inputs, together = nn.GRU(8, 32, num_layers=2), torch.randn(6, 4, 8), threading.Barrier(2)
+    left, answers = [], []
+
+    def run():
+        with torch.no_grad():
+            answers.append(module(inputs)[0])
+        left.append(torch.overrides._get_current_function_mode_stack())
+
+    def meet(*_):
+        together.wait(timeout=20)
+
+    with watch(module) as tape:
+        handle = module.register_forward_pre_hook(meet)
+        threads = [threading.Thread(target=run) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        handle.remove()
+    assert left == [[], []] and len(tape[""].calls) == 2
+    assert torch.equal(answers[0], answers[1])
+
+
+def test_a_bias_alone_may_want_gradients():
+    module, inputs = nn.GRU(8, 32), torch.randn(6, 4, 8)
+    for name, part in module.named_parameters():
+        part.requires_grad_(name == "bias_hh_l0")
+    gradients = []
+    for follow in (contextlib.nullcontext, partial(watch, module)):
+        module.zero_grad()
+        with follow():
+            module(inputs)[0].square().sum().backward()
+        gradients.append(module.bias_hh_l0.grad.clone())
+    assert torch.equal(*gradients)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the tracer
+def test_tangents_and_traces_pass_as_without_watching():
+    module, inputs = nn.GRU(8, 32), torch.randn(6, 4, 8)
+    tangents = []
+    for follow in (contextlib.nullcontext, partial(watch, module)):
+        with follow(), forward_ad.dual_level():
+            answer, _ = module(forward_ad.make_dual(inputs, torch.ones_like(inputs)))
+            tangents.append(forward_ad.unpack_dual(answer).tangent)
+    assert torch.equal(*tangents)
+    with watch(module):
+        traced = torch.jit.trace(module, (torch.randn(6, 3, 8),), check_trace=False)
+    assert torch.equal(traced(inputs[:, :3])[0], module(inputs[:, :3])[0])
+
+
+def test_a_mode_that_makes_tensors_elsewhere_does_not_reach_the_proof():
+    module, inputs = nn.GRU(8, 47), torch.randn(6, 4, 8)
+    state = torch.zeros(1, 4, 47)
+    with torch.no_grad(), watch(module):
+        expected, _ = module(inputs, state)
+        with torch.device("meta"):
+            answer, _ = module(inputs, state)
+    assert torch.equal(answer, expected)

@@ -425,9 +425,10 @@ def test_words_of_a_neuron_put_chance_beside_the_score_and_admit_what_is_not_kno
     assert headline == "Neuron 1:2 is low where it reads “inside a string”"
     assert "held-out AUROC 0.97, chance 0.50, untrained twin 0.60; strong." in evidence
     assert "no explanation" in detects_words(Neuron(1, 2), row | {"skill": 0.1}, "digit")[0]
-    explained = {"formula": "digit OR uppercase", "is_explained": True}
+    explained = {"formula": "digit OR uppercase", "is_explained": True, "polarity": 1}
     weak = row | {"skill": 0.1}
     assert "goes with “digit OR uppercase”" in detects_words(Neuron(1, 2), weak, "digit", explained)[0]
+    assert "goes against" in detects_words(Neuron(1, 2), weak, "digit", explained | {"polarity": -1})[0]
     assert "no explanation" in detects_words(Neuron(1, 2), weak, "digit", explained | {"is_explained": False})[0]
     assert detects_words(Neuron(1, 2), None, "")[0] == "Neuron 1:2"
     assert "more than a thousand" in memory_words("lstm", 1.0, np.inf)

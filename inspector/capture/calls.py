@@ -55,7 +55,7 @@ class SeenCall(Call):
     """A call of nn.LSTM, nn.GRU or nn.RNN of which enough was seen while it ran: nothing runs twice."""
 
     nbytes: int  # that it keeps alive
-    _engine: str = field(repr=False)  # "kernel", "graph" or "layerwise": the file that saw it
+    _engine: str = field(repr=False)  # "kernel" or "layerwise": the file that saw it
     _runs: Sequence[Sequence[Reader]] = field(repr=False)  # by layer and direction
 
     @classmethod

@@ -9,15 +9,17 @@ not known then are worked out from the hidden states when they are asked for. Kn
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import _VF, Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn.functional import dropout
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _get_current_dispatch_mode
@@ -25,37 +27,48 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 from inspector.capture.calls import SeenCall, by_unit, is_answer
 from inspector.capture.engine import LayerWeights, Signals, State, fresh, gates_from_hidden, split_weights
 from inspector.capture.gru import gru_steps, runs_alike
+from inspector.recording import SIGNALS
 
 _STACKS = (_VF.lstm, _VF.gru, _VF.rnn_tanh, _VF.rnn_relu)
+
+
+class Given(NamedTuple):
+    """What a layer was given, from which its gates follow once its hidden states are known."""
+
+    weights: LayerWeights
+    inputs: Tensor  # (T, B, n_in)
+    state: State
 
 
 @dataclass(eq=False)
 class LayerRun:
     """One layer in one direction; everything in the order of the input's steps."""
 
-    weights: LayerWeights
-    inputs: Tensor  # (T, B, n_in)
-    state: State
     signals: Signals  # (T, B, units): hidden, and all others where they are known
     is_reverse: bool
-
-    @property
-    def is_complete(self) -> bool:
-        return len(self.signals) > 1 or self.weights.kind not in ("lstm", "gru")
+    given: Given | None  # None where all signals are known
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def nbytes(self) -> int:
-        return sum(values.nbytes for values in self.signals.values())
+        """With what will be worked out."""
+        known = sum(values.nbytes for values in self.signals.values())
+        if self.given is None:
+            return known
+        return known * len(SIGNALS[self.given.weights.kind]) + self.given.inputs.nbytes
 
     def complete(self) -> None:
         """Work out what only follows from the hidden states."""
-        given, hidden = self.inputs, self.signals["hidden"]
-        with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-            if self.is_reverse:
-                given, hidden = given.flip(0), hidden.flip(0)
-            found = gates_from_hidden(self.weights, given, hidden, self.state)
-            self.signals |= {name: values.flip(0) if self.is_reverse else values for name, values in found.items()}
-        del self.inputs, self.state
+        with self._turn:
+            if self.given is None:
+                return
+            (weights, inputs, state), hidden = self.given, self.signals["hidden"]
+            with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+                if self.is_reverse:
+                    inputs, hidden = inputs.flip(0), hidden.flip(0)
+                found = gates_from_hidden(weights, inputs, hidden, state)
+                self.signals |= {name: values.flip(0) if self.is_reverse else values for name, values in found.items()}
+            self.given = None
 
 
 class LayerEye(TorchFunctionMode):
@@ -79,10 +92,19 @@ class LayerEye(TorchFunctionMode):
             self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if function in _STACKS and not kwargs and not self.runs and _may_be_split(*args):
+        if function in _STACKS and not kwargs and not self.runs and self._is_own(*args) and _may_be_split(*args):
             self.runs, answer = _layer_by_layer(function, self._module, *args)
             return answer
         return function(*args, **(kwargs or {}))
+
+    def _is_own(self, _given: Any, _state: Any, flat: Any, *_: Any) -> bool:
+        """Whether these are all weights of the module: another stack may run within its forward, or within ours."""
+        own = self._module._flat_weights
+        return (
+            isinstance(flat, list | tuple)
+            and len(flat) == len(own)
+            and all(part is other for part, other in zip(flat, own, strict=True))
+        )
 
 
 def layered_call(
@@ -93,13 +115,20 @@ def layered_call(
     if not is_answer(top, answer):
         return None
     every = [run for layer in runs for run in layer]
-    if not all(run.is_complete for run in every):
-        for run in runs[0]:
-            run.inputs = run.inputs.clone()  # its caller's, who may write to it
+    if any(run.given for run in every):
+        first = given_of(runs[0])  # its caller's, who may write to it
         for run, weights in zip(every, chain(*copies()), strict=True):
-            run.weights = weights
+            if run.given is not None:
+                inputs = first if run in runs[0] and first is not None else run.given.inputs
+                run.given = run.given._replace(weights=weights, inputs=inputs)
     readers = [[partial(_values, run) for run in layer] for layer in runs]
     return SeenCall.of("layerwise", readers, given, top[0], sum(run.nbytes for run in every))
+
+
+def given_of(layer: Sequence[LayerRun]) -> Tensor | None:
+    """A copy of what all directions of a layer read, where one of them needs it yet."""
+    inputs = [run.given.inputs for run in layer if run.given is not None]
+    return inputs[0].clone() if inputs else None
 
 
 def _values(run: LayerRun, name: str) -> np.ndarray:
@@ -110,7 +139,7 @@ def _values(run: LayerRun, name: str) -> np.ndarray:
 
 def _may_be_split(given: Tensor, hx: Any, flat: Any, *_: Any) -> bool:
     """Whether these are arguments of a stack whose layers may be run one by one: a packed batch's are others."""
-    if not isinstance(flat, list | tuple) or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+    if torch.compiler.is_compiling() or torch._C._is_tracing() or torch.is_autocast_enabled("cpu"):
         return False
     tensors = [given, *([hx] if isinstance(hx, Tensor) else hx), *flat]
     return (
@@ -119,7 +148,12 @@ def _may_be_split(given: Tensor, hx: Any, flat: Any, *_: Any) -> bool:
         and all(part.dtype == given.dtype for part in tensors)
         and given.numel() > 0
         and _get_current_dispatch_mode() is None  # to which other operations would be shown
+        and not any(map(_has_tangent, tensors))  # some of ours know none
     )
+
+
+def _has_tangent(part: Tensor) -> bool:
+    return forward_ad.unpack_dual(part).tangent is not None  # type: ignore[no-untyped-call]
 
 
 def _layer_by_layer(
@@ -128,17 +162,19 @@ def _layer_by_layer(
     """The runs, and what the stack answers."""
     is_lstm, (_, n_layers, dropped, train, _, batch_first) = not isinstance(hx, Tensor), options
     states = tuple(hx) if is_lstm else (hx,)
-    is_noted = torch.is_grad_enabled() and any(part.requires_grad for part in (given, *states, *flat))
     output, size = given.transpose(0, 1) if batch_first else given, len(flat) // n_layers
     runs, ends = [], []
     for layer, weights in enumerate(split_weights(module, list(flat))):
         inputs = dropout(output, dropped, training=True) if layer and dropped and train else output
         n = len(weights)  # directions
-        state = tuple(part[layer * n : (layer + 1) * n] for part in states)
+        state, own = (
+            tuple(part[layer * n : (layer + 1) * n] for part in states),
+            flat[layer * size : (layer + 1) * size],
+        )
+        is_noted = torch.is_grad_enabled() and any(part.requires_grad for part in (inputs, *state, *own))
         if runs_alike(weights[0], inputs.shape[1], is_noted=is_noted):
-            output, end, found = _gru_layer(weights, inputs, state[0])
+            output, end, found = _gru_layer(weights, inputs, state[0], is_noted=is_noted)
         else:
-            own = flat[layer * size : (layer + 1) * size]
             rest = (module.bias, 1, 0.0, train, n > 1, False)  # one layer, time first
             output, *end = run_stack(inputs, state if is_lstm else state[0], own, *rest)
             found = [{} for _ in weights]
@@ -148,7 +184,10 @@ def _layer_by_layer(
         seen = []
         for i, hidden in enumerate(kept.chunk(n, -1)):
             first = tuple(part[i].detach().clone() for part in state)
-            seen.append(LayerRun(weights[i], inputs.detach(), first, {"hidden": hidden} | found[i], bool(i)))
+            signals = {"hidden": hidden} | found[i]
+            is_known = len(signals) == len(SIGNALS.get(weights[i].kind, signals))
+            given_here = None if is_known else Given(weights[i], inputs.detach(), first)
+            seen.append(LayerRun(signals, bool(i), given_here))
         runs.append(seen)
         ends.append(end)
     if batch_first:
@@ -157,10 +196,10 @@ def _layer_by_layer(
 
 
 def _gru_layer(
-    weights: list[LayerWeights], inputs: Tensor, state: Tensor
+    weights: list[LayerWeights], inputs: Tensor, state: Tensor, *, is_noted: bool
 ) -> tuple[Tensor, list[Tensor], list[Signals]]:
     """What torch would answer, (T, B, directions x units), the end state in a list, and the gates."""
-    runs = [gru_steps(one, inputs, state[i], is_reverse=bool(i)) for i, one in enumerate(weights)]
+    runs = [gru_steps(one, inputs, state[i], is_noted=is_noted, is_reverse=bool(i)) for i, one in enumerate(weights)]
     hidden = [part for part, _ in runs]
     end = torch.stack([part[0 if i else -1] for i, part in enumerate(hidden)])
     return torch.cat(hidden, -1) if len(hidden) > 1 else hidden[0], [end], [gates for _, gates in runs]

@@ -1,14 +1,16 @@
 """Following every RNN and RNN cell inside somebody's module, without that module noticing.
 
-Hooks keep what torch's own kernel found out while an LSTM ran with gradients on (kernel.py). Where it found out nothing
-they copy what an RNN was given (input, initial state, weights where they changed) and what it answered, and signals are
-worked out from these copies when they are asked for (calls.py, cells.py). Either way the values are as of the call,
-whatever an optimiser does later.
+Hooks keep what torch's own kernel found out while an LSTM ran with gradients on (kernel.py), and what other stacks did
+layer by layer (layerwise.py). Of packed sequences, half precision and other devices they copy what an RNN was given
+(input, initial state, weights where they changed) and what it answered, and signals are worked out from these copies
+when they are asked for (calls.py, cells.py). In each way the values are as of the call, whatever an optimiser does
+later.
 """
 
 from __future__ import annotations
 
 import difflib
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -41,7 +43,7 @@ Direction = Literal["forward", "reverse"]
 _DIRECTIONS: tuple[Direction, ...] = ("forward", "reverse")
 _RNNS = (nn.LSTM, nn.GRU, nn.RNN)
 _CELLS = tuple(cells.CELL_KINDS)
-_SEEN_BYTES = 2**30  # of what was seen that one RNN's calls may keep; later calls are kept as copies, a fifth as large
+_SEEN_BYTES = 2**30  # of what was seen that one RNN's calls may keep; later calls are kept as copies, which are smaller
 _OPEN_SEQUENCES = 8  # a cell may be shared by this many sequences that take turns
 
 
@@ -164,14 +166,25 @@ class WatchedRNN(ABC):
         return True
 
 
+class _Running(threading.local):
+    """The call that runs now in this thread."""
+
+    stream: Tensor | None = None  # the random stream as it found it
+    eye: KernelEye | LayerEye | None = None
+
+    def stop(self) -> None:
+        if self.eye is not None:
+            self.eye.close()
+        self.eye = None
+
+
 class _WatchedStack(WatchedRNN):
     """nn.LSTM, nn.GRU or nn.RNN: every forward is a call."""
 
     def __init__(self, name: str, module: nn.RNNBase) -> None:
         super().__init__(name, rnn_kind(module), module.num_layers, _DIRECTIONS[: 2 if module.bidirectional else 1])
         self._module = module
-        self._stream: Tensor | None = None  # the random stream as the call that runs now found it
-        self._eye: KernelEye | LayerEye = LayerEye(module)
+        self._running = _Running()
 
     def _follow(self) -> list[Any]:
         # First in line, so that it sees the module's own answer before other hooks may replace it.
@@ -186,18 +199,19 @@ class _WatchedStack(WatchedRNN):
         return self._module.training and self._module.dropout > 0 and self.n_layers > 1
 
     def _before(self, module: nn.RNNBase, args: tuple[Any, ...]) -> None:
-        self._stream = torch.get_rng_state() if self._drops() else None
-        self._eye = KernelEye() if may_leave_signals(module) else LayerEye(module)
+        self._running.stop()
+        self._running.stream = torch.get_rng_state() if self._drops() else None
         if sum(call.nbytes for call in self._calls if isinstance(call, SeenCall)) <= _SEEN_BYTES:
-            self._eye.open()
+            self._running.eye = KernelEye() if may_leave_signals(module) else LayerEye(module)
+            self._running.eye.open()
 
     def _after(self, *_: Any) -> None:
         """Also when the forward raised."""
-        self._eye.close()
-        self._eye = LayerEye(self._module)  # what it saw is kept by the call, or not at all
+        self._running.stop()  # what was seen is kept by the call, or not at all
 
     def _keep(self, module: nn.RNNBase, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any) -> None:
-        self._eye.close()
+        if self._running.eye is not None:
+            self._running.eye.close()
         arguments = dict(zip(("input", "hx"), args, strict=False)) | kwargs
         given, hx = arguments.get("input"), arguments.get("hx")
         if not (is_sequence(given) and isinstance(answer, tuple) and is_sequence(answer[0])):
@@ -207,8 +221,8 @@ class _WatchedStack(WatchedRNN):
         self._calls.append(self._copied(given, hx, answer[0]) if seen is None else seen)
 
     def _seen(self, given: Tensor | PackedSequence, answer: Tensor | PackedSequence) -> SeenCall | None:
-        eye, module = self._eye, self._module
-        if not eye.runs or isinstance(given, PackedSequence) or isinstance(answer, PackedSequence):
+        eye, module = self._running.eye, self._module
+        if eye is None or not eye.runs or isinstance(given, PackedSequence) or isinstance(answer, PackedSequence):
             return None
         if isinstance(eye, LayerEye):
             with torch.inference_mode():
@@ -224,8 +238,8 @@ class _WatchedStack(WatchedRNN):
         module, dropped = self._module, None
         if self._drops():
             packed = given._replace(data=given.data.detach()) if isinstance(given, PackedSequence) else None
-            after = torch.get_rng_state()
-            dropped = Dropped(module.dropout, after if self._stream is None else self._stream, after, packed)
+            before, after = self._running.stream, torch.get_rng_state()
+            dropped = Dropped(module.dropout, after if before is None else before, after, packed)
         with torch.inference_mode():
             weights = self._copied_weights()
             inputs, lengths = time_first(given, batch_first=module.batch_first)

@@ -3,7 +3,7 @@
 Knows arrays and recordings; knows no concept by name, reads no files and alters none of its input.
 """
 
-from inspector.search.census import MAX_BLOCKS, Census, Row
+from inspector.search.census import CAPACITY, MAX_BLOCKS, Census, Row
 from inspector.search.parts import MIN_DOCUMENTS, Parts, checked, parts_of_documents, split_documents, split_text
 from inspector.search.ranking import (
     LIMITS,
@@ -18,6 +18,7 @@ from inspector.search.ranking import (
 )
 
 __all__ = [
+    "CAPACITY",
     "LIMITS",
     "MAX_BLOCKS",
     "MIN_BLOCKS",

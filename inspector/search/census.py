@@ -30,6 +30,7 @@ _TAKEN = 64  # and takes in: their tables of bins stay in its own cache
 CAPACITY = 2**15  # characters whose bins wait to be counted together: the counts of a trace are fetched once for them
 _AT_ONCE = 4096  # characters that are taken in together: threads that are woken for less are not worth it. The first
 # of them lay out the bins, where `calibrate` was not asked for others
+_AT_ONCE_BYTES = 2**28  # and no more than so many bytes of values wait
 _PADDING = 64  # bytes behind each row of bins: rows a power of two apart would push each other out of the cache
 
 _WHOLE = ("_centre", "_scale", "_candidates", "totals", "summary")  # what is counted is of one part, or of both
@@ -135,7 +136,8 @@ class Census:
         """
         for some in slices(0, len(positions), CAPACITY):
             self._folded.append(_Folded([part[:, some] for part in values], positions[some], block))
-        if sum(len(folded.positions) for folded in self._folded) >= _AT_ONCE:
+        n_bytes = sum(part.nbytes for folded in self._folded for part in folded.values)
+        if sum(len(folded.positions) for folded in self._folded) >= _AT_ONCE or n_bytes >= _AT_ONCE_BYTES:
             self._take_in()
 
     def count(self) -> None:

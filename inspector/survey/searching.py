@@ -1,6 +1,7 @@
 """A search over whole documents that keeps no values: they are read in batches, counted and dropped.
 
-Memory holds the counts (at most 2 GB), one stretch of values, the texts and a few bytes of labels a character.
+Memory holds the counts and the bins that wait to be counted (at most 2 GB), a few stretches of values, the texts and
+a few bytes of labels a character.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from inspector.corpus import Text
 from inspector.model import CharModel, untrained_twin
 from inspector.recording import Document, InspectorError
 from inspector.search import (
+    CAPACITY,
     MAX_BLOCKS,
     MIN_BLOCKS,
     MIN_DOCUMENTS,
@@ -223,7 +225,11 @@ class _Job:
         is_searched = [self._signals is None or signal in self._signals for _, signal in readers[0].parts]
         is_counted = np.array([self._signals is None or row.signal in self._signals for row in read])
         rows = list(itertools.compress(read, is_counted))
-        n_counters = len(rows) * 256 * (64 * 4 * len(self.lanes.groups) + 16 * 8 * len(self.lanes.numbers))
+        n_counters = len(rows) * (
+            256 * (64 * 4 * len(self.lanes.groups) + 16 * 8 * len(self.lanes.numbers))
+            + 64 * 4 * len(self.lanes.groups) * MAX_BLOCKS
+            + CAPACITY
+        )
         if n_counters > MAX_COUNTS:
             raise InspectorError(
                 f"Counting {len(self.labels)} concepts for {len(rows):,} neurons and signals needs "
