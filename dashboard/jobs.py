@@ -26,6 +26,8 @@ class Job:
         self._cancelled, self._done = threading.Event(), threading.Event()
         self._error: BaseException | None = None
         self._work: Work | None = work
+        self._afterwards: list[Callable[[], object]] = []
+        self._lock = threading.Lock()
         threading.Thread(target=self._run, daemon=True, name=words).start()
 
     def _run(self) -> None:
@@ -38,7 +40,20 @@ class Job:
             self._error = error
         finally:
             self._work = None  # it may hold a recording, which would outlive its place in memory
-            self._done.set()
+            with self._lock:
+                self._done.set()
+                afterwards, self._afterwards = self._afterwards, []
+        for do in afterwards if self._error is None else ():
+            do()
+
+    def then(self, do: Callable[[], object]) -> None:
+        """Have this done once the work has ended well: in its thread, or here and now where it has."""
+        with self._lock:
+            if not self.is_done:
+                self._afterwards.append(do)
+                return
+        if self._error is None:
+            do()
 
     @property
     def is_done(self) -> bool:

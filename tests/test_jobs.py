@@ -1,11 +1,12 @@
 """Work behind the page: it is done once, tells how far it is, stops when asked, and its errors reach who waits."""
 
 import threading
+import time
 import weakref
 
 import pytest
 
-from dashboard.jobs import Jobs
+from dashboard.jobs import Job, Jobs
 from inspector.recording import InspectorError
 
 SOON = 20.0
@@ -102,3 +103,31 @@ def test_what_was_worked_with_is_not_kept_by_a_job_that_has_ended(goes_well):
     assert kept() is None
     jobs.start("other", "reads", lambda job: None).wait(SOON)
     assert (jobs.under("text") is None) == goes_well
+
+
+def test_everybody_who_waits_for_work_is_told_once_it_ended_well():
+    told, may_end = [], threading.Event()
+    job = Job("waiting", lambda job: may_end.wait(10))
+    job.then(lambda: told.append("first"))
+    job.then(lambda: told.append("second"))
+    assert told == []
+    may_end.set()
+    for _ in range(1000):
+        if len(told) == 2:
+            break
+        time.sleep(0.01)
+    assert told == ["first", "second"]
+    job.then(lambda: told.append("late"))
+    assert told[-1] == "late"
+
+
+def test_nobody_is_told_of_work_that_failed():
+    told = []
+
+    def fail(job):
+        raise InspectorError("no")
+
+    job = Job("failing", fail)
+    job.wait(10)
+    job.then(lambda: told.append("too soon"))
+    assert told == []

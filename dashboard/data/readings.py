@@ -168,12 +168,13 @@ def begin_signal(reading: Reading, signal: str, then: Callable[[], object] | Non
             job.share = share
 
         reading._gates(tell, job.is_cancelled)
-        if then is not None:
-            then()
 
     if reading.is_recorded(signal):
         return None
-    return jobs().start(_gates_key(reading), f"{reading.title} is read once more, for the gates", work)
+    job = jobs().start(_gates_key(reading), f"{reading.title} is read once more, for the gates", work)
+    if then is not None:
+        job.then(then)
+    return job
 
 
 def forget_signal(reading: Reading) -> None:
