@@ -34,7 +34,7 @@ class _Run(NamedTuple):
 
 
 class KernelEye(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own __init_subclass__
-    """Sees the runs of oneDNN's LSTM kernel between `open` and `close`; everything goes on as it would have."""
+    """Sees the runs of oneDNN's LSTM kernel while it is entered; everything goes on as it would have."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -44,19 +44,6 @@ class KernelEye(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.runs: list[_Run] = []
-        self._is_open = False
-
-    def open(self) -> None:
-        self.close()
-        self.runs = []
-        self._is_open = True
-        self.__enter__()  # type: ignore[no-untyped-call]
-
-    def close(self) -> None:
-        """Closed twice is closed; an exception may leave it open until then."""
-        if self._is_open:
-            self._is_open = False
-            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         answer = operation(*args, **(kwargs or {}))

@@ -72,24 +72,12 @@ class LayerRun:
 
 
 class LayerEye(TorchFunctionMode):
-    """Between `open` and `close`, runs the stack of `module` layer by layer where that changes nothing."""
+    """While it is entered, runs the stack of `module` layer by layer where that changes nothing."""
 
     def __init__(self, module: nn.RNNBase) -> None:
         super().__init__()
-        self._module, self._is_open = module, False
+        self._module = module
         self.runs: list[list[LayerRun]] = []  # by layer and direction
-
-    def open(self) -> None:
-        self.close()
-        self.runs = []
-        self._is_open = True
-        self.__enter__()  # type: ignore[no-untyped-call]
-
-    def close(self) -> None:
-        """Closed twice is closed; an exception may leave it open until then."""
-        if self._is_open:
-            self._is_open = False
-            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if function in _STACKS and not kwargs and not self.runs and self._is_own(*args) and _may_be_split(*args):

@@ -172,9 +172,19 @@ class _Running(threading.local):
     stream: Tensor | None = None  # the random stream as it found it
     eye: KernelEye | LayerEye | None = None
 
+    def __init__(self) -> None:
+        self._looking = ExitStack()
+
+    def look(self, eye: KernelEye | LayerEye) -> None:
+        self.stop()
+        self.eye = self._looking.enter_context(eye)
+
+    def look_away(self) -> None:
+        """What was seen stays known. Twice is once; an exception may leave the eye open until then."""
+        self._looking.close()
+
     def stop(self) -> None:
-        if self.eye is not None:
-            self.eye.close()
+        self.look_away()
         self.eye = None
 
 
@@ -202,16 +212,14 @@ class _WatchedStack(WatchedRNN):
         self._running.stop()
         self._running.stream = torch.get_rng_state() if self._drops() else None
         if sum(call.nbytes for call in self._calls if isinstance(call, SeenCall)) <= _SEEN_BYTES:
-            self._running.eye = KernelEye() if may_leave_signals(module) else LayerEye(module)
-            self._running.eye.open()
+            self._running.look(KernelEye() if may_leave_signals(module) else LayerEye(module))
 
     def _after(self, *_: Any) -> None:
         """Also when the forward raised."""
         self._running.stop()  # what was seen is kept by the call, or not at all
 
     def _keep(self, module: nn.RNNBase, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any) -> None:
-        if self._running.eye is not None:
-            self._running.eye.close()
+        self._running.look_away()
         arguments = dict(zip(("input", "hx"), args, strict=False)) | kwargs
         given, hx = arguments.get("input"), arguments.get("hx")
         if not (is_sequence(given) and isinstance(answer, tuple) and is_sequence(answer[0])):
