@@ -24,7 +24,7 @@ from torch import nn
 from inspector.commands.command import whole_number
 from inspector.corpus import STDLIB, Corpus, load_corpus
 from inspector.model import ModelConfig
-from inspector.train import TrainOptions, _Run, bits, train, vocabulary_of
+from inspector.train import Run, TrainOptions, bits, train, vocabulary_of
 
 STEPS_IN_TURN = 4
 
@@ -64,7 +64,7 @@ def compare_speed(
 ) -> tuple[float, list[float]]:
     """Characters a second of the bare loop, and the trainer's share of it in each round."""
     with tempfile.TemporaryDirectory() as folder:
-        run = _Run.start(Path(folder), corpus, config, options)
+        run = Run.start(Path(folder), corpus, config, options)
         vocabulary = vocabulary_of(corpus)[0]
         ids = vocabulary.encode("".join(text for _, text in corpus.splits["train"]))
         bare = bare_loop(config, options, ids, len(vocabulary), run.bf16)

@@ -1,4 +1,4 @@
-"""corpus.py, train.py, generate.py: what is held out, what is learned, and that a kill costs nothing."""
+"""corpus.py, train/, generate.py: what is held out, what is learned, and that a kill costs nothing."""
 
 import dataclasses
 import errno
@@ -13,7 +13,7 @@ from inspector.corpus import Corpus, Text, load_corpus, read_text, split_of
 from inspector.generate import sample
 from inspector.model import ModelConfig, load_checkpoint
 from inspector.recording import InspectorError
-from inspector.train import TrainOptions, _Streams, bits, held_out_nats, log_spaced, train, vocabulary_of
+from inspector.train import Streams, TrainOptions, bits, held_out_nats, log_spaced, train, vocabulary_of
 
 CONFIG = ModelConfig("lstm", 1, 24)
 OPTIONS = TrainOptions(
@@ -112,7 +112,7 @@ def test_stdlib_leaves_its_tests_out():
 
 def test_streams_hand_out_every_place_once_an_epoch():
     texts = [np.arange(100), np.arange(100, 163)]
-    streams = _Streams(texts, dataclasses.replace(OPTIONS, batch=2, stretch=20))
+    streams = Streams(texts, dataclasses.replace(OPTIONS, batch=2, stretch=20))
     assert streams.steps_per_epoch == 4
     seen = np.concatenate([streams.batch_of(step)[0][:, :-1].numpy().ravel() for step in range(4)])
     assert len(set(seen)) == 160
@@ -236,7 +236,7 @@ def test_characters_beyond_a_thousand_are_folded_and_named():
 
 
 def test_full_disk_is_a_sentence_before_and_during_a_run(tmp_path, monkeypatch):
-    monkeypatch.setattr("inspector.train.shutil.disk_usage", lambda folder: SimpleNamespace(free=1_000))
+    monkeypatch.setattr("inspector.train.folder.shutil.disk_usage", lambda folder: SimpleNamespace(free=1_000))
     with pytest.raises(InspectorError, match="disk has"):
         train(PATTERN, CONFIG, OPTIONS, tmp_path / "small")
     monkeypatch.undo()
@@ -244,7 +244,7 @@ def test_full_disk_is_a_sentence_before_and_during_a_run(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("inspector.train.torch.save", full)
+    monkeypatch.setattr("inspector.train.folder.torch.save", full)
     with pytest.raises(InspectorError, match="--resume"):
         train(PATTERN, CONFIG, OPTIONS, tmp_path / "run")
 

@@ -1,0 +1,65 @@
+"""How a network is trained, and what is told on the way."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train. Counts are in characters or optimiser steps; penalties are weights in the loss.
+
+    output_dropout : on the top layer's hidden state before the output layer.
+    hidden_penalty : times mean |h| of the top layer; pushes neurons to be silent unless they have something to say.
+    cell_penalty : times mean |tanh(c)| of all layers at the end of each stretch (LSTM); the same for the memory.
+    restart : share of streams whose state is set to zero before a stretch, so that the network learns to begin.
+    patience : stop after this many looks at the choose texts without a better one; 0 never stops early.
+    snapshots : steps at which a copy of the weights is kept under `snapshots/`; `log_spaced` makes such steps.
+    """
+
+    n_chars: int = 60_000_000
+    batch: int = 64
+    stretch: int = 100
+    learning_rate: float = 2e-3
+    warmup: int = 200
+    clip: float = 1.0
+    weight_decay: float = 0.0
+    output_dropout: float = 0.0
+    hidden_penalty: float = 0.0
+    cell_penalty: float = 0.0
+    restart: float = 0.01
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    seed: int = 0
+    evaluate_every: int = 500
+    patience: int = 0
+    save_every: int = 500
+    snapshots: tuple[int, ...] = ()
+
+    @property
+    def n_steps(self) -> int:
+        return max(1, self.n_chars // (self.batch * self.stretch))
+
+
+def log_spaced(n_snapshots: int, n_steps: int) -> tuple[int, ...]:
+    """Steps for snapshots: 0, then evenly spaced in the logarithm from 1 up to `n_steps`, whole and all different.
+
+    >>> log_spaced(5, 1000)
+    (0, 1, 10, 100, 1000)
+    """
+    steps = {0} | {round(step) for step in np.geomspace(1, max(1, n_steps), max(1, n_snapshots - 1))}
+    for step in range(n_steps + 1):  # the smallest powers round to the same steps: fill up from below
+        if len(steps) >= n_snapshots:
+            break
+        steps.add(step)
+    return tuple(sorted(steps))
+
+
+class Progress(NamedTuple):
+    """Where a run is: losses in nats a character, speed of the last step. choose_nats is nan before the first look."""
+
+    step: int
+    n_steps: int
+    train_nats: float
+    choose_nats: float
+    chars_per_second: float
