@@ -58,15 +58,15 @@ def load_corpus(source: str | Path, *, pattern: str = "*") -> Corpus:
 
     pattern : which files of a folder, a glob on the path inside it such as `*.py` or `kernel/**/*.[ch]`.
 
-    Files that are not UTF-8 text (a NUL byte counts as binary) are skipped and named in `skipped`. A single text has
-    no files to hold out: its last tenth is, half for choosing and half for reporting.
+    Files that are not UTF-8 text (a NUL byte counts as binary) and links are skipped and named in `skipped`. A single
+    text has no files to hold out: its last tenth is, half for choosing and half for reporting.
     Raises InspectorError when there is nothing to read.
     """
     if str(source) == STDLIB:
         root = Path(sysconfig.get_paths()["stdlib"])
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         name = f"Python {version} standard library without tests and generated tables"
-        return _corpus_of_files(name, root, _stdlib_files(root))
+        return _corpus_of_files(name, root, _stdlib_files(root), follow_links=True)
     path = Path(source)
     if path.is_dir():
         return _corpus_of_files(path.name, path, _files(path, pattern))
@@ -98,8 +98,9 @@ def read_text(path: Path) -> str:
 
 
 def _files(root: Path, pattern: str) -> Iterator[Path]:
-    plain = (path for path in root.rglob(pattern) if path.is_file() and not path.is_symlink())
-    return (path for path in plain if not any(part.startswith(".") for part in path.relative_to(root).parts))
+    """Links too, which are named and not followed: they may lead out of the folder, in a circle, or nowhere."""
+    files = (path for path in root.rglob(pattern) if path.is_file() or path.is_symlink())
+    return (path for path in files if not any(part.startswith(".") for part in path.relative_to(root).parts))
 
 
 def _stdlib_files(root: Path) -> Iterator[Path]:
@@ -110,11 +111,14 @@ def _stdlib_files(root: Path) -> Iterator[Path]:
     )
 
 
-def _corpus_of_files(name: str, root: Path, paths: Iterable[Path]) -> Corpus:
+def _corpus_of_files(name: str, root: Path, paths: Iterable[Path], *, follow_links: bool = False) -> Corpus:
     found: dict[Split, list[Text]] = {split: [] for split in SPLITS}
     skipped = []
     for path in sorted(paths, key=lambda path: path.relative_to(root).as_posix()):
         inside = path.relative_to(root).as_posix()
+        if path.is_symlink() and not follow_links:
+            skipped.append(f"{path} is a link and was not followed: give the folder that it leads to.")
+            continue
         try:
             text = read_text(path)
         except (InspectorError, OSError) as error:

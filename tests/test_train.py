@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from inspector.commands.command import load_named_corpus
 from inspector.corpus import Corpus, Text, load_corpus, read_text, split_of
 from inspector.generate import sample
 from inspector.model import ModelConfig, load_checkpoint
@@ -50,6 +51,29 @@ def test_split_hangs_on_the_name_alone(tmp_path):
     (tmp_path / "0.txt").unlink()
     fewer = load_corpus(tmp_path)
     assert {t.name for t in fewer.splits["report"]} == {t.name for t in whole.splits["report"]} - {"0.txt"}
+
+
+def test_links_in_a_folder_are_named_and_not_followed(tmp_path):
+    (tmp_path / "real.txt").write_text("text")
+    (tmp_path / "dangling.txt").symlink_to(tmp_path / "nowhere.txt")
+    (tmp_path / "twice.txt").symlink_to(tmp_path / "real.txt")
+    corpus = load_corpus(tmp_path)
+    assert [text.name for texts in corpus.splits.values() for text in texts] == ["real.txt"]
+    assert [problem.partition(" is a link")[0] for problem in corpus.skipped] == [
+        str(tmp_path / "dangling.txt"),
+        str(tmp_path / "twice.txt"),
+    ]
+
+
+def test_commands_say_which_files_of_a_corpus_they_left_out(tmp_path, capsys):
+    (tmp_path / "real.txt").write_text("text")
+    for number in range(22):
+        (tmp_path / f"{number}.bin").write_bytes(b"\0")
+    load_named_corpus(tmp_path, "*")
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 21
+    assert said[0] == f"Left out: {tmp_path / '0.bin'} is not text: it holds NUL bytes."
+    assert said[-1] == "Left out: 2 more files."
 
 
 def test_shares_of_the_splits_are_as_documented():

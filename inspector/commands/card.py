@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from inspector.commands.command import add_command, add_corpus_options
+from inspector.commands.command import add_command, add_corpus_options, load_named_corpus
 
 
 def add(commands: Any) -> None:
@@ -23,13 +23,12 @@ def add(commands: Any) -> None:
 
 def _card(options: argparse.Namespace) -> None:
     from inspector.card import write_card
-    from inspector.corpus import load_corpus
     from inspector.measure import measure
     from inspector.model import load_checkpoint
     from inspector.train import bits
 
     model = load_checkpoint(options.network)
-    corpus = load_corpus(options.corpus, pattern=options.pattern)
+    corpus = load_named_corpus(options.corpus, options.pattern)
     about = {"seed_text": options.seed_text, "source": options.source, "licence": options.licence}
     print(f"{corpus}; reading, counting and compressing takes about a minute")
     found = measure(model, corpus, options.network, **about)

@@ -6,11 +6,16 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from inspector.recording import InspectorError
+
+if TYPE_CHECKING:
+    from inspector.corpus import Corpus
+
+_MOST_LEFT_OUT = 20  # files, each said with its reason
 
 
 def add_command(
@@ -78,6 +83,18 @@ def add_corpus_options(
     words = "the corpus it was trained on, as for train" + (f"; without it {otherwise}" if otherwise else "")
     parser.add_argument("--corpus", default=default, required=default is None and otherwise is None, help=words)
     parser.add_argument("--pattern", default="*", help="which files of a folder")
+
+
+def load_named_corpus(source: str | Path, pattern: str) -> Corpus:
+    """What --corpus and --pattern name; says on stderr which of its files could not be read."""
+    from inspector.corpus import load_corpus
+
+    corpus = load_corpus(source, pattern=pattern)
+    for problem in corpus.skipped[:_MOST_LEFT_OUT]:
+        print(f"Left out: {problem}", file=sys.stderr)
+    if len(corpus.skipped) > _MOST_LEFT_OUT:
+        print(f"Left out: {len(corpus.skipped) - _MOST_LEFT_OUT:,} more files.", file=sys.stderr)
+    return corpus
 
 
 def existing_folder(path: Path) -> Path:

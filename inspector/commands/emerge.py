@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inspector.commands.command import add_command, add_corpus_options, progress_bar, reporting, whole_number
+from inspector.commands.command import (
+    add_command,
+    add_corpus_options,
+    load_named_corpus,
+    progress_bar,
+    reporting,
+    whole_number,
+)
 from inspector.recording import InspectorError
 
 if TYPE_CHECKING:
@@ -58,14 +65,14 @@ def _emerge(options: argparse.Namespace) -> None:
 
 def _scores(options: argparse.Namespace, network_hash: str) -> Emergence:
     """Those that are kept, where they are of this network and of what was asked for; made otherwise."""
-    from inspector.corpus import STDLIB, load_corpus
+    from inspector.corpus import STDLIB
     from inspector.emerge import FILE, emerge, open_emergence
 
     path = options.network / FILE
     kept = open_emergence(path) if path.is_file() and not options.again else None
     if kept is not None and kept.network_hash == network_hash:
         is_named = options.corpus is not None or options.pattern != "*"
-        named = load_corpus(options.corpus or STDLIB, pattern=options.pattern) if is_named else None
+        named = load_named_corpus(options.corpus or STDLIB, options.pattern) if is_named else None
         if kept.is_of(named, options.chars):
             return kept
         raise InspectorError(
@@ -73,7 +80,7 @@ def _scores(options: argparse.Namespace, network_hash: str) -> Emergence:
             "another number of characters than asked for: leave --corpus, --pattern and --chars out to see them, or "
             "add --again to make them anew."
         )
-    corpus = load_corpus(options.corpus or STDLIB, pattern=options.pattern)
+    corpus = load_named_corpus(options.corpus or STDLIB, options.pattern)
     with progress_bar(None, "emerge") as bar:
         found = emerge(
             options.network,

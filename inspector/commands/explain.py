@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from inspector.commands.command import add_command, add_corpus_options, progress_bar, reporting, whole_number
+from inspector.commands.command import (
+    add_command,
+    add_corpus_options,
+    load_named_corpus,
+    progress_bar,
+    reporting,
+    whole_number,
+)
 
 
 def add(commands: Any) -> None:
@@ -27,12 +34,11 @@ def add(commands: Any) -> None:
 
 
 def _explain(options: argparse.Namespace) -> None:
-    from inspector.corpus import load_corpus
     from inspector.explain import explain
     from inspector.model import load_checkpoint
 
     model = load_checkpoint(options.network)
-    corpus = load_corpus(options.corpus, pattern=options.pattern)
+    corpus = load_named_corpus(options.corpus, options.pattern)
     folder = options.out or options.network / "survey"
     with progress_bar(None, "explain") as bar:
         table, summary = explain(

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from inspector.commands.command import add_command, progress_bar, reporting
+from inspector.commands.command import add_command, load_named_corpus, progress_bar, reporting
 from inspector.recording import SIGNALS, InspectorError
 
 SHOWN = ("neuron", "signal", "polarity", "score", "metric", "baseline", "twin_score", "q_value", "f1", "matthews",
@@ -65,12 +65,10 @@ def _search(options: argparse.Namespace) -> None:
 
 def _documents(options: argparse.Namespace) -> list[Any]:
     """The file, or every file of the folder, whichever split it is in."""
-    from inspector.corpus import Text, load_corpus, read_text
+    from inspector.corpus import Text, read_text
 
     if options.text.is_dir():
-        corpus = load_corpus(options.text, pattern=options.pattern)
-        for problem in corpus.skipped:
-            print(f"Left out: {problem}", file=sys.stderr)
+        corpus = load_named_corpus(options.text, options.pattern)
         return sorted(text for texts in corpus.splits.values() for text in texts)
     if not options.text.is_file():
         raise InspectorError(f"There is no text at {options.text}: give a text file or a folder of text files.")

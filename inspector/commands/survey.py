@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from inspector.commands.command import add_command, add_corpus_options, progress_bar, reporting, whole_number
+from inspector.commands.command import (
+    add_command,
+    add_corpus_options,
+    load_named_corpus,
+    progress_bar,
+    reporting,
+    whole_number,
+)
 from inspector.recording import InspectorError
 
 
@@ -30,12 +37,11 @@ def _survey(options: argparse.Namespace) -> None:
         _show(options.network)
         return
     from inspector.card import write_card
-    from inspector.corpus import load_corpus
     from inspector.model import load_checkpoint
     from inspector.survey import portray, survey
 
     model = load_checkpoint(options.network)
-    corpus = load_corpus(options.corpus, pattern=options.pattern)
+    corpus = load_named_corpus(options.corpus, options.pattern)
     with progress_bar(None, "survey") as bar:
         show = reporting(bar, {"ranking": "neurons and signals", "labelling": "texts"})
         if options.only:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inspector.commands.command import add_command, progress_bar, whole_number
+from inspector.commands.command import add_command, load_named_corpus, progress_bar, whole_number
 from inspector.recording import InspectorError
 
 if TYPE_CHECKING:
@@ -81,11 +81,10 @@ def _numbers(written: str) -> tuple[int, ...]:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from inspector.corpus import load_corpus
     from inspector.model import ModelConfig
     from inspector.train import vocabulary_of
 
-    corpus = load_corpus(options.corpus, pattern=options.pattern)
+    corpus = load_named_corpus(options.corpus, options.pattern)
     print(corpus, file=sys.stderr)
     begun_with = _network_to_begin_with(options)
     _, folded = vocabulary_of(corpus, begun_with)
