@@ -26,6 +26,7 @@ from inspector.corpus import STDLIB, Corpus, load_corpus
 from inspector.model import ModelConfig
 from inspector.train import Run, TrainOptions, bits, train, vocabulary_of
 
+RNNS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 STEPS_IN_TURN = 4
 
 
@@ -33,8 +34,7 @@ def bare_loop(
     config: ModelConfig, options: TrainOptions, ids: np.ndarray, n_symbols: int, bf16: bool
 ) -> Callable[[], None]:
     """A function that trains for one step, with nothing around it."""
-    rnn_class = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[config.kind]
-    rnn = rnn_class(n_symbols, config.n_units, config.n_layers, batch_first=True)
+    rnn = RNNS[config.kind](n_symbols, config.n_units, config.n_layers, batch_first=True)
     head = nn.Linear(config.n_units, n_symbols)
     weights = [*rnn.parameters(), *head.parameters()]
     optimiser = torch.optim.AdamW(weights, lr=options.learning_rate)
@@ -111,6 +111,7 @@ def main() -> None:
     parser.add_argument("--chars", type=whole_number, default=10_000_000, help="of a curve")
     parser.add_argument("--units", type=int, default=512)
     parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--kinds", nargs="+", choices=list(RNNS), default=list(RNNS))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, help="of torch; 1 on a machine that is busy with other work")
     options = parser.parse_args()
@@ -123,7 +124,7 @@ def main() -> None:
         compare_curves(corpus, ModelConfig("lstm", options.layers, options.units), settings)
         return
     print("| network | precision | bare loop, chars/s | trainer's share |\n|---|---|---|---|")
-    for kind in ("lstm", "gru", "rnn"):
+    for kind in options.kinds:
         for precision in ("bf16", "fp32"):
             config, settings = ModelConfig(kind, options.layers, options.units), TrainOptions(precision=precision)
             speed, shares = compare_speed(corpus, config, settings, options.rounds)
