@@ -15,6 +15,7 @@ from inspector.generate import sample
 from inspector.model import ModelConfig, load_checkpoint
 from inspector.recording import InspectorError
 from inspector.train import Streams, TrainOptions, bits, held_out_nats, log_spaced, train, vocabulary_of
+from inspector.train.dropping import recurrent_weights, without_some
 
 CONFIG = ModelConfig("lstm", 1, 24)
 OPTIONS = TrainOptions(
@@ -160,7 +161,13 @@ def test_training_learns_a_pattern_and_measures_it(tmp_path, kind):
 
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path):
     options = dataclasses.replace(
-        OPTIONS, n_chars=4_800, output_dropout=0.2, hidden_penalty=0.1, cell_penalty=0.1, restart=0.2
+        OPTIONS,
+        n_chars=4_800,
+        output_dropout=0.2,
+        recurrent_dropout=0.2,
+        hidden_penalty=0.1,
+        cell_penalty=0.1,
+        restart=0.2,
     )
     whole = train(PATTERN, CONFIG, options, tmp_path / "whole")
 
@@ -173,6 +180,58 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path):
     resumed = train(PATTERN, CONFIG, options, tmp_path / "cut", resume=True)
     for key, tensor in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[key], tensor), key
+
+
+def test_dropped_weights_come_back_and_get_the_gradient_of_what_took_part():
+    rnn = torch.nn.LSTM(3, 8, num_layers=2)
+    inputs, weights = torch.randn(5, 2, 3), recurrent_weights(rnn)
+    before = [weight.detach().clone() for weight in weights]
+    assert [tuple(weight.shape) for weight in weights] == [(32, 8), (32, 8)]
+    with without_some(weights, 0.5):
+        dropped = [weight.detach().clone() for weight in weights]
+        rnn(inputs)[0].square().sum().backward()
+    scales = [now / whole for now, whole in zip(dropped, before, strict=True)]
+    for scale in scales:
+        assert set(scale.flatten().round(decimals=5).tolist()) == {0.0, 2.0}
+    twin = torch.nn.LSTM(3, 8, num_layers=2)
+    twin.load_state_dict(rnn.state_dict())
+    leaves = [whole.clone().requires_grad_() for whole in before]
+    masked = {f"weight_hh_l{i}": leaf * scale for i, (leaf, scale) in enumerate(zip(leaves, scales, strict=True))}
+    _by_hand(twin, inputs, masked).square().sum().backward()
+    for weight, whole, leaf in zip(weights, before, leaves, strict=True):
+        assert torch.equal(weight, whole)
+        torch.testing.assert_close(weight.grad, leaf.grad)
+
+
+def _by_hand(rnn, inputs, recurrent):
+    """The hidden states of the top layer, from the equations, with these recurrent weights."""
+    for layer in range(rnn.num_layers):
+        named = dict(rnn.named_parameters())
+        w, b, d = (named[f"{name}_l{layer}"].detach() for name in ("weight_ih", "bias_ih", "bias_hh"))
+        h = c = torch.zeros(inputs.shape[1], rnn.hidden_size)
+        hidden = []
+        for x in inputs:
+            i, f, g, o = (x @ w.t() + b + h @ recurrent[f"weight_hh_l{layer}"].t() + d).chunk(4, dim=-1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+            hidden.append(h)
+        inputs = torch.stack(hidden)
+    return inputs
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"batch": 0}, "batch is 0; it must be 1 or more."),
+        ({"learning_rate": math.nan}, "learning_rate is nan; it must be more than 0."),
+        ({"weight_decay": -1.0}, "weight_decay is -1.0; it must be 0 or more."),
+        ({"recurrent_dropout": 1.0}, "recurrent_dropout is 1.0; it must be a share from 0 up to, but not, 1."),
+    ],
+)
+def test_options_that_cannot_be_are_refused_in_a_sentence(wrong, sentence):
+    with pytest.raises(InspectorError) as refused:
+        dataclasses.replace(OPTIONS, **wrong)
+    assert str(refused.value) == sentence
 
 
 def test_run_killed_without_saving_resumes_from_the_last_save(tmp_path):

@@ -60,6 +60,12 @@ def _add_train(commands: Any) -> None:
     option(
         "--output-dropout", type=float, default=0.0, help="on the hidden state before the output layer: cleaner neurons"
     )
+    option(
+        "--recurrent-dropout",
+        type=float,
+        default=0.0,
+        help="of the weights from one hidden state to the next (DropConnect)",
+    )
     option("--hidden-penalty", type=float, default=0.0, help="times mean |hidden| in the loss: cleaner neurons")
     option("--cell-penalty", type=float, default=0.0, help="times mean |tanh(cell)| in the loss: cleaner neurons")
     option(
@@ -146,8 +152,10 @@ def _train_one(
 def _settings(options: argparse.Namespace, seed: int) -> TrainOptions:
     from inspector.train import TrainOptions, log_spaced
 
-    names = ("batch", "stretch", "learning_rate", "weight_decay", "output_dropout", "hidden_penalty", "cell_penalty")
-    chosen = {name: getattr(options, name) for name in (*names, "patience", "precision")}
+    named = ("batch", "stretch", "learning_rate", "weight_decay", "output_dropout", "recurrent_dropout")
+    chosen = {
+        name: getattr(options, name) for name in (*named, "hidden_penalty", "cell_penalty", "patience", "precision")
+    }
     settings = TrainOptions(n_chars=options.chars, seed=seed, **chosen)
     steps = options.snapshots
     if len(steps) == 1:

@@ -1,9 +1,29 @@
 """How a network is trained, and what is told on the way."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
+
+from inspector.recording import InspectorError
+
+
+def _is_weight(x: float) -> bool:
+    return 0 <= x < math.inf
+
+
+_ALLOWED: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
+    (("n_chars", "batch", "stretch", "evaluate_every", "save_every"), lambda n: n >= 1, "1 or more"),
+    (("learning_rate", "clip"), lambda x: x > 0, "more than 0"),
+    (
+        ("warmup", "weight_decay", "hidden_penalty", "cell_penalty", "patience"),
+        lambda x: 0 <= x < math.inf,
+        "0 or more",
+    ),
+    (("output_dropout", "recurrent_dropout", "restart"), lambda x: 0 <= x < 1, "a share from 0 up to, but not, 1"),
+)
 
 
 @dataclass(frozen=True)
@@ -11,6 +31,7 @@ class TrainOptions:
     """How to train. Counts are in characters or optimiser steps; penalties are weights in the loss.
 
     output_dropout : on the top layer's hidden state before the output layer.
+    recurrent_dropout : of the weights from one hidden state to the next, drawn anew for each stretch.
     hidden_penalty : times mean |h| of the top layer; pushes neurons to be silent unless they have something to say.
     cell_penalty : times mean |tanh(c)| of all layers at the end of each stretch (LSTM); the same for the memory.
     restart : share of streams whose state is set to zero before a stretch, so that the network learns to begin.
@@ -26,6 +47,7 @@ class TrainOptions:
     clip: float = 1.0
     weight_decay: float = 0.0
     output_dropout: float = 0.0
+    recurrent_dropout: float = 0.0
     hidden_penalty: float = 0.0
     cell_penalty: float = 0.0
     restart: float = 0.01
@@ -35,6 +57,12 @@ class TrainOptions:
     patience: int = 0
     save_every: int = 500
     snapshots: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for names, holds, allowed in _ALLOWED:
+            for name in names:
+                if not holds(value := getattr(self, name)):
+                    raise InspectorError(f"{name} is {value}; it must be {allowed}.")
 
     @property
     def n_steps(self) -> int:

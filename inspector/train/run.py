@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from inspector.corpus import Corpus
 from inspector.model import CharModel, ModelConfig, State, Vocabulary
 from inspector.recording import InspectorError
+from inspector.train.dropping import recurrent_weights, without_some
 from inspector.train.folder import RunFolder
 from inspector.train.held_out import held_out_nats
 from inspector.train.options import Progress, TrainOptions
@@ -145,30 +146,35 @@ class Run:
         """One optimiser step; returns the cross-entropy in nats per character."""
         options = self.options
         symbols, new_epoch = self.streams.batch_of(self.step)
-        symbols = symbols.to(self.device)
-        state = self._begin(None if new_epoch else self.state)
+        self.optimiser.zero_grad(set_to_none=True)
+        with without_some(recurrent_weights(self.model.rnn), options.recurrent_dropout):
+            entropy, loss, state = self._losses(symbols.to(self.device), self._begin(None if new_epoch else self.state))
+            if not math.isfinite(value := entropy.item()):
+                raise InspectorError(
+                    f"The loss is {value} at step {self.step:,}: training went wrong. {self.folder.path} holds the "
+                    "last good weights; start again with a smaller --learning-rate."
+                )
+            loss.backward()  # type: ignore[no-untyped-call]
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._learning_rate()
+        nn.utils.clip_grad_norm_(self.model.parameters(), options.clip)
+        self.optimiser.step()
+        self.state = _map_state(state, lambda part: part.detach().float())
+        return value
+
+    def _losses(self, symbols: Tensor, state: State | None) -> tuple[Tensor, Tensor, State]:
+        """Cross-entropy of a stretch (batch, T + 1), the same with all penalties, and the state that it ends in."""
+        options = self.options
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            hidden, state = self.model.rnn(self.model.embed(symbols[:, :-1]), state)
+            hidden, after = self.model.rnn(self.model.embed(symbols[:, :-1]), state)
             logits = self.model.head(nn.functional.dropout(hidden, options.output_dropout))
         entropy = nn.functional.cross_entropy(logits.float().flatten(0, 1), symbols[:, 1:].flatten())
         loss = entropy
         if options.hidden_penalty:
             loss = loss + options.hidden_penalty * hidden.float().abs().mean()
-        if options.cell_penalty and isinstance(state, tuple):
-            loss = loss + options.cell_penalty * state[1].float().tanh().abs().mean()
-        if not math.isfinite(value := entropy.item()):
-            raise InspectorError(
-                f"The loss is {value} at step {self.step:,}: training went wrong. {self.folder.path} holds the last "
-                "good weights; start again with a smaller --learning-rate."
-            )
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._learning_rate()
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), options.clip)
-        self.optimiser.step()
-        self.state = _map_state(state, lambda part: part.detach().float())
-        return value
+        if options.cell_penalty and isinstance(after, tuple):
+            loss = loss + options.cell_penalty * after[1].float().tanh().abs().mean()
+        return entropy, loss, after
 
     def _begin(self, state: State | None) -> State | None:
         """The state a stretch starts from: carried over, but zero for the few streams that restart."""
