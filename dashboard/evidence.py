@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from inspector.recording import InspectorError, Neuron
+from inspector.search import LIMITS
 
 FIRST_CONCEPT = "inside_string"
 _SIGNALS = {
@@ -174,8 +175,13 @@ def formula_words(row: Mapping[str, Any]) -> str:
     else:
         goes = f"is {'at least' if up else 'at most'} {row['threshold']:.2f} most nearly where {formula}"
         measure = "Matthews correlation"
-    worth = "explains it" if row["is_explained"] else "does not explain it"
-    return f"Its {signal} {goes}: held-out {measure} {row['score']:.2f}, chance {row['chance']:.2f}; that {worth}."
+    score, enough = f"{row['score']:.2f}", LIMITS["correlation"]["strong"]
+    if row["is_explained"]:
+        worth = "that explains it"
+    else:
+        score = score if float(score) < enough else f"{row['score']:.4f}"
+        worth = f"less than the {enough:.2f} that would explain it"
+    return f"Its {signal} {goes}: held-out {measure} {score}, chance {row['chance']:.2f}; {worth}."
 
 
 def memory_words(kind: str, kept: float, half_life: float) -> str:

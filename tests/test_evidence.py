@@ -210,6 +210,14 @@ def test_explanation_by_a_number_is_no_threshold():
     assert said == "Its cell state falls with line_position: held-out correlation 0.91, chance 0.12; that explains it."
 
 
+def test_score_that_does_not_explain_is_not_rounded_up_to_one_that_does():
+    ranked = {"signal": "cell", "kind": "graded", "polarity": 1, "threshold": math.nan, "formula": "line_length"}
+
+    said = formula_words({**ranked, "score": 0.8998, "chance": 0.0, "is_explained": False})
+
+    assert said.endswith("held-out correlation 0.8998, chance 0.00; less than the 0.90 that would explain it.")
+
+
 def test_skill_is_what_lies_between_the_untrained_and_the_perfect():
     assert skill(0.9, 0.5, 0.8) == pytest.approx(0.5)
     assert skill(0.75, 0.5, float("nan")) == pytest.approx(0.5)
