@@ -4,6 +4,8 @@
 
 Runs on a bare Python 3.11 or newer. On Linux without an NVIDIA GPU the CPU build of torch is taken when its index
 answers within two seconds, so that nobody downloads gigabytes of GPU libraries for a demo; otherwise pip decides.
+At the end a short text is searched, which compiles the loops that reading and searching need: the first reader of the
+dashboard would wait for that otherwise.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 CPU_REQUIREMENTS = ROOT / "requirements-cpu.txt"
+SEARCH = ("search", "--text", "dashboard/samples/address_book.py", "--concept", "inside_string")
 
 
 def main() -> int:
@@ -34,7 +37,13 @@ def main() -> int:
     if _wants_cpu_torch(python):
         # Only torch comes from this index, so a slow or missing index never touches the other packages.
         subprocess.call([python, "-m", "pip", "install", "-r", CPU_REQUIREMENTS])
-    return subprocess.call([python, "-m", "pip", "install", "-r", requirements])
+    failed = subprocess.call([python, "-m", "pip", "install", "-r", requirements])
+    if not failed:
+        sys.stderr.write("Compiling, a few seconds.\n")
+        subprocess.call(
+            [python, "-m", "inspector", *SEARCH], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+    return failed
 
 
 def _wants_cpu_torch(python: Path) -> bool:
