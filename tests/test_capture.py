@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from inspector.capture import RecordingCancelled, record, recorder
+from inspector.capture import RecordingCancelled, abreast, record, recorder
 from inspector.capture.engine import flat_weights, split_weights
 from inspector.capture.engines import engine_for
 from inspector.model import CharModel, ModelConfig, Vocabulary
@@ -146,12 +146,12 @@ def test_a_wish_to_stop_comes_too_late_when_all_is_read():
 def test_stretch_length_does_not_matter(kind, monkeypatch):
     model = char_model(kind)
     whole = values_of(record(model, TEXT))
-    monkeypatch.setattr(recorder, "_NEURON_STEPS", 1)
+    monkeypatch.setattr(abreast, "_NEURON_STEPS", 1)
     assert_same_values(values_of(record(model, TEXT)), whole)
 
 
 def test_stretches_are_bounded_whatever_the_text_is(monkeypatch):
-    monkeypatch.setattr(recorder, "_NEURON_STEPS", 100 * 2 * N_UNITS)
+    monkeypatch.setattr(abreast, "_NEURON_STEPS", 100 * 2 * N_UNITS)
     seen = []
     monkeypatch.setattr(recorder, "_SECONDS_BETWEEN_REPORTS", 0)
     record(char_model(), TEXT, progress=lambda done, total: seen.append(done))
@@ -269,7 +269,7 @@ def test_texts_read_side_by_side_equal_those_read_one_by_one(kind, monkeypatch):
     model = char_model(kind)
     lengths = [1, 300, 0, 17, 64, 5, 0, 16, 120, 3, 33]
     texts = [TEXT[7 * i : 7 * i + n] for i, n in enumerate(lengths)]
-    monkeypatch.setattr(recorder, "_NEURON_STEPS", 1)  # stretches of 16 characters
+    monkeypatch.setattr(abreast, "_NEURON_STEPS", 1)  # stretches of 16 characters
     found = record(model, texts)
     assert [document.stop - document.start for document in found.documents] == lengths
     ends = np.cumsum(lengths)
@@ -302,7 +302,7 @@ def test_several_texts_that_were_cut_off_are_resumed_to_the_same_bytes(tmp_path,
 
 
 def test_should_stop_ends_the_recording(monkeypatch):
-    monkeypatch.setattr(recorder, "_NEURON_STEPS", 1)
+    monkeypatch.setattr(abreast, "_NEURON_STEPS", 1)
     answers = iter([False, False, True])
     with pytest.raises(RecordingCancelled, match=r"stopped after 128 of 1,000 characters"):
         record(char_model(), TEXT, should_stop=lambda: next(answers))

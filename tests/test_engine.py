@@ -170,7 +170,7 @@ def test_what_the_kernel_does_not_run_is_recomputed(module):
 
 def test_texts_read_again_and_again_leave_the_same_bits(monkeypatch):
     """The kernel gets its workspace as an earlier run left it: nothing of that may be taken for this run's."""
-    monkeypatch.setattr("inspector.capture.recorder._NEURON_STEPS", 4_000)
+    monkeypatch.setattr("inspector.capture.abreast._NEURON_STEPS", 4_000)
     model, texts = tiny_model(), [PYTHON_TEXT * 8, PYTHON_TEXT[5:] * 8]
     assert_is_fused(layer_of(model.rnn), 2)
     first = record(model, texts, ("hidden", "cell"))

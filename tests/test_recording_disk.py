@@ -177,7 +177,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_resumed_recording_is_the_uninterrupted_one_byte_for_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_stretches: int, steps: int
 ) -> None:
-    monkeypatch.setattr("inspector.capture.recorder._NEURON_STEPS", steps)
+    monkeypatch.setattr("inspector.capture.abreast._NEURON_STEPS", steps)
     uninterrupted = contents(kept(tmp_path / "whole"))
     folder = kept(tmp_path / "r", n_stretches=n_stretches)
     recording = record(tiny_model(), TEXT, ["hidden", "cell"], out=folder, resume=True)
@@ -185,7 +185,7 @@ def test_resumed_recording_is_the_uninterrupted_one_byte_for_byte(
 
 
 def test_resume_reads_on_from_the_stored_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inspector.capture.recorder._NEURON_STEPS", 16_000)
+    monkeypatch.setattr("inspector.capture.abreast._NEURON_STEPS", 16_000)
     folder, seen = kept(tmp_path / "r", n_stretches=2), []
     record(tiny_model(), TEXT, ["hidden", "cell"], lambda done, _: seen.append(done), out=folder, resume=True)
     assert seen[0] == 8_000  # the last thousand that ended before character 8,192

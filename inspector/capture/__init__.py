@@ -6,6 +6,7 @@
     engines.py     which of them runs a network's layers
     lanes.py       texts side by side: where the network stands in each, and how it goes on
     recorder.py    a text, or several, stretch by stretch into a recording
+    abreast.py     several at the same time, values put where they stay; turning.py: out of rows into columns
     replay.py      passages again, from the states that a recording kept; standstill.py: a state as bytes
     draft.py       a text that is being written: after a change only what follows it is read again
     batches.py     many documents side by side, for readers that keep nothing

@@ -76,7 +76,7 @@ class Draft:
         sizes = chain(_PIECES, repeat(_PIECES[-1]))
         while at < len(text):
             piece = text[at : at + next(sizes)]
-            for part in _read(self._model, self._weights, [piece], _Kept(self._signals, None, at), state):
+            for part in _read(self._model, self._weights, piece, _Kept(self._signals, None, at), state):
                 yield part
                 state = part.state or b""
             at += len(piece)
@@ -108,7 +108,7 @@ class Draft:
             engine=engine_for(self._weights, batch=1).__name__,
         )
         with writer:
-            writer.append(*part[1:5])
+            writer.append(*part[:4])
             return writer.finish()
 
 
@@ -126,4 +126,4 @@ def _first(part: _Part, n_chars: int) -> _Part:
     """Its first characters."""
     values = [{name: array[:, :n_chars] for name, array in layer.items()} for layer in part.values]
     arrays = (part.loss[:n_chars], part.guess_ids[:n_chars], part.guess_probabilities[:n_chars])
-    return _Part(part.document, values, *arrays, None, None)
+    return _Part(values, *arrays, None, None)

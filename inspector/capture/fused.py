@@ -42,16 +42,32 @@ def fused(weights: LayerWeights, inputs: Tensor, state: State, signals: Collecti
 
     A run whose workspace cannot be read for certain (a value that is not finite is enough) is recomputed.
     """
-    length = max(CELLS_AT_ONCE // state[1].numel(), 1)
-    if len(inputs) <= length:
+    if len(inputs) <= _length(state):
         return _run_or_recompute(weights, inputs, state)
-    kept: Signals = {}
-    for start in range(0, len(inputs), length):  # copied, so that no more than one workspace is alive
-        found, state = _run_or_recompute(weights, inputs[start : start + length], state)
+    kept, end = dict[str, Tensor](), state
+    for start, found, end in in_pieces(weights, inputs, state):  # noqa: B007  # the last is the run's
         for name, values in found.items():
             whole = kept.setdefault(name, values.new_empty(len(inputs), *values.shape[1:]))
-            whole[start : start + length] = values
-    return kept, state
+            whole[start : start + len(values)] = values
+        del found, values
+    return kept, end
+
+
+def in_pieces(weights: LayerWeights, inputs: Tensor, state: State) -> Iterator[tuple[int, Signals, State]]:
+    """The same run, one workspace after the other: the step it begins at, its signals, and the state after it.
+
+    Let go of one piece before the next is made, or there are two workspaces.
+    """
+    length = _length(state)
+    for start in range(0, len(inputs), length):
+        found, state = _run_or_recompute(weights, inputs[start : start + length], state)
+        yield start, found, state
+        del found
+
+
+def _length(state: State) -> int:
+    """Steps in one workspace."""
+    return max(CELLS_AT_ONCE // state[1].numel(), 1)
 
 
 def _run_or_recompute(weights: LayerWeights, inputs: Tensor, state: State) -> tuple[Signals, State]:

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inspector.capture.recorder import _check_texts, _guesses
+from inspector.capture.abreast import guesses
+from inspector.capture.recorder import _check_texts
 from inspector.capture.tape import Tape, WatchedRNN, watch
 from inspector.recording import SIGNALS, InspectorError, Layer, Recording, RecordingWriter
 
@@ -174,7 +175,7 @@ def _predictions(
     loss = np.full(len(text), np.nan, np.float32)
     told = np.flatnonzero(ids[1:] >= 0) + 1
     loss[told] = -log_probabilities.cpu().numpy()[told - 1, ids[told]]
-    return loss, *_guesses(log_probabilities)
+    return loss, *guesses(log_probabilities)
 
 
 def _hash(module: nn.Module) -> str:

@@ -1,7 +1,7 @@
 """Reading texts with a network and keeping what its neurons did, stretch by stretch, so that memory stays bounded.
 
 A text is read one character after the other, as the network's state asks. Several short ones are read side by side,
-each from the zero state, and handed on in their order.
+each from the zero state (abreast.py).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inspector.capture.abreast import guesses, n_lanes, n_steps_at_once, read_abreast
 from inspector.capture.engine import LayerWeights, Signals, State, flat_weights, rnn_kind, split_weights
 from inspector.capture.engines import engine_for
 from inspector.capture.lanes import Lanes
@@ -28,9 +29,6 @@ from inspector.recording import SIGNALS, Document, InspectorError, Layer, Record
 if TYPE_CHECKING:
     from inspector.model import CharModel
 
-N_GUESSES = 10
-_NEURON_STEPS = 2**21  # neurons x characters in one stretch: 50 MB for all six signals in float32. Torch's threads spin
-# for milliseconds after each of its products, on the cores that `lockstep` wants: a quarter of this costs a fifth more.
 _GROUP_BYTES = 2**28  # of values in float32 that texts which are read side by side may come to
 _GROUP_SIZE = 32  # such texts; more of them are hardly faster
 _SECONDS_BETWEEN_REPORTS = 0.2
@@ -104,7 +102,7 @@ def record(
         network_hash=model.hash,
         symbols=model.vocabulary.symbols,
         unknown=model.vocabulary.unknown(whole),
-        engine=engine_for(weights, batch=max(_lanes(len(group)) for group in groups)).__name__,
+        engine=engine_for(weights, batch=max(n_lanes(len(group)) for group in groups)).__name__,
         resume=resume,
         snapshots=snapshots,
         replay=Replayer(model) if snapshots else None,
@@ -115,17 +113,24 @@ def record(
             start, stop = group[0].start, group[-1].stop
             if writer.n_written >= stop:
                 continue  # an earlier run, which was cut off, got so far
-            done = writer.n_written - start if len(group) == 1 else 0
-            contents = [whole[document.start + done : document.stop] for document in group]
-            keep = _Kept(kept, snapshots, start + done)
-            reading = _read(model, weights, contents, keep, writer.state if done else b"")
-            for part in _in_order(reading, [len(content) for content in contents], report):
-                writer.append(*part[1:])
+            if len(group) == 1:
+                done = writer.n_written - start
+                keep = _Kept(kept, snapshots, start + done)
+                for part in _read(model, weights, whole[start + done : stop], keep, writer.state if done else b""):
+                    writer.append(*part)
+                    report(len(part.loss))
+                continue
+            contents = [whole[document.start : document.stop] for document in group]
+            for n_chars, pieces in read_abreast(model, weights, contents, start, kept, dtype):
+                for piece in pieces:  # a resumed recording begins again where a group does, from zero
+                    state = b"" if piece.stop == stop else None
+                    writer.append(*piece[2:], state=state, is_given=True)
+                report(n_chars)
         return writer.finish()
 
 
 class _Kept(NamedTuple):
-    """What a recording keeps of a group of texts that begins at `start`."""
+    """What a recording keeps of a text that begins at `start`."""
 
     signals: tuple[str, ...]
     snapshots: Snapshots | None
@@ -146,31 +151,14 @@ def _groups(documents: Sequence[Document], n_chars: int) -> Iterator[list[Docume
 
 
 class _Part(NamedTuple):
-    """One stretch of one document, as RecordingWriter takes it."""
+    """A part of a lone text, as RecordingWriter takes it."""
 
-    document: int  # which of those that are read side by side
     values: list[dict[str, np.ndarray]]  # by layer and signal: float32 (n_units, n)
     loss: np.ndarray  # float32 (n,), nats
     guess_ids: np.ndarray  # int64 (n, N_GUESSES)
     guess_probabilities: np.ndarray  # float32 (n, N_GUESSES)
-    state: bytes | None  # from which the next stretch of the document can be read; None within a group
+    state: bytes | None  # from which the next part can be read
     states: np.ndarray | None  # uint8 (n_snapshots, bytes), where these are kept
-
-
-def _in_order(reading: Iterator[_Part], lengths: list[int], report: _Reporter) -> Iterator[_Part]:
-    """Document after document; what is read before its turn waits. Resuming begins where a group does, from zero."""
-    left, waiting, turn = list(lengths), dict[int, list[_Part]](), 0
-    for part in reading:
-        left[part.document] -= len(part.loss)
-        waiting.setdefault(part.document, []).append(part)
-        while turn < len(left) and (turn in waiting or not left[turn]):
-            if turn in waiting:
-                whole = _joined(waiting.pop(turn))
-                yield whole._replace(state=b"") if len(left) > 1 and not any(left) and not waiting else whole
-            if left[turn]:
-                break
-            turn += 1
-        report(len(part.loss))
 
 
 def _joined(parts: list[_Part]) -> _Part:
@@ -178,7 +166,6 @@ def _joined(parts: list[_Part]) -> _Part:
         return parts[0]
     layers = zip(*(part.values for part in parts), strict=True)
     return _Part(
-        parts[0].document,
         [{name: np.concatenate([part[name] for part in layer], axis=1) for name in layer[0]} for layer in layers],
         np.concatenate([part.loss for part in parts]),
         np.concatenate([part.guess_ids for part in parts]),
@@ -188,77 +175,41 @@ def _joined(parts: list[_Part]) -> _Part:
     )
 
 
-def _read(
-    model: CharModel, weights: list[LayerWeights], texts: list[str], keep: _Kept, state: bytes
-) -> Iterator[_Part]:
-    """Read texts side by side, or the rest of one from `state` (b"" is its start).
+def _read(model: CharModel, weights: list[LayerWeights], text: str, keep: _Kept, state: bytes) -> Iterator[_Part]:
+    """Read a lone text, or the rest of one from `state` (b"" is its start).
 
-    As the shorter ones end, the batch is halved. Torch's modes are set anew for each stretch, never across a yield.
+    Torch's modes are set anew for each part, never across a yield.
     """
-    device = model.head.weight.device
-    order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
-    lengths = [len(texts[i]) for i in order]
-    batch = _lanes(len(texts))
-    ids = torch.zeros(batch, lengths[0], dtype=torch.long)  # behind a text's end, and below the last text, any symbol
-    for row, i in zip(ids, order, strict=False):
-        row[: len(texts[i])] = torch.from_numpy(model.vocabulary.encode(texts[i]))
-    lanes = Lanes(model, weights, batch)
+    ids = torch.from_numpy(model.vocabulary.encode(text))[None]
+    lanes = Lanes(model, weights, 1)
     if state:
         stored = iter(from_bytes(state, [*chain(*lanes.states), lanes.expected]))
         lanes.states, lanes.expected = [tuple(next(stored) for _ in layer) for layer in lanes.states], next(stored)
-    start, wanted = 0, STATE_SIGNALS[model.config.kind] if keep.snapshots else keep.signals
-    while start < lengths[0]:
-        going = sum(length > start for length in lengths)
-        while batch >= 2 * going:
-            batch //= 2
-            lanes.keep(range(batch))
-        part_ids = ids[:batch, start : start + _stretch(weights, batch)].to(device)
-        before, found = list(lanes.states), lanes.read(part_ids, wanted)
+    wanted, start = STATE_SIGNALS[model.config.kind] if keep.snapshots else keep.signals, 0
+    for part in torch.split(ids, n_steps_at_once(weights, 1), dim=1):
+        before, found = list(lanes.states), lanes.read(part, wanted)
         with torch.inference_mode():
-            loss = found.loss.t().cpu().numpy()
-            guessed, probabilities = (part.swapaxes(0, 1) for part in _guesses(found.log_probabilities))
-            after = to_bytes([*chain(*lanes.states), lanes.expected]) if len(texts) == 1 else None
+            loss = found.loss[:, 0].cpu().numpy()
+            expected = guesses(found.log_probabilities[:, 0])
+            after = to_bytes([*chain(*lanes.states), lanes.expected])
             values, kept_states = _as_kept(found.signals, before, keep, start)
-        for row in range(going):
-            n = min(lengths[row] - start, part_ids.shape[1])
-            kept = [{name: array[row, :, :n] for name, array in layer.items()} for layer in values]
-            yield _Part(order[row], kept, loss[row, :n], guessed[row, :n], probabilities[row, :n], after, kept_states)
-        start += part_ids.shape[1]
-
-
-def _lanes(n_texts: int) -> int:
-    """In how many lanes so many texts are read: a power of two, so that few batches must be proved."""
-    return 1 << (n_texts - 1).bit_length()
-
-
-def _stretch(weights: list[LayerWeights], batch: int) -> int:
-    """Characters of each text that are read at a time."""
-    n_units = sum(layer.hidden_weight.shape[1] for layer in weights)
-    return min(max(_NEURON_STEPS // (n_units * batch), 64 // batch, 16), 8192)
+        yield _Part(values, loss, *expected, after, kept_states)
+        start += part.shape[1]
 
 
 def _as_kept(
     found: list[Signals], before: list[State], keep: _Kept, start: int
 ) -> tuple[list[dict[str, np.ndarray]], np.ndarray | None]:
-    """The values that are kept, (B, units, n) by layer and signal, or else none but the states."""
+    """The values that are kept, (units, n) by layer and signal, or else none but the states."""
     if keep.snapshots:
         return [], states_before(found, before, keep.start + start, keep.snapshots.every)
     return [{name: _by_unit(signals[name]) for name in keep.signals} for signals in found], None
 
 
 def _by_unit(values: Tensor) -> np.ndarray:
-    """(n, B, units) as float32 (B, units, n). Of whole rows torch makes columns several times as fast as of a part."""
-    turned = values.float().permute(1, 2, 0)
-    if not turned.is_contiguous():  # `lockstep` leaves columns
-        turned = values.float().contiguous().flatten(1).t().contiguous().view(turned.shape)
-    array: np.ndarray = turned.cpu().numpy()
+    """(n, 1, units) as float32 (units, n)."""
+    array: np.ndarray = values[:, 0].t().float().contiguous().cpu().numpy()
     return array
-
-
-def _guesses(log_probabilities: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Ids and probabilities (..., k) of the likeliest of the last axis, most likely first."""
-    best, ids = log_probabilities.topk(min(N_GUESSES, log_probabilities.shape[-1]))
-    return ids.cpu().numpy(), best.exp().cpu().numpy()
 
 
 class _Reporter:

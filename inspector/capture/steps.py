@@ -85,7 +85,7 @@ def _half_bits(_context: Any, value: Any) -> Any:
 
 
 _wide: Any = intrinsic(_number)
-_narrow: Any = intrinsic(_half_bits)
+narrow: Any = intrinsic(_half_bits)
 _look: Any = intrinsic(_load_acquire)
 _say: Any = intrinsic(_store_release)
 _from_bits: Any = intrinsic(_float_of_bits)
@@ -126,7 +126,7 @@ def make_small(weights: Array, small: Array) -> bool:
     is_same = True
     for row in range(weights.shape[0]):
         for k in range(weights.shape[1]):
-            bits = _narrow(weights[row, k])
+            bits = narrow(weights[row, k])
             small[row, k] = bits
             is_same &= _wide(bits) == weights[row, k]
     return is_same

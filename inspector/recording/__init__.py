@@ -24,6 +24,7 @@ and it never normalises, clips or thresholds a value. What its readers may rely 
 """
 
 from inspector.recording.export import export_recording
+from inspector.recording.filling import does_not_fit
 from inspector.recording.importing import import_recording
 from inspector.recording.kept import (
     Kept,
@@ -35,12 +36,13 @@ from inspector.recording.kept import (
 )
 from inspector.recording.reading import Recording, open_recording
 from inspector.recording.replaying import Replay, Segment
-from inspector.recording.stretch import Snapshots
+from inspector.recording.stretch import STRETCH, Snapshots
 from inspector.recording.words import SIGNALS, Document, Guesses, InspectorError, Layer, Neuron, Place
 from inspector.recording.writing import RecordingWriter
 
 __all__ = [
     "SIGNALS",
+    "STRETCH",
     "Document",
     "Guesses",
     "InspectorError",
@@ -54,6 +56,7 @@ __all__ = [
     "Segment",
     "Snapshots",
     "delete_recording",
+    "does_not_fit",
     "export_recording",
     "find_recording",
     "holds_recording",

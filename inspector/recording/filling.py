@@ -46,8 +46,11 @@ class Filler:
         self._failed = False
         self._begin_stretch()
 
-    def add(self, blocks: Mapping[Key, Array], state: bytes | None) -> None:
-        """Take the next characters, and the state (if there is one) from which to go on after them."""
+    def add(self, blocks: Mapping[Key, Array], state: bytes | None, *, is_given: bool = False) -> None:
+        """Take the next characters, and the state (if there is one) from which to go on after them.
+
+        is_given : whether the caller will not touch the blocks again: then a whole stretch is kept as it is.
+        """
         self._check()
         self._failed = True
         start = self._at
@@ -56,7 +59,12 @@ class Filler:
             self._standstills.append((stop, state))
         while self._filled < stop:
             end = min(stop, self._end)
-            self._copy(blocks, start, end)
+            if is_given and (start, end) == (self._begin, stop) == (self._filled, self._end):
+                whole = {key: block for key, block in blocks.items() if _has_place_of(block, self._stretch[key])}
+                self._stretch |= whole
+                self._copy({key: block for key, block in blocks.items() if key not in whole}, start, end)
+            else:
+                self._copy(blocks, start, end)
             self._filled = end
             if end == self._end:
                 self._hand_on()
@@ -89,10 +97,7 @@ class Filler:
                 target = self._stretch[key][:, self._filled - self._begin : end - self._begin]
                 copy_rows(target, block[:, self._filled - start : end - start])
             except FloatingPointError as error:
-                raise InspectorError(
-                    f"A value of {key[1]} in layer {key[0]} is too large for {self._header.dtype}: "
-                    'record with dtype="float32".'
-                ) from error
+                raise does_not_fit(key, self._header.dtype) from error
 
     def _hand_on(self) -> None:
         while len(self._standstills) > 1 and self._standstills[1][0] <= self._filled:
@@ -105,6 +110,17 @@ class Filler:
             ) from error
         self._sink.add(stored, self._standstills[0])
         self._begin_stretch()
+
+
+def does_not_fit(key: Key, dtype: str) -> InspectorError:
+    """What a reader is told of a value that would become infinite."""
+    return InspectorError(
+        f'A value of {key[1]} in layer {key[0]} is too large for {dtype}: record with dtype="float32".'
+    )
+
+
+def _has_place_of(block: Array, other: Array) -> bool:
+    return block.shape == other.shape and block.dtype == other.dtype and block.flags.c_contiguous
 
 
 def copy_rows(target: Array, source: Array) -> None:

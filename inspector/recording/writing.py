@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +121,13 @@ class RecordingWriter:
         guess_probabilities: npt.ArrayLike | None = None,
         state: bytes | None = None,
         states: npt.ArrayLike | None = None,
+        *,
+        is_given: bool = False,
     ) -> None:
         """Add the next `n` characters; nothing is added when an argument does not fit.
 
-        values : `values[layer][signal]`, float (n_units, n). They are copied.
+        values : `values[layer][signal]`, float (n_units, n). They are copied, unless `is_given` says that the caller
+            will not touch them again: then a whole stretch is kept as it is.
         loss : float (n,) in nats, nan at each document's start; all nan when left out, which snapshots do not allow.
         guess_ids, guess_probabilities : (n, 10), likeliest first, ids into `symbols`; wanted exactly when there are
             symbols. A vocabulary of fewer than 10 symbols fills only the first columns.
@@ -137,9 +141,10 @@ class RecordingWriter:
         if state is not None:
             self._state = state
         if self._behind is None:
-            self._filler.add(blocks, state)
+            self._filler.add(blocks, state, is_given=is_given)
         else:
-            self._behind.do(self._filler.add, {key: block.copy(order="K") for key, block in blocks.items()}, state)
+            safe = blocks if is_given else {key: block.copy(order="K") for key, block in blocks.items()}
+            self._behind.do(partial(self._filler.add, is_given=is_given), safe, state)
 
     def finish(self) -> Recording:
         """The recording, once the text is covered exactly."""
