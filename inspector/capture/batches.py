@@ -66,15 +66,16 @@ class BatchReader:
 
     def state(self) -> Arrays:
         states = enumerate(self._network.states)
-        parts = {f"{i}.{j}": part.numpy() for i, layer in states for j, part in enumerate(layer)}
+        parts = {f"{i}.{j}": part.cpu().numpy() for i, layer in states for j, part in enumerate(layer)}
         at = {"next": np.array(self._next), "lanes": np.array(self._lanes)}
-        return at | {"expected": self._network.expected.numpy()} | parts
+        return at | {"expected": self._network.expected.cpu().numpy()} | parts
 
     def restore(self, arrays: Arrays) -> None:
         self._next, self._lanes = int(arrays["next"]), arrays["lanes"].tolist()
-        self._network.expected = torch.from_numpy(arrays["expected"].copy())
+        device = self._network.expected.device
+        self._network.expected = torch.from_numpy(arrays["expected"].copy()).to(device)
         self._network.states = [
-            tuple(torch.from_numpy(arrays[f"{i}.{j}"].copy()) for j in range(len(layer)))
+            tuple(torch.from_numpy(arrays[f"{i}.{j}"].copy()).to(device) for j in range(len(layer)))
             for i, layer in enumerate(self._network.states)
         ]
 

@@ -159,11 +159,13 @@ class Dropped:
 
     def draw_again(self, like: Tensor, n_layers: int) -> list[Tensor] | None:
         """Factors (T, B, width) on the inputs of layer 1 and up; None where the stream does not end as it did."""
+        if like.device.type != "cpu":
+            return None
         with torch.random.fork_rng(devices=[]):
             torch.set_rng_state(self.before)
             ones = torch.ones((len(self.packed.data), like.shape[-1]) if self.packed else tuple(like.shape))
             masks = [dropout(ones, self.p, training=True) for _ in range(n_layers - 1)]
-            if like.device.type != "cpu" or not torch.equal(torch.get_rng_state(), self.after):
+            if not torch.equal(torch.get_rng_state(), self.after):
                 return None
         if self.packed:
             masks = [pad_packed_sequence(self.packed._replace(data=mask))[0] for mask in masks]
@@ -188,6 +190,7 @@ def check_answer(found: Tensor, answer: Tensor, valid: Tensor, *, closely: bool 
         tolerance = _REDRAWN_TOLERANCE
     if found.shape != answer.shape:
         raise InspectorError(f"its answer has another shape than its weights give, so {_OTHER}")
+    valid = valid.to(found.device)
     ours, theirs = found[valid], answer.to(found.dtype)[valid]
     difference = ((ours - theirs).abs() / (1 + theirs.abs())).max().item() if ours.numel() else 0.0
     if not difference <= tolerance and theirs.isfinite().all():

@@ -8,15 +8,17 @@ takes one step after the other, which on a CPU is what torch itself does for all
     GRU    r, z = sigmoid(...)   n = tanh(W x_t + b + r * (U h_{t-1} + d))   h_t = (1 - z) * n + z * h_{t-1}
     RNN    h_t = tanh or relu (W x_t + b + U h_{t-1} + d)
 
-In `recompute` only c, which needs its own past, is left to a loop over the steps: one fused operation each.
+In `recompute` only c needs its own past: a loop over the steps on a CPU; on a GPU, where to start an operation takes
+longer than the operation, a few over all steps at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from contextlib import nullcontext
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -86,10 +88,11 @@ def recompute(weights: LayerWeights, inputs: Tensor, state: State, signals: Coll
     `hidden` is always among them; gates and cell are worked out only when `signals` names one of them. Call it under
     `torch.inference_mode()`; all tensors share one floating dtype and device.
     """
-    hidden, end = _forward(weights, inputs, state)
-    found = {"hidden": hidden}
-    if not set(signals) <= found.keys():
-        found |= gates_from_hidden(weights, inputs, hidden, state)
+    with _all_bits() if inputs.is_cuda else nullcontext():
+        hidden, end = _forward(weights, inputs, state)
+        found = {"hidden": hidden}
+        if not set(signals) <= found.keys():
+            found |= gates_from_hidden(weights, inputs, hidden, state)
     return found, end
 
 
@@ -151,9 +154,38 @@ def _forward(weights: LayerWeights, inputs: Tensor, state: State) -> tuple[Tenso
     first = tuple(part[None].contiguous() for part in state)
     options = (weights.input_bias is not None, 1, 0.0, False, False, False)  # one layer, no dropout, time first
     given = first if weights.kind == "lstm" else first[0]
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if inputs.is_cuda else nullcontext():
-        hidden, *end = _FORWARD[weights.kind](inputs, given, parts, *options)  # type: ignore[operator]
+    hidden, *end = _FORWARD[weights.kind](inputs, given, parts, *options)  # type: ignore[operator]
     return hidden, tuple(part[0] for part in end)
+
+
+@contextmanager
+def _all_bits() -> Iterator[None]:
+    """Neither cuDNN nor cuBLAS may round factors to TF32's eleven bits, whatever the caller lets them do.
+
+    Nor does cuDNN warn that the weights of one layer out of a stack lie apart: it brings them together as it runs.
+    """
+    cudnn: Any = torch.backends.cudnn
+    cublas: Any = torch.backends.cuda.matmul
+    switches = [(cudnn.rnn, "fp32_precision"), (cublas, "fp32_precision")] if hasattr(cudnn, "rnn") else []
+    switches = switches or [(cudnn, "allow_tf32"), (cublas, "allow_tf32")]  # torch before 2.9
+    before = [getattr(place, name) for place, name in switches]
+    try:
+        for place, name in switches:
+            setattr(place, name, "ieee" if name == "fp32_precision" else False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
+            yield
+    finally:
+        for (place, name), value in zip(switches, before, strict=True):
+            setattr(place, name, value)
+
+
+def precision() -> tuple[str, ...]:
+    """With how many bits torch may multiply float32 on a CPU, by all of its switches: what a proof depends on."""
+    mkldnn: Any = torch.backends.mkldnn
+    if not hasattr(mkldnn, "rnn"):  # torch before 2.9
+        return (torch.get_float32_matmul_precision(),)
+    return tuple(place.fp32_precision for place in (torch.backends, mkldnn.matmul, mkldnn.rnn))
 
 
 def _lstm_signals(weights: LayerWeights, inputs: Tensor, before: Tensor, cell_before: Tensor) -> Signals:
@@ -171,10 +203,26 @@ def _lstm_signals(weights: LayerWeights, inputs: Tensor, before: Tensor, cell_be
 
 
 def _scan(keep: Tensor, add: Tensor, first: Tensor) -> Tensor:
-    """c_t = keep_t * c_{t-1} + add_t for every step; overwrites and returns `add`."""
+    """c_t = keep_t * c_{t-1} + add_t for every step; may overwrite `add`."""
+    if keep.is_cuda:
+        return _scan_by_doubling(keep, add, first)
     cell = first
     for keep_t, add_t in zip(keep.unbind(), add.unbind(), strict=True):
         cell = add_t.addcmul_(keep_t, cell)
+    return add
+
+
+def _scan_by_doubling(keep: Tensor, add: Tensor, first: Tensor) -> Tensor:
+    """The same in log2(steps) rounds: after each, (keep, add)_t takes c from twice as many steps before t to t.
+
+    The associative scan of Hillis and Steele (Data parallel algorithms, 1986).
+    """
+    add = torch.cat([torch.addcmul(add[:1], keep[:1], first[None]), add[1:]])
+    span = 1
+    while span < len(add):
+        add = torch.cat([add[:span], torch.addcmul(add[span:], keep[span:], add[:-span])])
+        keep = torch.cat([keep[:span], keep[span:] * keep[:-span]])
+        span *= 2
     return add
 
 

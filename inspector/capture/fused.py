@@ -19,7 +19,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from inspector.capture.engine import LayerWeights, Signals, State, recompute
+from inspector.capture.engine import LayerWeights, Signals, State, precision, recompute
 from inspector.recording import SIGNALS
 
 _GATES = ("input_gate", "forget_gate", "candidate", "output_gate")  # as they lie in a row
@@ -85,9 +85,7 @@ def is_proved(weights: LayerWeights, batch: int) -> bool:
         and all((part.device.type, part.dtype) == ("cpu", torch.float32) for part in weights[1:] if part is not None)
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         # What may choose another kernel, or other numbers, is part of the key.
-        and _is_proved_for(
-            *weights.input_weight.shape, batch, torch.get_num_threads(), torch.get_float32_matmul_precision()
-        )
+        and _is_proved_for(*weights.input_weight.shape, batch, torch.get_num_threads(), precision())
     )
 
 

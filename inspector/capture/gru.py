@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from inspector.capture.engine import LayerWeights, Signals, fresh
+from inspector.capture.engine import LayerWeights, Signals, fresh, precision
 
 _ALIKE = 32  # where it divides the units, two gates that are squashed in one go are squashed as each would be alone
 _PROVED_STEPS = 17  # rows lie differently in a cache line from step to step, in sixteen ways at most
@@ -82,7 +82,7 @@ def runs_alike(weights: LayerWeights, batch: int, *, is_noted: bool) -> bool:
     is_noted : gradients are wanted.
     """
     shape, has_bias = weights.hidden_weight.shape, weights.hidden_bias is not None
-    settings = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    settings = torch.get_num_threads(), *precision()
     return (
         weights.kind == "gru"
         and batch >= (_WORTH_NOTED if is_noted else _WORTH)

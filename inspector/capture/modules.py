@@ -101,8 +101,9 @@ def _read(
 def _reading(module: nn.Module) -> Iterator[None]:
     """Eval mode, no gradients; afterwards every part's mode and the random stream are what they were."""
     modes = [(part, part.training) for part in module.modules()]
+    streams = sorted({part.device.index for part in module.parameters() if part.is_cuda})  # and that of the CPU
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with torch.random.fork_rng(devices=streams), torch.no_grad():
             module.eval()
             yield
     finally:
