@@ -3,8 +3,9 @@
     python -m benchmarks.recording
 
 The reference is the forward of the torch module on the same input, without gradients, which is the fastest that torch
-has. Every way takes its turn after it, round after round, and the median of the ratios is shown, so that a busy machine
-slows both. `watch` with gradients on has the reference of its own mode. Weights are random: speed does not depend on
+has. Every way takes its turn right after it, round after round in another order, and the median of the ratios is shown,
+so that a busy machine slows both, and what one way leaves behind in memory meets each of the others. `watch` with
+gradients on has the reference of its own mode. Weights are random: speed does not depend on
 them. Prints a Markdown table.
 """
 
@@ -15,7 +16,8 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,13 +54,13 @@ def naive_loop(model: CharModel, inputs: torch.Tensor) -> None:
             kept.append((hidden[layer], cell[layer], i, f, g, o))
 
 
-def watched(model: CharModel, inputs: torch.Tensor) -> None:
-    """Follow the torch module and read every signal of every layer."""
+def watched(model: CharModel, inputs: torch.Tensor, signals: Sequence[str]) -> None:
+    """Follow the torch module and read some signals of every layer."""
     with watch(model.rnn) as tape:
         model.rnn(inputs)
     rnn = tape[""]
     for layer in range(rnn.n_layers):
-        for name in SIGNALS[rnn.kind]:
+        for name in signals:
             rnn.view(name, layer)
 
 
@@ -69,16 +71,21 @@ def without_gradients(run: Callable[[], object]) -> Callable[[], object]:
 def ways(model: CharModel, texts: list[str], inputs: torch.Tensor, folder: Path) -> dict[str, Way]:
     """Recording reads a single text, or several side by side."""
     text = texts if len(texts) > 1 else texts[0]
-    stored = [name for name in ("hidden", "cell") if name in SIGNALS[model.config.kind]]
+    signals = SIGNALS[model.config.kind]
+    stored = [name for name in ("hidden", "cell") if name in signals]
     forward, plain = (lambda: model.rnn(inputs)), without_gradients(lambda: model.rnn(inputs))
     found = {
         "record, all signals, memory": Way(lambda: record(model, text), plain),
         f"record, {' and '.join(stored)}, float16, disk": Way(
             lambda: record(model, text, stored, dtype="float16", out=folder / "recording"), plain
         ),
-        "watch, all signals read, gradients on": Way(lambda: watched(model, inputs), forward),
-        "watch, all signals read, no gradients": Way(without_gradients(lambda: watched(model, inputs)), plain),
     }
+    for what, read in {"nothing": (), " and ".join(stored): stored, "all signals": signals}.items():
+        watch_it = partial(watched, model, inputs, read)
+        found[f"watch, {what} read, gradients on"] = Way(watch_it, forward)
+        found[f"watch, {what} read, no gradients"] = Way(without_gradients(watch_it), plain)
+    if model.config.kind == "rnn":
+        found = {name: way for name, way in found.items() if "hidden read" not in name}  # which are all it has
     if model.config.kind == "lstm":
         found["naive loop, all signals"] = Way(without_gradients(lambda: naive_loop(model, inputs)), plain)
     return found
@@ -93,13 +100,15 @@ def measure(model: CharModel, text: str, batch: int, n_rounds: int) -> tuple[flo
         contest = ways(model, texts, inputs, Path(folder))
         references: list[float] = []
         ratios: dict[str, list[float]] = {name: [] for name in contest}
+        order = list(contest.items())
         for round_number in range(n_rounds + 1):
-            taken = {way.reference: timed(way.reference) for way in contest.values()}
-            for name, way in contest.items():
-                seconds = timed(way.run)
+            for name, way in order:
+                reference, seconds = timed(way.reference), timed(way.run)
                 if round_number:  # the first round warms caches up
-                    ratios[name].append(taken[way.reference] / seconds)
-            references.append(taken[contest["record, all signals, memory"].reference])
+                    ratios[name].append(reference / seconds)
+                    if name == "record, all signals, memory":
+                        references.append(reference)
+            random.Random(round_number).shuffle(order)
     return len(text) / statistics.median(references), {name: statistics.median(r) for name, r in ratios.items()}
 
 
