@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.autograd import forward_ad
 
-from inspector.capture import gru, watch
+from inspector.capture import gru, layerwise, watch
 from inspector.recording import SIGNALS
 from tests import oracle
 
@@ -239,3 +239,32 @@ def test_a_mode_that_makes_tensors_elsewhere_does_not_reach_the_proof():
         with torch.device("meta"):
             answer, _ = module(inputs, state)
     assert torch.equal(answer, expected)
+
+
+def test_with_gradients_a_gate_is_brought_together_when_it_is_first_read(monkeypatch):
+    made, right = [], gru.StepByStep.whole
+    monkeypatch.setattr(gru.StepByStep, "whole", lambda gate: made.append(len(gate.steps)) or right(gate))
+    module, steps = nn.GRU(3, 16, 2), torch.randn(9, 5, 3)
+    with watch(module) as tape:
+        module(steps)[0].sum().backward()
+        module.weight_hh_l0.data.zero_()
+    tape[""].view("hidden")
+    assert made == []
+    first = tape[""].view("candidate", 1)
+    assert made == [9]
+    assert np.shares_memory(first, tape[""].view("candidate", 1)) and made == [9]
+
+
+@pytest.mark.parametrize("make", [nn.LSTM, nn.GRU])
+def test_gates_are_worked_out_layer_by_layer_when_one_of_a_layer_is_first_read(make, monkeypatch):
+    made, right = [], layerwise.gates_from_hidden
+    monkeypatch.setattr(layerwise, "gates_from_hidden", lambda *given: made.append(given) or right(*given))
+    module = make(3, 16, 2)
+    with torch.no_grad(), watch(module) as tape:
+        module(torch.randn(9, 1, 3))
+    for layer in range(2):
+        tape[""].view("hidden", layer)
+    assert not made
+    for name in SIGNALS[tape[""].kind]:
+        tape[""].view(name, 1)
+    assert len(made) == 1

@@ -8,7 +8,9 @@ there; last bits depend on all that. So it is proved for each shape before anybo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,9 +23,28 @@ _PROVED_STEPS = 17  # rows lie differently in a cache line from step to step, in
 _WORTH, _WORTH_NOTED = 2, 4  # sequences; of fewer the gates are worked out sooner afterwards. The second with gradients
 
 
+class StepByStep(NamedTuple):
+    """A gate as the graph of the gradients keeps it anyway: (B, units) of every step, nothing copied."""
+
+    steps: tuple[Tensor, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """With its share of what lies beside it: r and z are cut out of three gates' width."""
+        return sum(step.nbytes for step in self.steps) * 4 // 3
+
+    def whole(self) -> Tensor:
+        """(T, B, units), a copy."""
+        like = self.steps[0]
+        return torch.stack(self.steps, out=fresh(len(self.steps), *like.shape, like=like))
+
+
+Gates = Mapping[str, Tensor | StepByStep]
+
+
 def gru_steps(
     weights: LayerWeights, inputs: Tensor, before: Tensor, *, is_noted: bool, is_reverse: bool = False
-) -> tuple[Tensor, Signals]:
+) -> tuple[Tensor, Gates]:
     """Hidden states (T, B, units) in the order of the inputs (T, B, n_in), and the gates. before : (B, units).
 
     is_noted : whether a gradient of any of these is wanted.
@@ -34,7 +55,9 @@ def gru_steps(
     return _plain_steps(weights, given, before, is_reverse=is_reverse)
 
 
-def _noted_steps(weights: LayerWeights, given: Tensor, before: Tensor, *, is_reverse: bool) -> tuple[Tensor, Signals]:
+def _noted_steps(
+    weights: LayerWeights, given: Tensor, before: Tensor, *, is_reverse: bool
+) -> tuple[Tensor, dict[str, StepByStep]]:
     """With gradients: the graph is that of torch's own loop, too."""
     seen: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     steps = given.unbind()
@@ -45,11 +68,11 @@ def _noted_steps(weights: LayerWeights, given: Tensor, before: Tensor, *, is_rev
         z = update.add_(given_update).sigmoid_()
         n = given_candidate.add(candidate.mul_(r)).tanh_()
         before = (before - n).mul_(z).add_(n)
-        seen.append((before, r, z, n))
+        seen.append((before, r.detach(), z.detach(), n.detach()))
     hidden, *gates = zip(*(reversed(seen) if is_reverse else seen), strict=True)
-    with torch.no_grad():
-        whole = [torch.stack(gate, out=fresh(len(gate), *before.shape, like=before)) for gate in gates]
-    return torch.stack(hidden), dict(zip(("reset_gate", "update_gate", "candidate"), whole, strict=True))
+    return torch.stack(hidden), dict(
+        zip(("reset_gate", "update_gate", "candidate"), map(StepByStep, gates), strict=True)
+    )
 
 
 def _plain_steps(weights: LayerWeights, given: Tensor, before: Tensor, *, is_reverse: bool) -> tuple[Tensor, Signals]:

@@ -25,8 +25,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from inspector.capture.calls import SeenCall, by_unit, is_answer
-from inspector.capture.engine import LayerWeights, Signals, State, fresh, gates_from_hidden, split_weights
-from inspector.capture.gru import gru_steps, runs_alike
+from inspector.capture.engine import LayerWeights, State, fresh, gates_from_hidden, split_weights
+from inspector.capture.gru import Gates, StepByStep, gru_steps, runs_alike
 from inspector.recording import SIGNALS
 
 _STACKS = (_VF.lstm, _VF.gru, _VF.rnn_tanh, _VF.rnn_relu)
@@ -44,7 +44,7 @@ class Given(NamedTuple):
 class LayerRun:
     """One layer in one direction; everything in the order of the input's steps."""
 
-    signals: Signals  # (T, B, units): hidden, and all others where they are known
+    signals: dict[str, Tensor | StepByStep]  # (T, B, units): hidden, and all others where they are known
     is_reverse: bool
     given: Given | None  # None where all signals are known
     _turn: threading.Lock = field(default_factory=threading.Lock)
@@ -57,12 +57,28 @@ class LayerRun:
             return known
         return known * len(SIGNALS[self.given.weights.kind]) + self.given.inputs.nbytes
 
+    @property
+    def hidden(self) -> Tensor:
+        hidden = self.signals["hidden"]
+        assert isinstance(hidden, Tensor)
+        return hidden
+
+    def whole(self, name: str) -> Tensor:
+        """A signal (T, B, units), brought together or worked out when it is first asked for."""
+        if name not in self.signals:
+            self.complete()
+        values = self.signals[name]
+        if isinstance(values, StepByStep):
+            with torch.inference_mode():
+                values = self.signals[name] = values.whole()
+        return values
+
     def complete(self) -> None:
         """Work out what only follows from the hidden states."""
         with self._turn:
             if self.given is None:
                 return
-            (weights, inputs, state), hidden = self.given, self.signals["hidden"]
+            (weights, inputs, state), hidden = self.given, self.hidden
             with torch.inference_mode(), torch.autocast("cpu", enabled=False):
                 if self.is_reverse:
                     inputs, hidden = inputs.flip(0), hidden.flip(0)
@@ -99,7 +115,7 @@ def layered_call(
     runs: list[list[LayerRun]], copies: Callable[[], list[list[LayerWeights]]], given: Tensor, answer: Tensor
 ) -> SeenCall | None:
     """The call that these runs were; None where the module answered something else. copies : gives the weights."""
-    top = [run.signals["hidden"] for run in runs[-1]]
+    top = [run.hidden for run in runs[-1]]
     if not is_answer(top, answer):
         return None
     every = [run for layer in runs for run in layer]
@@ -120,9 +136,7 @@ def given_of(layer: Sequence[LayerRun]) -> Tensor | None:
 
 
 def _values(run: LayerRun, name: str) -> np.ndarray:
-    if name not in run.signals:
-        run.complete()
-    return by_unit(run.signals[name])
+    return by_unit(run.whole(name))
 
 
 def _may_be_split(given: Tensor, hx: Any, flat: Any, *_: Any) -> bool:
@@ -165,14 +179,14 @@ def _layer_by_layer(
         else:
             rest = (module.bias, 1, 0.0, train, n > 1, False)  # one layer, time first
             output, *end = run_stack(inputs, state if is_lstm else state[0], own, *rest)
-            found = [{} for _ in weights]
+            found = [dict[str, Tensor]() for _ in weights]
         kept = output.detach()
         if layer == n_layers - 1:  # its caller may write to it
             kept = fresh(*output.shape, like=output).copy_(kept)
         seen = []
         for i, hidden in enumerate(kept.chunk(n, -1)):
             first = tuple(part[i].detach().clone() for part in state)
-            signals = {"hidden": hidden} | found[i]
+            signals = {"hidden": hidden, **found[i]}
             is_known = len(signals) == len(SIGNALS.get(weights[i].kind, signals))
             given_here = None if is_known else Given(weights[i], inputs.detach(), first)
             seen.append(LayerRun(signals, bool(i), given_here))
@@ -185,7 +199,7 @@ def _layer_by_layer(
 
 def _gru_layer(
     weights: list[LayerWeights], inputs: Tensor, state: Tensor, *, is_noted: bool
-) -> tuple[Tensor, list[Tensor], list[Signals]]:
+) -> tuple[Tensor, list[Tensor], list[Gates]]:
     """What torch would answer, (T, B, directions x units), the end state in a list, and the gates."""
     runs = [gru_steps(one, inputs, state[i], is_noted=is_noted, is_reverse=bool(i)) for i, one in enumerate(weights)]
     hidden = [part for part, _ in runs]

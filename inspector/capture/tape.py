@@ -55,7 +55,9 @@ def watch(module: nn.Module) -> Iterator[Tape]:
     ...     module(batch)
     >>> tape["encoder.rnn"].signal("cell", layer=0)      # float32 (batch, n_units, n_steps)
 
-    The tape can be read inside the block and after it. The module's answers, gradients, modes and random stream are
+    The tape can be read inside the block and after it. Hidden states are at hand; what torch's own run did not leave is
+    worked out when a signal of its layer is first read, from copies of what the call was given: inputs, states and
+    weights may be written to in between, by an optimiser or through `.data`, and the gates stay those of the call. The module's answers, gradients, modes and random stream are
     those of an unwatched run, and its hooks are gone when the block is left, also by an exception.
 
     An nn.LSTMCell, nn.GRUCell or nn.RNNCell is called once per step, so its steps are put together: a step that was
