@@ -57,8 +57,9 @@ def watch(module: nn.Module) -> Iterator[Tape]:
 
     The tape can be read inside the block and after it. Hidden states are at hand; what torch's own run did not leave is
     worked out when a signal of its layer is first read, from copies of what the call was given: inputs, states and
-    weights may be written to in between, by an optimiser or through `.data`, and the gates stay those of the call. The module's answers, gradients, modes and random stream are
-    those of an unwatched run, and its hooks are gone when the block is left, also by an exception.
+    weights may be written to in between, by an optimiser or through `.data`, and the gates stay those of the call. The
+    module's answers, gradients, modes and random stream are those of an unwatched run, and its hooks are gone when the
+    block is left, also by an exception.
 
     An nn.LSTMCell, nn.GRUCell or nn.RNNCell is called once per step, so its steps are put together: a step that was
     given the state of the step before it (copied, detached, with some rows reset or one part of it altered) goes on
