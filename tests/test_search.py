@@ -20,8 +20,8 @@ from sklearn.metrics import (
 from inspector.recording import Document, InspectorError, Layer, RecordingWriter
 from inspector.search import check_label, rank_labels, rank_neurons, split_text, verdict
 from inspector.search.chance import difference_of_means, p_values, q_values, shifted_p
-from inspector.search.kernels import tails
 from inspector.search.parts import parts_of
+from inspector.search.scores import tails
 
 N_CHARS = 12_000
 
@@ -103,6 +103,66 @@ def test_yes_no_scores_equal_scikit_learn(recording, values, label, masked):
         assert row.matthews == pytest.approx(matthews_corrcoef(label[score], yes), abs=1e-9)
         assert row.prevalence == pytest.approx(label[score].mean())
         assert row.choose_score >= 0.5
+
+
+def rare_detectors(n_units=9):
+    """A label with 40 positives among 12,000 characters, and neurons in whose topmost bins they lie unevenly."""
+    rng = np.random.default_rng(3)
+    label = np.zeros(N_CHARS, bool)
+    label[rng.permutation(N_CHARS)[:80]] = True
+    noise = rng.standard_normal((n_units, N_CHARS)).astype(np.float32).round(2)  # many are equal
+    return label, noise + label * np.linspace(3, 1, n_units, dtype=np.float32)[:, None]
+
+
+def assert_exact(rows, values, label, score):
+    for row in rows.itertuples():
+        trace = row.polarity * values[row.unit][score]
+        yes = trace >= row.polarity * np.float32(row.threshold)
+        assert row.score == pytest.approx(roc_auc_score(label[score], trace), abs=1e-9)
+        assert row.average_precision == pytest.approx(average_precision_score(label[score], trace), abs=1e-9)
+        assert row.f1 == pytest.approx(f1_score(label[score], yes), abs=1e-9)
+        assert row.matthews == pytest.approx(matthews_corrcoef(label[score], yes), abs=1e-9)
+
+
+def errors_of_average_precision(table, values, label, score):
+    return [
+        abs(row.average_precision - average_precision_score(label[score], row.polarity * values[row.unit][score]))
+        for row in table.itertuples()
+    ]
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_first_five_rows_of_a_rare_label_are_exact(side):
+    label, values = rare_detectors()
+    recording = recording_of({"hidden": side * values})
+    table = rank_neurons(recording, label)
+    score = parts_of(recording, None).score
+    assert_exact(table.head(5), side * values, label, score)
+    others = errors_of_average_precision(table[5:], side * values, label, score)
+    assert 1e-4 < max(others) < 0.02  # bins, which is why
+
+
+def test_first_five_rows_stay_those_of_bins_where_values_take_too_much(monkeypatch):
+    label, values = rare_detectors()
+    recording = recording_of({"hidden": values})
+    monkeypatch.setattr("inspector.search.candidates.VALUE_BYTES", 4 * 5 * 4000)
+    table = rank_neurons(recording, label)
+    errors = errors_of_average_precision(table.head(5), values, label, parts_of(recording, None).score)
+    assert 1e-4 < max(errors) < 0.02
+    assert table.shift_p[:5].notna().all()
+
+
+def test_first_five_rows_of_a_graded_label_are_exact(rng):
+    depth = np.round(np.abs(wandering(rng, 1, N_CHARS, 300)[0])).astype(np.float64)
+    values = wandering(rng, 8, N_CHARS) + np.linspace(0.1, 1, 8)[:, None] * depth
+    values = values.round(1).astype(np.float32)
+    valid = runs(rng, N_CHARS, on=2000, off=300)
+    recording = recording_of({"hidden": values})
+    score = parts_of(recording, None).score & valid
+    for row in rank_neurons(recording, depth, valid=valid).head(5).itertuples():
+        trace = values[row.unit][score].astype(np.float64)
+        assert row.score == pytest.approx(row.polarity * pearsonr(depth[score], trace)[0], abs=1e-6)
+        assert row.spearman == pytest.approx(row.polarity * spearmanr(depth[score], trace)[0], abs=1e-6)
 
 
 def test_threshold_has_the_best_f1_of_the_choosing_part(recording, values, label):

@@ -37,7 +37,7 @@ class Bins:
     def of(cls, signals: Sequence[str], values: Array) -> "Bins":
         """Lay out bins from a first stretch of values (traces, n); `signals` names each trace's signal."""
         kinds = np.array([_kind(signal) for signal in signals])
-        peaks = np.abs(values).max(axis=1)
+        peaks = np.maximum(values.max(axis=1), -values.min(axis=1))
         kinds[(kinds != LINEAR) & (peaks > 1)] = LINEAR  # such as the hidden state of a network of rectified units
         kinds[(kinds == SIGNED) & (peaks < NEAR_ZERO)] = LINEAR  # steps there are even too, but no finer than 2**-33
         low, width = np.empty(len(values), np.float32), np.empty(len(values), np.float32)

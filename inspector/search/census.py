@@ -2,7 +2,7 @@
 
     choosing part ──fold──► counts ──turn──► polarity, threshold     scoring part ──fold──► counts ──► measures
 
-Nothing kept here grows with the text, but for the bins of the few best candidates, up to a limit.
+Nothing kept here grows with the text, but for values and bins of the few best candidates, up to a limit.
 """
 
 import itertools
@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 
 from inspector.recording import InspectorError, Neuron
 from inspector.search.binning import Bins
+from inspector.search.candidates import Candidates, Kept
 from inspector.search.counting import N_BINS, N_LANES, add_numbers, count
 from inspector.search.judging import Choice, Counts, Measures, choose, measure
-from inspector.search.kernels import take_in
+from inspector.search.kernels import centre_on, take_in
 from inspector.search.lanes import Lanes, aligned
 from inspector.search.threads import each, slices
 
 MAX_BLOCKS = 64  # into which the scoring part is cut for the jackknife
-N_CANDIDATES = 5  # of each label, whose bins are kept and checked against shifted labels
-_KEPT_BYTES = 400_000_000
+N_CANDIDATES = 5  # of each label, whose values are kept: scored exactly, and checked against shifted labels
 _GROUP = 64  # traces that one thread counts at a time
+_COPIED = 16  # and copies: as many of their values side by side as lie in one line of the cache
 _TAKEN = 64  # and takes in: their tables of bins stay in its own cache
 CAPACITY = 2**15  # characters whose bins wait to be counted together: the counts of a trace are fetched once for them
 _AT_ONCE = 4096  # characters that are taken in together: threads that are woken for less are not worth it. The first
@@ -33,7 +34,7 @@ _AT_ONCE = 4096  # characters that are taken in together: threads that are woken
 _AT_ONCE_BYTES = 2**28  # and no more than so many bytes of values wait
 _PADDING = 64  # bytes behind each row of bins: rows a power of two apart would push each other out of the cache
 
-_WHOLE = ("_centre", "_scale", "_candidates", "totals", "summary")  # what is counted is of one part, or of both
+_WHOLE = ("_centre", "_scale", "totals", "summary")  # what is counted is of one part, or of both
 
 Array = NDArray[Any]
 
@@ -44,14 +45,6 @@ class Row(NamedTuple):
     layer: int
     unit: int
     signal: str
-
-
-class Kept(NamedTuple):
-    """The scored characters of the candidates."""
-
-    traces: Array  # (candidates,) which traces
-    positions: Array  # (n,) in the text
-    ranks: Array  # (candidates, n) float32
 
 
 class _Folded(NamedTuple):
@@ -75,8 +68,7 @@ class Census:
         self._n_candidates = n_candidates
         self._bins: Bins | None = None
         self._choice: Choice | None = None  # what the choosing part said
-        self._candidates = np.empty(0, np.int64)
-        self._kept: list[tuple[Array, Array]] = []
+        self._candidates = Candidates({})
         self._folded: list[_Folded] = []  # to be taken in
         self._waiting: list[tuple[Array, int]] = []  # positions and block, to be counted; their bins are in
         self._room = np.empty((n, CAPACITY + _PADDING), np.uint8)[:, :CAPACITY]
@@ -111,9 +103,9 @@ class Census:
         counts: Array = self.totals + self._counts.of_everyone
         return counts
 
-    def calibrate(self, values: Sequence[Array]) -> None:
-        """Lay out the bins from some values, as `fold` takes them."""
-        whole = np.concatenate(values)
+    def calibrate(self, *stretches: Sequence[Array]) -> None:
+        """Lay out the bins from the values of some stretches, each as `fold` takes them."""
+        whole = _side_by_side(stretches)
         low, high = whole.min(axis=1), whole.max(axis=1)
         self._check_finite(low + high)
         self._bins = Bins.of([row.signal for row in self.rows], whole)
@@ -121,10 +113,7 @@ class Census:
         self._scale = np.empty(len(whole), np.float32)
 
         def centre(traces: slice) -> None:
-            some = whole[traces]
-            self._centre[traces] = some.mean(axis=1, dtype=np.float64)
-            scale = np.where(low[traces] < high[traces], some.std(axis=1, dtype=np.float64), 0)
-            self._scale[traces] = np.where(scale > 0, 1 / np.maximum(scale, 1e-30), 1)
+            centre_on(whole[traces], self._centre[traces], self._scale[traces])
 
         each(centre, slices(0, len(whole), _TAKEN))
 
@@ -172,8 +161,7 @@ class Census:
                 add_numbers(bins, of_labels, counts.numbers[i, traces])
 
         each(count_some, slices(0, len(self.rows), _GROUP))
-        if len(self._candidates) and sum(bins.nbytes for _, bins in self._kept) < _KEPT_BYTES:
-            self._kept.append((positions, self._room[self._candidates, : len(positions)]))
+        self._candidates.take_bins(self._room[:, : len(positions)], positions)
         self._waiting = []
 
     def state(self) -> dict[str, Array]:
@@ -185,9 +173,7 @@ class Census:
         arrays |= {f"counts.{name}": array for name, array in self._counts.arrays().items()}
         arrays |= {f"bins.{field.name}": getattr(self._bins, field.name) for field in fields(Bins)}
         arrays |= {f"choice.{name}": chosen for name, chosen in (self._choice or {}).items()}
-        if self._kept:
-            arrays["kept.positions"] = np.concatenate([positions for positions, _ in self._kept])
-            arrays["kept.bins"] = np.concatenate([bins for _, bins in self._kept], axis=1)
+        arrays |= {f"kept.{name}": array for name, array in self._candidates.state().items()}
         return arrays | {"n_chars": np.array(self.n_chars)}
 
     def restore(self, arrays: dict[str, Array]) -> None:
@@ -196,18 +182,18 @@ class Census:
             setattr(self, name, arrays[name])
         self._counts = Counts(*(arrays[f"counts.{field.name}"] for field in fields(Counts)))
         self._bins = Bins(*(arrays[f"bins.{field.name}"] for field in fields(Bins)))
-        choice = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith("choice.")}
+        choice, kept = ({name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(prefix)}
+                        for prefix in ("choice.", "kept."))  # fmt: skip
         self._choice = choice or None
-        if "kept.bins" in arrays:
-            self._kept = [(arrays["kept.positions"], arrays["kept.bins"])]
+        self._candidates = Candidates(self._best())
+        self._candidates.restore(kept)
         self.n_chars = int(arrays["n_chars"])
 
     def _take_in(self) -> None:
         """Put all values that were folded into bins and add up their moments."""
         folded, self._folded = self._folded, []
         if folded and self._bins is None:
-            parts = zip(*(some.values for some in folded), strict=True)
-            self.calibrate([np.concatenate(part, axis=1) for part in parts])
+            self.calibrate(*(some.values for some in folded))
         while folded:
             begin = sum(len(positions) for positions, _ in self._waiting)
             stops = begin + np.cumsum([len(some.positions) for some in folded])
@@ -239,6 +225,8 @@ class Census:
 
         each(take, [(part, traces) for part, ends in enumerate(itertools.pairwise(widths))
                      for traces in slices(*ends, _TAKEN)])  # fmt: skip
+        for some in folded:
+            self._candidates.take_values(some.values)
         self._waiting += [(some.positions, some.block) for some in folded]
         self.n_chars += sum(len(some.positions) for some in folded)
 
@@ -247,10 +235,13 @@ class Census:
         self.count()
         self._check_finite(self.summary[:, 1])
         self._choice = choose(self._counts, self.lanes, self.summary[:, 2] < self.summary[:, 3])
-        best = [np.argsort(-chosen[:, 1], kind="stable")[: self._n_candidates] for chosen in self._choice.values()]
-        self._candidates = np.unique(np.concatenate(best)) if best else np.empty(0, np.int64)
-        self.totals += self._counts.of_everyone
-        self._counts.clear()
+        self._candidates = Candidates(self._best())
+        self._counts.begin_anew(self.totals)
+
+    def _best(self) -> dict[str, Array]:
+        """The candidates of each label, best first; none before the turn."""
+        choice = self._choice or {}
+        return {name: np.argsort(-chosen[:, 1], kind="stable")[: self._n_candidates] for name, chosen in choice.items()}
 
     def _check_finite(self, sums: Array) -> None:
         broken = np.flatnonzero(~np.isfinite(sums))
@@ -267,18 +258,32 @@ class Census:
         return math.nan if label is None else self._counts.prevalence(label)
 
     def measures(self) -> dict[str, Measures]:
-        """What the scoring part says about each label."""
+        """What the scoring part says about each label; of its candidates, what their values say."""
         if self._choice is None:
             raise ValueError("turn to the scoring part first")
         self.count()
         self._check_finite(self.summary[:, 1])
-        return measure(self._counts, self.lanes, self._choice, self.bins, self.summary[:, 2:4])
+        measured = measure(self._counts, self.lanes, self._choice, self.bins, self.summary[:, 2:4])
+        self._candidates.sharpen(measured, self.lanes)
+        return measured
 
     def kept(self) -> Kept:
         """The candidates of all labels and what was kept of them."""
         self.count()
-        positions = np.concatenate([positions for positions, _ in self._kept] or [np.empty(0, np.int64)])
-        order = np.argsort(positions)
-        bins = np.concatenate([bins for _, bins in self._kept] or [np.empty((0, 0), np.uint8)], axis=1)[:, order]
-        ranks = np.take_along_axis(self.bins.ranks[self._candidates], bins.astype(np.int64), axis=1)
-        return Kept(self._candidates, positions[order], ranks)
+        return self._candidates.kept(self.bins.ranks)
+
+
+def _side_by_side(stretches: Sequence[Sequence[Array]]) -> Array:
+    """The values of stretches, each as `Census.fold` takes them, as one array (traces, n)."""
+    widths = np.cumsum([0, *map(len, stretches[0])])
+    stops = np.cumsum([0, *(values[0].shape[1] for values in stretches)])
+    whole = np.empty((widths[-1], stops[-1]), np.float32)
+
+    def copy(task: tuple[int, slice]) -> None:
+        part, traces = task
+        for values, start, stop in zip(stretches, stops, stops[1:], strict=False):
+            whole[traces, start:stop] = values[part][traces.start - widths[part] : traces.stop - widths[part]]
+
+    each(copy, [(part, traces) for part, ends in enumerate(itertools.pairwise(widths))
+                for traces in slices(*ends, _COPIED)])  # fmt: skip
+    return whole

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.search.kernels import tails
+from inspector.search.scores import tails
 
 Array = NDArray[Any]
 

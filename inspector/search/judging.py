@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from inspector.search.binning import Bins
 from inspector.search.chance import Jackknife, covariance, difference_of_means, p_values
 from inspector.search.counting import N_BINS, N_LANES, N_NUMBERS
-from inspector.search.kernels import judge_choice, judge_score
 from inspector.search.lanes import EVERYONE, Graded, Lanes, YesNo
+from inspector.search.scores import correlate_ranks, judge_choice, judge_score
 from inspector.search.threads import each, slices
 
-_GROUP = 64  # traces that one thread judges at a time
+_GROUP = 16  # traces that one thread judges at a time: their counts stay in its own cache
 
 Array = NDArray[Any]
 Choice = dict[str, Array]  # label ──► (traces, 3): polarity, score of the choosing part, bin of the threshold
@@ -66,9 +66,18 @@ class Counts:
     def arrays(self) -> dict[str, Array]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def clear(self) -> None:
-        for array in self.arrays().values():
-            array.fill(0)
+    def begin_anew(self, totals: Array) -> None:
+        """Add to totals (traces, N_BINS) how often each bin occurred; then all is 0."""
+        everyone = self.of_everyone
+
+        def empty(traces: slice) -> None:
+            totals[traces] += everyone[traces]
+            self.bins[:, traces] = 0
+
+        each(empty, slices(0, len(totals), _GROUP))
+        for name, array in self.arrays().items():
+            if name != "bins":  # fresh zeros take no memory until they are counted in
+                setattr(self, name, np.zeros(array.shape, array.dtype))
 
     @property
     def of_everyone(self) -> Array:
@@ -100,12 +109,13 @@ def measure(counts: Counts, lanes: Lanes, choice: Choice, bins: Bins, ends: Arra
         4,
     )  # fmt: skip
     sums = np.ascontiguousarray(counts.sums.transpose(1, 3, 0, 2))  # (groups, lanes, blocks, traces)
+    thresholds = _thresholds({name: choice[name] for name in lanes.yes_no}, bins, ends)
     found = {}
     for name, yes_no in lanes.yes_no.items():
         polarity, choose_score = choice[name][:, 0], choice[name][:, 1]
         score, f1, matthews, average_precision = judged[name].T
         found[name] = Measures(
-            polarity=polarity, score=score, choose_score=choose_score, threshold=_thresholds(choice[name], bins, ends),
+            polarity=polarity, score=score, choose_score=choose_score, threshold=thresholds[name],
             f1=f1, matthews=matthews, average_precision=average_precision, spearman=np.full(len(score), np.nan),
             p_value=p_values(_pulls(counts, yes_no, sums), polarity),
         )  # fmt: skip
@@ -145,13 +155,16 @@ def _pulls(counts: Counts, label: YesNo, sums: Array) -> Jackknife:
     return difference_of_means(positive, valid)
 
 
-def _thresholds(choice: Array, bins: Bins, ends: Array) -> Array:
+def _thresholds(choice: Choice, bins: Bins, ends: Array) -> dict[str, Array]:
     """In the neuron's own unit; on the lower side it is the highest value of the bin, not the lowest."""
-    upwards, at = choice[:, 0] > 0, choice[:, 2].astype(np.int64)
-    edges = bins.edges((at + ~upwards)[:, None])[:, 0]
+    if not choice:
+        return {}
+    upwards, at = (np.stack([chosen[:, column] for chosen in choice.values()], axis=1) for column in (0, 2))
+    edges = bins.edges(at + (upwards < 0))
     with np.errstate(over="ignore"):  # below the lowest float
-        edges = np.where(upwards, edges, np.nextafter(edges, np.float32(-np.inf)))
-    return np.clip(edges, ends[:, 0], ends[:, 1]).astype(np.float64)
+        edges = np.where(upwards > 0, edges, np.nextafter(edges, np.float32(-np.inf)))
+    edges = np.clip(edges, ends[:, :1], ends[:, 1:]).astype(np.float64)
+    return dict(zip(choice, np.ascontiguousarray(edges.T), strict=True))
 
 
 def _pearson(counts: Counts, label: Graded, varies: Array) -> Array:
@@ -172,16 +185,15 @@ def _covariance(counts: Counts, label: Graded) -> Jackknife:
 
 
 def _spearman(counts: Counts, label: Graded, varies: Array) -> Array:
-    sums, valid = (
-        counts.numbers[lane.group, :, :, lane.lane].astype(np.float64) for lane in (label.rank, label.valid)
-    )  # (traces, N_BINS)
-    n = valid[0].sum()
-    mean = sums[0].sum() / n
-    squares = counts.rank_squares[label.rank.group, label.rank.lane] - n * mean**2
-    ranks = (np.cumsum(valid, axis=1) - valid / 2) / n - 0.5  # mid-ranks of the bins, centred
-    products = (ranks * (sums - valid * mean)).sum(axis=1)
-    spread = np.sqrt((valid * ranks**2).sum(axis=1) * squares)
-    return _ratio(products, spread, where=varies)
+    sums, valid = (counts.numbers[lane.group, :, :, lane.lane] for lane in (label.rank, label.valid))
+    squares = counts.rank_squares[label.rank.group, label.rank.lane]
+    found = np.empty(len(varies))
+
+    def correlate(traces: slice) -> None:
+        correlate_ranks(sums[traces], valid[traces], squares, found[traces])
+
+    each(correlate, slices(0, len(found), _GROUP))
+    return np.where(varies, found, 0)
 
 
 def _ratio(above: Array, below: Array, where: Array) -> Array:

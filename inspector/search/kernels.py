@@ -1,7 +1,7 @@
 """The loops that every character of every trace goes through, compiled by numba. Arrays in, arrays filled in place.
 
 value --put_on_scale--> cell of 4,096 --lookup--> bin of 256 --counting.count--> counts for every label
-                                                             --judge_...-------> what they say about it
+                                                             what they say about it: scores.py
 """
 
 import math
@@ -37,52 +37,68 @@ def put_on_scale(values: Array, kind: int, out: Array) -> None:
     It is the value itself for LINEAR. Otherwise it is about the logarithm of the distance to the nearer end (and, for
     SIGNED, to 0), read off its bits: those of a positive float, taken as an integer, grow about as its logarithm does.
     """
-    half = np.float32(0.5)
     if kind == LINEAR:
         for t in range(len(values)):
             out[t] = values[t]
     elif kind == UNIT:
-        turn = 2 * _HALF_BITS
         for t in range(len(values)):
-            below, above = values[t], np.float32(1.0) - values[t]
-            bits = np.float32(max(min(below, above), _CLOSEST)).view(np.int32)
-            out[t] = np.float32(bits if below <= above else turn - bits)
+            out[t] = _of_unit(values[t])
     else:
-        turn = _TURN_BITS + _HALF_BITS
         for t in range(len(values)):
-            size = abs(values[t])
-            inner = np.float32(size + NEAR_ZERO).view(np.int32)
-            outer = turn - np.float32(max(np.float32(1.0) - size, _CLOSEST)).view(np.int32)
-            scaled = np.float32((inner if size <= half else outer) - _ZERO_BITS)
-            out[t] = scaled if values[t] >= 0 else -scaled
+            out[t] = _of_signed(values[t])
+
+
+@compiled
+def _of_unit(value: np.float32) -> Any:
+    above = np.float32(1.0) - value
+    bits = np.float32(max(min(value, above), _CLOSEST)).view(np.int32)
+    return np.float32(bits if value <= above else 2 * _HALF_BITS - bits)
+
+
+@compiled
+def _of_signed(value: np.float32) -> Any:
+    size = abs(value)
+    inner = np.float32(size + NEAR_ZERO).view(np.int32)
+    outer = _TURN_BITS + _HALF_BITS - np.float32(max(np.float32(1.0) - size, _CLOSEST)).view(np.int32)
+    scaled = np.float32((inner if size <= np.float32(0.5) else outer) - _ZERO_BITS)
+    return scaled if value >= 0 else -scaled
 
 
 @compiled
 def _cells(values: Array, kind: int, low: np.float32, steps: np.float32, scaled: Array, cells: Array) -> None:
     put_on_scale(values, kind, scaled)
     for t in range(len(values)):
-        cell = (scaled[t] - low) * steps
-        cells[t] = np.int32(min(max(cell, np.float32(0)), np.float32(N_CELLS - 1)))
+        cells[t] = _cell(scaled[t], low, steps)
+
+
+@compiled
+def _cell(scaled: np.float32, low: np.float32, steps: np.float32) -> Any:
+    return np.int32(min(max((scaled - low) * steps, np.float32(0)), np.float32(N_CELLS - 1)))
 
 
 @compiled
 def find_edges(kinds: Array, low: Array, steps: Array, lookup: Array, bins: Array, out: Array) -> None:
     """out (traces, k) = the lowest float32 whose bin is at least bins (traces, k), by halving the range of floats."""
-    value, scaled, cells = np.empty(1, np.float32), np.empty(1, np.float32), np.empty(1, np.uint16)
     for u in range(len(bins)):
         for i in range(bins.shape[1]):
             below, above = -_HIGHEST_BITS, _HIGHEST_BITS
             while below < above:
                 middle = (below + above) // 2
-                value[0] = np.int32(abs(middle)).view(np.float32)
-                if middle < 0:
-                    value[0] = -value[0]
-                _cells(value, kinds[u], low[u], steps[u], scaled, cells)
-                if lookup[u, cells[0]] >= bins[u, i]:
+                value = _of_order(middle)
+                if kinds[u] != LINEAR:
+                    value = _of_unit(value) if kinds[u] == UNIT else _of_signed(value)
+                if lookup[u, _cell(value, low[u], steps[u])] >= bins[u, i]:
                     above = middle
                 else:
                     below = middle + 1
-            out[u, i] = np.int32(abs(above)).view(np.float32) * (-1 if above < 0 else 1)
+            out[u, i] = _of_order(above)
+
+
+@compiled
+def _of_order(place: int) -> Any:
+    """The float32 that lies so many floats above 0."""
+    size = np.int32(abs(place)).view(np.float32)
+    return -size if place < 0 else size
 
 
 @compiled
@@ -144,6 +160,21 @@ def _mark_ties(values: Array, cells: Array, lookup: Array, tied: Array) -> None:
 
 
 @fast
+def centre_on(values: Array, centre: Array, scale: Array) -> None:
+    """centre, scale (traces,) = the mean of values (traces, n) and 1 / their deviation; 1 where all are the same."""
+    for u in range(len(values)):
+        total, squares, lowest, highest = 0.0, 0.0, values[u, 0], values[u, 0]
+        for value in values[u]:
+            total += value
+            lowest, highest = min(lowest, value), max(highest, value)
+        mean = total / values.shape[1]
+        for value in values[u]:
+            squares += (value - mean) ** 2
+        spread = math.sqrt(squares / values.shape[1]) if lowest < highest else 0.0
+        centre[u], scale[u] = mean, 1 / max(spread, 1e-30) if spread > 0 else 1.0
+
+
+@fast
 def _sums(values: Array, centre: np.float32, out: Array) -> None:
     """out (6,) takes in what `take_in` says of a trace's summary."""
     first, second, below, above = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
@@ -164,16 +195,16 @@ def _sums(values: Array, centre: np.float32, out: Array) -> None:
 def _ends(values: Array) -> Any:
     """The lowest and the highest of values (n,), by way of whole numbers in the same order: those go many at once."""
     bits = values.view(np.int32)
-    low, high = _in_order(bits[0]), _in_order(bits[0])
+    low, high = in_order(bits[0]), in_order(bits[0])
     for t in range(len(bits)):
-        ordered = _in_order(bits[t])
+        ordered = in_order(bits[t])
         low = ordered if ordered < low else low
         high = ordered if ordered > high else high
-    return np.int32(_in_order(low)).view(np.float32), np.int32(_in_order(high)).view(np.float32)
+    return np.int32(in_order(low)).view(np.float32), np.int32(in_order(high)).view(np.float32)
 
 
 @compiled
-def _in_order(bits: np.int32) -> Any:
+def in_order(bits: np.int32) -> Any:
     """Bits of a float32 as a number that grows as the float does; and back."""
     return np.int32(bits ^ np.int32((bits >> 31) & _NOT_SIGN))
 
@@ -241,83 +272,3 @@ def take_in(
                         row[t] *= row[t]
                     for i in masks:
                         squares[u, i] += _product(row, columns[i][start : start + length])
-
-
-@compiled
-def tails(t: Array, freedom: Array) -> Array:
-    """P(T > t) of Student's distribution, (n,); t may be -inf. Within a fifth of the truth, in the far tail too.
-
-    Wallace, "Bounds on normal approximations to Student's and the chi-square distributions" (1959).
-    """
-    out = np.ones(len(t))
-    for i in range(len(t)):
-        if t[i] > -math.inf:
-            f = freedom[i]
-            z = (8 * f + 1) / (8 * f + 3) * math.sqrt(f * math.log1p(t[i] * t[i] / f))
-            out[i] = 0.5 * math.erfc(math.copysign(z, t[i]) / math.sqrt(2.0))
-    return out
-
-
-@compiled
-def judge_choice(positive: Array, valid: Array, out: Array) -> None:
-    """out (traces, 3) = polarity, AUROC in that direction and the bin of best F1, from counts (traces, N_BINS)."""
-    for u in range(len(positive)):
-        area = _auroc(positive[u], valid[u])
-        polarity = 1 if area >= 0.5 else -1
-        n_positive, found, yes, best, at = positive[u].sum(), 0.0, 0.0, -1.0, 0
-        for i in range(N_BINS):
-            b = N_BINS - 1 - i if polarity > 0 else i
-            found += positive[u, b]
-            yes += valid[u, b]
-            if 2 * found / (yes + n_positive) >= best and positive[u, b] > 0:
-                best, at = 2 * found / (yes + n_positive), b
-        out[u, 0], out[u, 1], out[u, 2] = polarity, 0.5 + polarity * (area - 0.5), at
-
-
-@compiled
-def judge_score(positive: Array, valid: Array, choice: Array, tied: Array, out: Array) -> None:
-    """out (traces, 4) = AUROC, F1, Matthews' correlation and average precision, as the choice said.
-
-    The values of a bin are taken to lie evenly, unless they are `tied` (traces, N_BINS): no threshold parts those.
-    """
-    for u in range(len(positive)):
-        polarity, border = choice[u, 0], int(choice[u, 2])
-        n, p = float(valid[u].sum()), float(positive[u].sum())
-        found, yes, precision = 0.0, 0.0, 0.0
-        f1, matthews = 0.0, 0.0
-        for i in range(N_BINS):
-            b = N_BINS - 1 - i if polarity > 0 else i
-            more, wider = float(positive[u, b]), float(valid[u, b])
-            if more > 0:
-                at_end = (found + more) / (yes + wider)
-                precision += more * (at_end if tied[u, b] else _mean_precision(found, yes, more, wider))
-            found, yes = found + more, yes + wider
-            if b == border:
-                f1 = 2 * found / (yes + p)
-                spread = np.sqrt(yes * (n - yes)) * np.sqrt(p * (n - p))
-                matthews = (n * found - yes * p) / spread if spread > 0 else 0.0
-        out[u, 0] = 0.5 + polarity * (_auroc(positive[u], valid[u]) - 0.5)
-        out[u, 1], out[u, 2], out[u, 3] = f1, matthews, precision / p
-
-
-@compiled
-def _mean_precision(found: float, yes: float, more: float, wider: float) -> Any:
-    """Precision at each positive of a bin, averaged, where positives lie evenly among its values.
-
-    At the j-th it is (found + j) / (yes + j * step). Summed over j by the integral from 1/2 to more + 1/2.
-    """
-    step = (wider + 1) / (more + 1)
-    ends = np.log((yes + (more + 0.5) * step) / (yes + 0.5 * step))
-    return (1 + (found - yes / step) / more * ends) / step
-
-
-@compiled
-def _auroc(positive: Array, valid: Array) -> float:
-    below, won, n_positive, n_negative = 0.0, 0.0, 0.0, 0.0
-    for b in range(N_BINS):
-        negative = float(valid[b]) - float(positive[b])
-        won += float(positive[b]) * (below + negative / 2)
-        below += negative
-        n_positive += float(positive[b])
-        n_negative += negative
-    return won / (n_positive * n_negative)

@@ -1,0 +1,136 @@
+"""The few best traces of every label: their values in the scoring part, and scores of them that no bin blurs.
+
+    values ──sort──► order ──walk, a label's marks in hand──► AUROC, average precision     graded: Pearson, Spearman
+
+Knows which traces the choosing part put first; counts nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.search.judging import Measures
+from inspector.search.lanes import Graded, Lanes, YesNo
+from inspector.search.scores import judge_in_order, put_in_order, rank_in_order
+from inspector.search.threads import each
+
+BIN_BYTES = 400_000_000  # what is kept of the candidates' bins, for the shifts, and
+VALUE_BYTES = 400_000_000  # of their values: when there are more all are let go, and what bins say stays
+
+Array = NDArray[Any]
+
+
+class Kept(NamedTuple):
+    """The scored characters of the candidates."""
+
+    traces: Array  # (candidates,) which traces
+    positions: Array  # (n,) in the text
+    ranks: Array  # (candidates, n) float32
+
+
+class Candidates:
+    """What is kept of some traces while the scoring part goes by. best : label -> its candidates, best first."""
+
+    def __init__(self, best: Mapping[str, Array]) -> None:
+        self.best = dict(best)
+        self.traces = np.unique(np.concatenate(list(best.values()))) if best else np.empty(0, np.int64)
+        self._bins: list[Array] = []
+        self._positions: list[Array] = []  # of the bins, in the order in which they were read
+        self._values: list[Array] | None = []  # in the same order; None: they took too much
+
+    def take_values(self, values: list[Array]) -> None:
+        """values : as `Census.fold` takes them, of the next scored characters."""
+        if self._values is None or not len(self.traces):
+            return
+        firsts = np.cumsum([0, *map(len, values)])
+        mine = np.split(self.traces, np.searchsorted(self.traces, firsts[1:-1]))
+        taken = [part[traces - first] for part, traces, first in zip(values, mine, firsts, strict=False)]
+        self._values.append(np.concatenate(taken))
+        if sum(some.nbytes for some in self._values) > VALUE_BYTES:
+            self._values = None
+
+    def take_bins(self, bins: Array, positions: Array) -> None:
+        """bins (traces, n) of the same characters, a little later."""
+        if len(self.traces) and sum(some.nbytes for some in self._bins) < BIN_BYTES:
+            self._bins.append(bins[self.traces])
+            self._positions.append(positions)
+
+    @property
+    def positions(self) -> Array:
+        return np.concatenate(self._positions or [np.empty(0, np.int64)])
+
+    def kept(self, ranks: Array) -> Kept:
+        """In the order of the text. ranks : (traces, N_BINS) of all traces, what their bins stand for."""
+        positions = self.positions
+        order = np.argsort(positions)
+        found = np.empty((len(self.traces), len(order)), np.float32)
+        if len(order):
+            bins = np.concatenate(self._bins, axis=1)
+            each(lambda i: ranks[self.traces[i]].take(bins[i].take(order), out=found[i]), range(len(found)))
+        return Kept(self.traces, positions[order], found)
+
+    def sharpen(self, measured: Mapping[str, Measures], lanes: Lanes) -> None:
+        """Put what the values themselves say in the place of what bins say, in the rows of each label's candidates."""
+        if not self._values:
+            return
+        values, positions = np.concatenate(self._values, axis=1), self.positions
+        yes_no = {name: _marks(lanes, label, positions) for name, label in lanes.yes_no.items()}
+        graded = {name: _numbers(lanes, label, positions) for name, label in lanes.graded.items()}
+
+        def judge(i: int) -> None:
+            trace, order = self.traces[i], np.empty(len(positions), np.uint64)
+            put_in_order(values[i], order)
+            order.sort()
+            for name, best in self.best.items():
+                if trace not in best:
+                    continue
+                found, polarity = measured[name], measured[name].polarity[trace]
+                if name in yes_no:
+                    scores = judge_in_order(order, yes_no[name], polarity > 0)
+                    found.score[trace], found.average_precision[trace] = scores
+                else:
+                    ranks, column, valid = graded[name]
+                    places = np.zeros(len(positions))
+                    rank_in_order(order, valid, places)
+                    found.score[trace] = polarity * _correlation(values[i][valid], column[valid])
+                    found.spearman[trace] = polarity * _correlation(places[valid], ranks[valid])
+
+        each(judge, range(len(self.traces)))
+
+    def state(self) -> dict[str, Array]:
+        """For `restore`, of what was counted."""
+        if not self._bins:
+            return {}
+        arrays = {"positions": self.positions, "bins": np.concatenate(self._bins, axis=1)}
+        return arrays | ({} if self._values is None else {"values": np.concatenate(self._values, axis=1)})
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        if arrays:
+            self._bins, self._positions = [arrays["bins"]], [arrays["positions"]]
+            self._values = [arrays["values"]] if "values" in arrays else None
+
+
+def _marks(lanes: Lanes, label: YesNo, positions: Array) -> Array:
+    """(n,) uint8: 0 where the label is not valid, 1 where it is, 3 where it is yes."""
+    positive, valid = (lanes.groups[lane.group].rows[:, lane.lane][lanes.groups[lane.group].which[positions]]
+                       for lane in (label.positive, label.valid))  # fmt: skip
+    marks: Array = valid + 2 * positive
+    return marks
+
+
+def _numbers(lanes: Lanes, label: Graded, positions: Array) -> tuple[Array, Array, Array]:
+    """Mid-ranks among the valid, the label itself less a constant, and where it is valid; each (n,)."""
+    column, valid = lanes.columns[label.column][positions], lanes.columns[label.mask][positions] > 0
+    steps = lanes.numbers[label.rank.group][positions, label.rank.lane]
+    counts = np.bincount(steps[valid])
+    return (np.cumsum(counts) - counts / 2).take(steps, mode="clip"), column, valid
+
+
+def _correlation(x: Array, y: Array) -> float:
+    """Pearson's, in float64; 0 where either is constant."""
+    if x.min() == x.max() or y.min() == y.max():
+        return 0.0
+    x, y = x - x.mean(dtype=np.float64), y - y.mean(dtype=np.float64)
+    return float((x / np.sqrt((x * x).sum())) @ (y / np.sqrt((y * y).sum())))
