@@ -167,6 +167,19 @@ def characters(name, wanted):
 CHARACTERS = [characters("one", "aeiou"), characters("two", "rst")]
 
 
+def test_chance_is_the_same_however_many_documents_are_read_side_by_side(monkeypatch, model, documents):
+    """Blocks are stretches of text: were they what is read at a time, each would hold a piece of every document."""
+    found = []
+    for lanes in (1, 16):
+        monkeypatch.setattr("inspector.survey.searching.lanes_for", lambda _, lanes=lanes: lanes)
+        found.append(search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False).tables)
+    for name in found[0]:
+        one, many = (
+            np.log10(tables[name].sort_values(["layer", "unit", "signal"]).p_value.to_numpy()) for tables in found
+        )
+        np.testing.assert_allclose(one, many, atol=0.1)
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [

@@ -5,7 +5,7 @@
 Knows which traces the choosing part put first; counts nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,13 +40,13 @@ class Candidates:
         self._positions: list[Array] = []  # of the bins, in the order in which they were read
         self._values: list[Array] | None = []  # in the same order; None: they took too much
 
-    def take_values(self, values: list[Array]) -> None:
-        """values : as `Census.fold` takes them, of the next scored characters."""
+    def take_values(self, values: Sequence[Array], places: Array) -> None:
+        """values : as `Census.fold` takes them, of the next scored characters; places : the order they come in."""
         if self._values is None or not len(self.traces):
             return
         firsts = np.cumsum([0, *map(len, values)])
         mine = np.split(self.traces, np.searchsorted(self.traces, firsts[1:-1]))
-        taken = [part[traces - first] for part, traces, first in zip(values, mine, firsts, strict=False)]
+        taken = [part[traces - first][:, places] for part, traces, first in zip(values, mine, firsts, strict=False)]
         self._values.append(np.concatenate(taken))
         if sum(some.nbytes for some in self._values) > VALUE_BYTES:
             self._values = None

@@ -50,9 +50,10 @@ class Row(NamedTuple):
 class _Folded(NamedTuple):
     """Characters that were folded together."""
 
-    values: list[Array]  # each (some of the traces, n)
+    values: Sequence[Array]  # each (some of the traces, any n)
+    places: Array  # (n,) which of the values are meant; blocks lie in one piece
     positions: Array  # (n,) in the text
-    block: int
+    blocks: Array  # (n,)
 
 
 class Census:
@@ -70,7 +71,7 @@ class Census:
         self._choice: Choice | None = None  # what the choosing part said
         self._candidates = Candidates({})
         self._folded: list[_Folded] = []  # to be taken in
-        self._waiting: list[tuple[Array, int]] = []  # positions and block, to be counted; their bins are in
+        self._waiting: list[tuple[Array, Array]] = []  # positions and blocks, to be counted; their bins are in
         self._room = np.empty((n, CAPACITY + _PADDING), np.uint8)[:, :CAPACITY]
         self._counts = Counts.zeros(n, lanes, n_blocks)  # of this part
         self.totals = np.zeros((n, N_BINS), np.int64)  # how often each bin occurred, in both parts
@@ -117,15 +118,19 @@ class Census:
 
         each(centre, slices(0, len(whole), _TAKEN))
 
-    def fold(self, values: Sequence[Array], positions: Array, *, block: int = 0) -> None:
+    def fold(self, values: Sequence[Array], positions: Array, *, blocks: Array | None = None) -> None:
         """Take in the values of the characters at `positions` (n,); all of one part.
 
         values : float32 arrays (traces, n) of any strides, which together have the rows of this census in their order.
-        block : which block of the scoring part they belong to; 0 in the choosing part.
+        blocks : (n,) to which block of the scoring part each belongs; None: all to the first, as in the choosing part.
         """
+        if blocks is None:
+            blocks = np.zeros(len(positions), np.int64)
+        order = np.argsort(blocks, kind="stable")
         for some in slices(0, len(positions), CAPACITY):
-            self._folded.append(_Folded([part[:, some] for part in values], positions[some], block))
-        n_bytes = sum(part.nbytes for folded in self._folded for part in folded.values)
+            places = order[some]
+            self._folded.append(_Folded(values, places, positions[places], blocks[places]))
+        n_bytes = sum(part.shape[0] * 4 * len(folded.places) for folded in self._folded for part in folded.values)
         if sum(len(folded.positions) for folded in self._folded) >= _AT_ONCE or n_bytes >= _AT_ONCE_BYTES:
             self._take_in()
 
@@ -139,10 +144,10 @@ class Census:
         if not self._waiting:
             return
         counts, positions = self._counts, np.concatenate([positions for positions, _ in self._waiting])
-        blocks = np.concatenate([np.full(len(positions), block) for positions, block in self._waiting])
-        cuts = np.flatnonzero(np.diff(blocks, prepend=-1, append=-1))
-        blocks = blocks[cuts[:-1]]
-        labels = [(group.which[positions], group.rows) for group in self.lanes.groups]
+        blocks = np.concatenate([blocks for _, blocks in self._waiting])
+        places = np.argsort(blocks, kind="stable")
+        blocks, cuts = _pieces(blocks[places])
+        labels = [(group.which[positions[places]], group.rows) for group in self.lanes.groups]
         numbers = [aligned(rows[positions]) for rows in self.lanes.numbers] if self.has_turned else []
         for i, (which, rows) in enumerate(labels):
             for block, begin, end in zip(blocks, cuts, cuts[1:], strict=False):
@@ -154,7 +159,7 @@ class Census:
             bins, ranks = self._room[traces, : len(positions)], self.bins.ranks[traces]
             for i, (which, rows) in enumerate(labels):
                 sums = np.zeros((len(blocks), len(bins), N_LANES), np.float32)
-                count(bins, which, rows, ranks, cuts, counts.bins[i, traces], sums)
+                count(bins, places, which, rows, ranks, cuts, counts.bins[i, traces], sums)
                 for block, of_block in zip(blocks, sums, strict=True):
                     counts.sums[block, i, traces] += of_block
             for i, of_labels in enumerate(numbers):
@@ -193,7 +198,7 @@ class Census:
         """Put all values that were folded into bins and add up their moments."""
         folded, self._folded = self._folded, []
         if folded and self._bins is None:
-            self.calibrate(*(some.values for some in folded))
+            self.calibrate(*([part[:, some.places] for part in some.values] for some in folded))
         while folded:
             begin = sum(len(positions) for positions, _ in self._waiting)
             stops = begin + np.cumsum([len(some.positions) for some in folded])
@@ -208,26 +213,31 @@ class Census:
         """begin : where in the room for bins there is room for them."""
         masks = self.lanes.masks
         columns = [self.lanes.columns.take(some.positions, axis=1) for some in folded]  # of contiguous rows
-        for some, of_labels in zip(folded, columns, strict=True):
-            self._counts.label_moments[some.block] += of_labels.astype(np.float64) @ of_labels.T
+        pieces = [_pieces(some.blocks) for some in folded]
+        for of_labels, (blocks, cuts) in zip(columns, pieces, strict=True):
+            for block, begins, ends in zip(blocks, cuts, cuts[1:], strict=False):
+                mine = of_labels[:, begins:ends].astype(np.float64)
+                self._counts.label_moments[block] += mine @ mine.T
         starts = begin + np.cumsum([0, *(len(some.positions) for some in folded)])
         widths = np.cumsum([0, *map(len, folded[0].values)])
 
         def take(task: tuple[int, slice]) -> None:
             part, traces = task
             layout, within = self.bins.part(traces), slice(traces.start - widths[part], traces.stop - widths[part])
-            for some, of_labels, start, stop in zip(folded, columns, starts, starts[1:], strict=False):
+            for some, of_labels, piece, start, stop in zip(folded, columns, pieces, starts, starts[1:], strict=False):
+                blocks, cuts = piece
                 take_in(
-                    some.values[part][within], layout.kinds, layout.low, layout.steps, layout.lookup,
-                    self._centre[traces], self._scale[traces], of_labels, masks, self._room[traces, start:stop],
-                    self.summary[traces], self._counts.moments[some.block, traces], self._counts.squares[traces],
+                    some.values[part][within], some.places, layout.kinds, layout.low, layout.steps, layout.lookup,
+                    self._centre[traces], self._scale[traces], of_labels, masks, cuts, blocks,
+                    self._room[traces, start:stop], self.summary[traces], self._counts.moments[:, traces],
+                    self._counts.squares[traces],
                 )  # fmt: skip
 
         each(take, [(part, traces) for part, ends in enumerate(itertools.pairwise(widths))
                      for traces in slices(*ends, _TAKEN)])  # fmt: skip
         for some in folded:
-            self._candidates.take_values(some.values)
-        self._waiting += [(some.positions, some.block) for some in folded]
+            self._candidates.take_values(some.values, some.places)
+        self._waiting += [(some.positions, some.blocks) for some in folded]
         self.n_chars += sum(len(some.positions) for some in folded)
 
     def turn(self) -> None:
@@ -271,6 +281,12 @@ class Census:
         """The candidates of all labels and what was kept of them."""
         self.count()
         return self._candidates.kept(self.bins.ranks)
+
+
+def _pieces(blocks: Array) -> tuple[Array, Array]:
+    """Of blocks (n,), each in one piece: (pieces,) which they are, (pieces + 1,) where they begin, and n."""
+    cuts = np.flatnonzero(np.diff(blocks, prepend=-1, append=-1))
+    return blocks[cuts[:-1]], cuts
 
 
 def _side_by_side(stretches: Sequence[Sequence[Array]]) -> Array:

@@ -123,10 +123,13 @@ def _table(n_bytes: int) -> Array:
 
 
 @compiled
-def count(bins: Array, which: Array, rows: Array, ranks: Array, cuts: Array, counts: Array, sums: Array) -> None:
+def count(
+    bins: Array, places: Array, which: Array, rows: Array, ranks: Array, cuts: Array, counts: Array, sums: Array
+) -> None:
     """Count characters by bin and by lane, and sum up their ranks by block and by lane.
 
-    bins : (traces, n or more) uint8. which : (n,), the one of `rows` (combinations, N_LANES) uint8 that is each
+    bins : (traces, n or more) uint8. places : (n,) which of these each character has; blocks lie in one piece there.
+    which : (n,), the one of `rows` (combinations, N_LANES) uint8 that is each
     character's; lane 0 is always 1. ranks : (traces, N_BINS) float32, what a bin stands for in the sums.
     cuts : (blocks + 1,), where each block begins, and n.
     counts : (traces, N_BINS, N_LANES) uint32, added to. sums : (blocks, traces, N_LANES) float32, added to.
@@ -138,11 +141,12 @@ def count(bins: Array, which: Array, rows: Array, ranks: Array, cuts: Array, cou
         summed = np.zeros((2, _COUNTED, N_LANES), np.float32)  # of the rows emptied so far; of all up to the last cut
         for block in range(len(cuts) - 1):
             for t in range(np.uintp(cuts[block]), np.uintp(cuts[block + 1])):
-                of_a, of_b = np.uintp(a[t]), np.uintp(b[t]) + np.uintp(N_BINS)
-                of_c, of_d = np.uintp(c[t]) + np.uintp(2 * N_BINS), np.uintp(d[t]) + np.uintp(3 * N_BINS)
+                at = np.uintp(places[t])
+                of_a, of_b = np.uintp(a[at]), np.uintp(b[at]) + np.uintp(N_BINS)
+                of_c, of_d = np.uintp(c[at]) + np.uintp(2 * N_BINS), np.uintp(d[at]) + np.uintp(3 * N_BINS)
                 if _add_labels(table, of_a, of_b, of_c, of_d, rows, np.uintp(which[t])):
                     for k in range(n_traces):
-                        in_bin = np.uintp(bins[first + k, t])
+                        in_bin = np.uintp(bins[first + k, at])
                         row = np.uintp(k * N_BINS) + in_bin
                         if table[row, 0] == 255:
                             _weigh_row(table, row, summed[0], np.uintp(k), ranks[first + k, in_bin])

@@ -120,12 +120,13 @@ def measure(counts: Counts, lanes: Lanes, choice: Choice, bins: Bins, ends: Arra
             p_value=p_values(_pulls(counts, yes_no, sums), polarity),
         )  # fmt: skip
     varies = ends[:, 0] < ends[:, 1]
+    spearmans = _spearman(counts, lanes, varies)
     for name, graded in lanes.graded.items():
         polarity, undefined = choice[name][:, 0], np.full(len(ends), np.nan)
         found[name] = Measures(
             polarity=polarity, score=polarity * _pearson(counts, graded, varies), choose_score=choice[name][:, 1],
             threshold=undefined, f1=undefined, matthews=undefined, average_precision=undefined,
-            spearman=polarity * _spearman(counts, graded, varies),
+            spearman=polarity * spearmans[name],
             p_value=p_values(_covariance(counts, graded), polarity),
         )  # fmt: skip
     return found
@@ -184,16 +185,19 @@ def _covariance(counts: Counts, label: Graded) -> Jackknife:
     )  # fmt: skip
 
 
-def _spearman(counts: Counts, label: Graded, varies: Array) -> Array:
-    sums, valid = (counts.numbers[lane.group, :, :, lane.lane] for lane in (label.rank, label.valid))
-    squares = counts.rank_squares[label.rank.group, label.rank.lane]
-    found = np.empty(len(varies))
+def _spearman(counts: Counts, lanes: Lanes, varies: Array) -> dict[str, Array]:
+    """Of every graded label, (traces,); all of them while the sums of some traces are in the cache."""
+    found = {name: np.empty(len(varies)) for name in lanes.graded}
 
     def correlate(traces: slice) -> None:
-        correlate_ranks(sums[traces], valid[traces], squares, found[traces])
+        for name, label in lanes.graded.items():
+            sums, valid = (counts.numbers[lane.group, traces, :, lane.lane] for lane in (label.rank, label.valid))
+            squares = counts.rank_squares[label.rank.group, label.rank.lane]
+            correlate_ranks(sums, valid, squares, found[name][traces])
+            found[name][traces][~varies[traces]] = 0
 
-    each(correlate, slices(0, len(found), _GROUP))
-    return np.where(varies, found, 0)
+    each(correlate, slices(0, len(varies), _GROUP))
+    return found
 
 
 def _ratio(above: Array, below: Array, where: Array) -> Array:

@@ -226,32 +226,37 @@ def _product(values: Array, column: Array) -> Any:
 
 @compiled
 def take_in(
-    values: Array, kinds: Array, low: Array, steps: Array, lookup: Array, centre: Array, scale: Array, columns: Array,
-    masks: Array, bins: Array, summary: Array, products: Array, squares: Array,
+    values: Array, places: Array, kinds: Array, low: Array, steps: Array, lookup: Array, centre: Array, scale: Array,
+    columns: Array, masks: Array, cuts: Array, blocks: Array, bins: Array, summary: Array, products: Array,
+    squares: Array,
 ) -> None:  # fmt: skip
     """Everything about values (traces, n), float32 of any strides, but how often labels come with their bins.
 
+    places : (n,) which of the values is each character's, in the order of columns and bins.
     kinds, low, steps, lookup : as `Bins` has them. centre, scale : (traces,) float32, what values are taken about.
     columns : (columns, n) float32; `masks` says which of them are masks.
+    cuts : (pieces + 1,) where each piece begins, and n; blocks : (pieces,) the block of each.
     bins : (traces, n) uint8, filled. summary : (traces, 6) takes in sums over the values and over their squares, both
     about `centre`; the lowest and the highest; how many are < .1, how many > .9.
-    products, squares : (traces, columns) take in sums over the scaled values times columns, and over their squares
-    times masks.
+    products : (blocks, traces, columns), squares : (traces, columns) take in sums over the scaled values times columns,
+    and over their squares times masks.
     """
-    n = values.shape[1]
+    n = len(places)
     tile = np.empty((_WIDTH, _TILE + _WIDTH), np.float32)  # rows a power of two apart would push each other out
     scaled, cells = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.uint16)
     for first in range(0, len(values), _WIDTH):
         n_traces = min(_WIDTH, len(values) - first)
         for start in range(0, n, _TILE):
             length = min(_TILE, n - start)
+            first_piece = np.searchsorted(cuts, start, side="right") - 1
             for t in range(length):
+                at_t = places[start + t]
                 if n_traces == _WIDTH:
                     for k in range(_WIDTH):
-                        tile[k, t] = values[first + k, start + t]
+                        tile[k, t] = values[first + k, at_t]
                 else:
                     for k in range(n_traces):
-                        tile[k, t] = values[first + k, start + t]
+                        tile[k, t] = values[first + k, at_t]
             for k in range(n_traces):
                 u, row, at = first + k, tile[k, :length], np.uintp(start)
                 into, layout = bins[u], lookup[u]
@@ -266,8 +271,13 @@ def take_in(
                 summary[u, 2], summary[u, 3] = min(summary[u, 2], lowest), max(summary[u, 3], highest)
                 if len(columns):
                     _off_centre(row, centre[u], scale[u])
-                    for i in range(len(columns)):
-                        products[u, i] += _product(row, columns[i][start : start + length])
+                    piece, begin = first_piece, 0
+                    while begin < length:
+                        end = min(cuts[piece + 1] - start, length)
+                        for i in range(len(columns)):
+                            column = columns[i][start + begin : start + end]
+                            products[blocks[piece], u, i] += _product(row[begin:end], column)
+                        piece, begin = piece + 1, end
                     for t in range(length):
                         row[t] *= row[t]
                     for i in masks:

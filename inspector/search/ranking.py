@@ -216,7 +216,7 @@ def _count(recording: Recording, lanes: Lanes, parts: Parts, signals: Sequence[s
         for block, positions in enumerate(np.array_split(np.flatnonzero(part), blocks)):
             for start in range(0, len(positions), size):
                 stretch = positions[start : start + size]
-                census.fold(values(stretch), stretch, block=block)
+                census.fold(values(stretch), stretch, blocks=np.full(len(stretch), block))
                 done += len(stretch)
                 if progress is not None:
                     progress(done, total)

@@ -45,10 +45,10 @@ from inspector.search import (
 from inspector.survey.gathering import Gatherer
 
 FORMAT_VERSION = 1
-_STATE_VERSION = 5  # of what a reading that is cut off leaves; older ones are not read
+_STATE_VERSION = 6  # of what a reading that is cut off leaves; older ones are not read
 MAX_COUNTS = 2_000_000_000  # bytes of counters
 _LANE = 5_000  # characters for which one more document is read side by side, and
-_MAX_LANES = 32  # up to how many: fewer lanes, longer blocks for the jackknife
+_MAX_LANES = 32  # up to how many
 _STRETCH = 4096  # characters gathered at a time
 _SAMPLED = 512
 _SECONDS_BETWEEN_SAVES = 60.0
@@ -269,17 +269,17 @@ class _Job:
         self, stretch: Stretch, part: int, is_searched: Sequence[bool], census: Census, tally: np.ndarray
     ) -> None:
         """Count a stretch of one part. is_searched : which of its arrays count."""
-        n_score = sum(len(text) for text in self._sets[1]) if part else 0
-        positions = stretch.positions + self._offset * part
         values = list(itertools.compress(stretch.values, is_searched))
-        counts = (self.parts.score if part else self.parts.choose)[positions]
-        for block, members in _by_block(counts, int(tally[2]), n_score, census.n_blocks):
-            whole = len(members) == len(positions)
-            some = values if whole else [each[:, members] for each in values]
-            census.fold(some, positions[members], block=block)
+        counts = (self.parts.score if part else self.parts.choose)[stretch.positions + self._offset * part]
+        if not counts.all():
+            values = [each[:, counts] for each in values]
+        places = stretch.positions[counts]
+        n_chars = sum(len(text) for text in self._sets[part])
+        blocks = places * census.n_blocks // n_chars if part else None  # stretches of text, whoever reads them when
+        census.fold(values, places + self._offset * part, blocks=blocks)
         if part:
             tally[:2] += np.nansum(stretch.loss[counts]), np.isfinite(stretch.loss[counts]).sum()
-        tally[2] += len(positions)
+        tally[2] += len(stretch.positions)
 
     def _gather(self, seen: Sequence[Stretch], part: int, gatherer: Gatherer) -> None:
         values = [np.concatenate(each, axis=1) for each in zip(*(stretch.values for stretch in seen), strict=True)]
@@ -293,20 +293,6 @@ class _Job:
 def _n_blocks(n_chars: int) -> int:
     """Into how many blocks so many scored characters are cut for the jackknife."""
     return min(MAX_BLOCKS, max(n_chars // _STRETCH, MIN_BLOCKS))
-
-
-def _by_block(counts: np.ndarray, begin: int, n_score: int, n_blocks: int) -> list[tuple[int, np.ndarray]]:
-    """(block, the characters of a stretch that count), in order; a stretch is cut only where blocks are shorter.
-
-    counts : bool (n,). begin : characters read before it, of n_score; 0 in the choosing part, which has one block.
-    """
-    if not n_score:
-        blocks = np.zeros(len(counts), np.int64)
-    elif n_score < n_blocks * _STRETCH:
-        blocks = (begin + np.arange(len(counts))) * n_blocks // n_score
-    else:
-        blocks = np.full(len(counts), begin * n_blocks // n_score)
-    return [(int(block), np.flatnonzero(counts & (blocks == block))) for block in np.unique(blocks[counts])]
 
 
 def lanes_for(n_chars: int) -> int:
