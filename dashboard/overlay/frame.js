@@ -45,9 +45,9 @@ export function buildFrame({ act, jump, pointAt, writer }) {
   frame.failure.hidden = frame.loading.hidden = true;
   const page = element("div", "page"), column = element("div", "column"), beside = element("div", "beside");
   scroller.append(frame.sheet, frame.ruler);
-  beside.append(frame.editor.root, scroller, frame.overview.root);
+  beside.append(frame.editor.root, scroller, frame.overview.root, frame.prompt.root);
   column.append(beside, frame.markBar.root, frame.overview.plot);
   page.append(column, frame.panel.root);
-  frame.root.append(frame.bar.root, frame.prompt.root, frame.failure, frame.loading, page, frame.help, frame.spoken);
+  frame.root.append(frame.bar.root, frame.failure, frame.loading, page, frame.help, frame.spoken);
   return frame;
 }

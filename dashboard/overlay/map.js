@@ -104,6 +104,7 @@ export class Overview {
     /** Pixels for each row of text. */ this.step = 1;
     /** @type {number[]} */ this.peaks = [];
     /** @type {Sight | null} */ this.sight = null;
+    /** @type {unknown[]} what the pictures were painted from */ this.painted = [];
     /** @type {ReturnType<typeof setTimeout> | undefined} */ this.waiting = undefined;
     this.listen(jump, pointAt);
   }
@@ -131,11 +132,16 @@ export class Overview {
     this.plot.addEventListener("pointerleave", () => pointAt(null));
   }
 
-  /** Soon, when the text has been painted. @param {Sight} sight */
+  /** Soon, when the text has been painted; nothing is done where it is painted already: of a long text that takes a while. @param {Sight} sight */
   show(sight) {
     this.sight = sight;
     clearTimeout(this.waiting);
     this.waiting = setTimeout(() => this.paint(), 20);
+  }
+
+  /** What the pictures depend on. @param {Sight} sight */
+  paintedFrom({ trace, colouring, layout, palette, theme }) {
+    return [trace, colouring, layout, palette, theme, this.root.clientHeight, this.plot.clientWidth];
   }
 
   stop() {
@@ -145,6 +151,9 @@ export class Overview {
   paint() {
     const { sight } = this;
     if (sight === null || sight.layout.chars.length === 0) return;
+    const from = this.paintedFrom(sight);
+    if (from.every((one, place) => one === this.painted[place])) return;
+    this.painted = from;
     this.peaks = peaksOf(sight.trace);
     this.paintMap(sight);
     this.paintPlot(sight);

@@ -11,7 +11,7 @@ import { codePointsIn, findNext, rowOf, unitsIn } from "./layout.js";
 import { decodePayload } from "./payload.js";
 import { Reader } from "./reader.js";
 import { rowHeight } from "./rows.js";
-import { MOST_PINS, changedLook, changesChoice, neighbour, otherLayer, sameChoice, typedNeuron, withSignal } from "./view.js";
+import { MOST_PINS, changedLook, changesChoice, mayGrow, neighbour, otherLayer, sameChoice, typedNeuron, withSignal } from "./view.js";
 import { showCount } from "./words.js";
 
 /** @typedef {import("./payload.js").Payload} Payload */
@@ -23,6 +23,8 @@ import { showCount } from "./words.js";
 
 /** Python is told when nothing has changed for this long: its answer takes the page a while and should not meet the next key. */
 const REPORT_AFTER_MS = 400;
+/** A number is taken for the whole one when no digit has followed for this long. */
+const TYPED_AFTER_MS = 60;
 
 class Overlay extends Reader {
   /** @param {Message} message */
@@ -48,6 +50,7 @@ class Overlay extends Reader {
     /** How often Python had to be asked because the fast way had no answer. */ this.lacks = 0;
     /** @type {"here" | "elsewhere" | null} a question about the mark, on its way to Python */ this.question = null;
     /** @type {ReturnType<typeof setTimeout> | undefined} */ this.report = undefined;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */ this.foreseen = undefined;
     parentElement.append(this.frame.colours, this.frame.root);
     this.stopListening = listen(this.frame, {
       act,
@@ -64,6 +67,7 @@ class Overlay extends Reader {
 
   close() {
     clearTimeout(this.report);
+    clearTimeout(this.foreseen);
     clearTimeout(this.speech);
     this.frame.overview.stop();
     this.observer.disconnect();
@@ -262,7 +266,7 @@ class Overlay extends Reader {
         const start = this.frame.panel.files.neighbour(this.cursor, step);
         return start === null ? undefined : this.leap(start);
       }
-      case "go": return this.frame.prompt.ask({ label: "go to neuron", hint: "1:42", answer: (typed) => this.goTo(typed) });
+      case "go": return this.frame.prompt.ask({ label: "go to neuron", hint: "1:42", answer: (typed) => this.goTo(typed), typing: (typed) => this.foresee(typed) });
       case "search": return this.frame.prompt.ask({ label: "search", hint: "in the text", answer: (typed, way) => this.search(typed, way) });
       case "pin-all": return this.changeLook({ ...this.look, pins: Array.from(new Set([...this.look.pins, ...(name ?? "").split(",")])).slice(0, MOST_PINS) });
       case "pin-similar": return this.pinSimilar();
@@ -308,6 +312,17 @@ class Overlay extends Reader {
     if (typeof choice === "string") return choice;
     this.want(choice);
     return null;
+  }
+
+  /** Fetches the neuron that is being typed: at once where no longer number can follow, else after a pause. @param {string} typed */
+  foresee(typed) {
+    clearTimeout(this.foreseen);
+    const { layers, only = null } = /** @type {Payload} */ (this.payload).header;
+    const choice = typedNeuron(layers, this.wanted, typed, only);
+    if (typeof choice === "string") return;
+    const ask = () => this.source.ask(this.meanwhile(choice));
+    if (mayGrow(layers, choice)) this.foreseen = setTimeout(ask, TYPED_AFTER_MS);
+    else ask();
   }
 
   /** Marks the next match. @param {string} typed @param {1 | -1} step */

@@ -1,5 +1,6 @@
 // @ts-check
-// The one field of the component: it asks for a neuron to go to, or for words to look for, and says what came of it.
+// The one field of the component: it asks for a neuron to go to, or for words to look for, and says what came of it. It
+// lies over the text: if it took room from it, all of it would be laid out again when the field comes and when it goes.
 
 import { element } from "./bar.js";
 
@@ -8,6 +9,7 @@ import { element } from "./bar.js";
  * @property {string} label
  * @property {string} hint
  * @property {(typed: string, step: 1 | -1) => string | null} answer  what to say, or null when all is done
+ * @property {(typed: string) => void} [typing]  hears of every letter
  */
 
 export class Prompt {
@@ -27,6 +29,7 @@ export class Prompt {
     this.root.hidden = true;
     /** @type {Question | null} */ this.question = null;
     this.field.addEventListener("keydown", (event) => this.onKey(event));
+    this.field.addEventListener("input", () => this.question?.typing?.(this.field.value));
   }
 
   /** @param {Question} question */
@@ -38,6 +41,11 @@ export class Prompt {
     this.said.textContent = "";
     this.root.hidden = false;
     this.field.focus();
+  }
+
+  /** How much of the text it covers from above, in CSS pixels. */
+  get height() {
+    return this.root.hidden ? 0 : this.root.offsetTop + this.root.offsetHeight;
   }
 
   close() {

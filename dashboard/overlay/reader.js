@@ -184,9 +184,10 @@ export class Reader {
     const { viewport } = this, { top: first, height } = viewport.place();
     const step = rowHeight(this.look);
     const top = rowOf(layout, at) * step, bottom = top + step;
-    const isAbove = top < first, isBelow = bottom > first + height;
+    const covered = this.frame.prompt.height;
+    const isAbove = top < first + covered, isBelow = bottom > first + height;
     if (centre && (isAbove || isBelow)) viewport.scrollTo(top - height / 3);
-    else if (isAbove) viewport.scrollTo(top);
+    else if (isAbove) viewport.scrollTo(top - covered);
     else if (isBelow) viewport.scrollTo(bottom - height);
     this.rows.fill();
   }

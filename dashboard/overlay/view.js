@@ -169,6 +169,12 @@ export function typedNeuron(layers, { neuron, signal }, typed, only = null) {
   return `there is ${layers.map(({ units }, place) => `${place}:0 to ${place}:${units - 1}`).join(", ")}`;
 }
 
+/** Whether another digit could follow a neuron that is being typed. @param {Layer[]} layers @param {Choice} choice */
+export function mayGrow(layers, { neuron }) {
+  const [layer, unit] = neuron.split(":").map(Number);
+  return unit > 0 && unit * 10 < layers[layer].units;
+}
+
 /** @param {Layer[]} layers @param {string} neuron @param {string} signal @returns {Choice} */
 export function withSignal(layers, neuron, signal) {
   const { signals } = layers[Number(neuron.split(":")[0])];

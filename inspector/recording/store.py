@@ -13,6 +13,7 @@ from inspector.recording.stretch import STRETCH, Array, Key
 from inspector.recording.words import Progress
 
 _READERS = 4  # threads, so that the disk and the checksums do not wait for one another
+_MANY_ROWS = 64  # of a stretch: with fewer, threads wait for one another longer than for the disk
 
 
 class Store(Protocol):
@@ -63,7 +64,8 @@ class Stretches(ABC):
             values[:, begin - start : end - start] = decoded(rows, begin - origin, end - origin)
             return end - start
 
-        for done in _in_turn(fill_from, list(split(start, stop, STRETCH))):
+        parts = list(split(start, stop, STRETCH))
+        for done in _in_turn(fill_from, parts) if len(values) >= _MANY_ROWS else map(fill_from, parts):
             if progress is not None:
                 progress(done, stop - start)
 
