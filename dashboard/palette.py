@@ -124,7 +124,9 @@ def colour_index(values: ArrayLike, scale: Scale) -> NDArray[np.int16]:
     values : float array of any shape. What lies beyond the scale gets the end's colour.
     The browser computes the same in overlay/colour.js; a golden file holds the two together.
     """
-    place = np.array(values, dtype=np.float64)  # worked on in place: a million characters are coloured while somebody waits
+    place = np.array(
+        values, dtype=np.float64
+    )  # worked on in place: a million characters are coloured while somebody waits
     missing = np.isnan(place)
     if scale.kind == "diverging":
         place /= max(abs(scale.low), abs(scale.high))

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from inspector.capture import RecordingCancelled, abreast, record, recorder
-from inspector.capture.engine import flat_weights, split_weights
 from inspector.capture.engines import engine_for
+from inspector.capture.weights import flat_weights, split_weights
 from inspector.model import CharModel, ModelConfig, Vocabulary
 from inspector.recording import SIGNALS, Document, InspectorError, Neuron, open_recording
 from tests import oracle

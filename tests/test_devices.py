@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from inspector.capture import BatchReader, engine, record, watch
-from inspector.capture.engine import flat_weights, split_weights
 from inspector.capture.lanes import Lanes
+from inspector.capture.weights import flat_weights, split_weights
 from inspector.recording import SIGNALS
 from tests.conftest import PYTHON_TEXT, tiny_model
 
@@ -51,15 +51,15 @@ def test_symbols_go_to_where_the_network_is(kind, monkeypatch):
         "torch.backends.cudnn.rnn.fp32_precision = 'ieee'",
     ],
 )
-def test_whoever_allows_tf32_gets_all_bits_here_and_his_own_choice_back(switch):
+def test_whoever_allows_tf32_getsall_bits_here_and_his_own_choice_back(switch):
     """In a process of its own: some of these switches cannot be undone."""
     script = f"""
 import torch
-from inspector.capture.engine import _all_bits, precision
+from inspector.capture.arithmetic import all_bits, precision
 {switch}
 places = torch.backends.cudnn.rnn, torch.backends.cuda.matmul
 before = [place.fp32_precision for place in places]
-with _all_bits():
+with all_bits():
     assert [place.fp32_precision for place in places] == ["ieee", "ieee"]
 assert [place.fp32_precision for place in places] == before
 print(len(precision()))

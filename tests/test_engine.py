@@ -12,10 +12,11 @@ from torch import nn
 
 from inspector.capture import fused as room
 from inspector.capture import record, watch
-from inspector.capture.engine import flat_weights, recompute, split_weights, stepped
+from inspector.capture.engine import recompute, stepped
 from inspector.capture.engines import engine_for
 from inspector.capture.fused import fused, is_proved
 from inspector.capture.lockstep import lockstep
+from inspector.capture.weights import flat_weights, split_weights
 from inspector.recording import SIGNALS
 from tests import oracle
 from tests.conftest import PYTHON_TEXT, tiny_model

@@ -13,8 +13,9 @@ from torch import nn
 
 from inspector.capture import lockstep as room
 from inspector.capture import record, steps
-from inspector.capture.engine import flat_weights, recompute, split_weights
+from inspector.capture.engine import recompute
 from inspector.capture.lockstep import lockstep, runs_in_lockstep
+from inspector.capture.weights import flat_weights, split_weights
 from tests import oracle
 from tests.conftest import PYTHON_TEXT, tiny_model
 

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inspector.capture.engine import LayerWeights, Signals, is_plain
+from inspector.capture.arithmetic import is_plain
 from inspector.capture.lanes import Lanes, Reading
+from inspector.capture.weights import LayerWeights, Signals
 from inspector.recording import STRETCH, does_not_fit
 
 if TYPE_CHECKING:

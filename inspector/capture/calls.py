@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from inspector.capture.engine import LayerWeights, Signals, recompute
+from inspector.capture.engine import recompute
 from inspector.capture.engines import Engine, engine_for
+from inspector.capture.weights import LayerWeights, Signals
 from inspector.recording import InspectorError
 
 _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}  # of |difference| / (1 + |answer|), between us and the module

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from inspector.capture.calls import Call, by_unit, check_answer, engine_dtype
-from inspector.capture.engine import LayerWeights, Signals, State, recompute
+from inspector.capture.engine import recompute
+from inspector.capture.weights import LayerWeights, Signals, State
 
 CELL_KINDS: dict[type[nn.RNNCellBase], str] = {nn.LSTMCell: "lstm", nn.GRUCell: "gru", nn.RNNCell: "rnn"}
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from inspector.capture.engine import LayerWeights
 from inspector.capture.engines import engine_for
 from inspector.capture.recorder import _check_model, _joined, _Kept, _Part, _read
 from inspector.capture.replay import STATE_SIGNALS
 from inspector.capture.standstill import to_bytes
+from inspector.capture.weights import LayerWeights
 from inspector.recording import Document, InspectorError, Layer, Recording, RecordingWriter
 
 if TYPE_CHECKING:

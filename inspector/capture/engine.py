@@ -14,72 +14,17 @@ longer than the operation, a few over all steps at once.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, nullcontext
-from functools import cache
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from contextlib import nullcontext
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import linear
 
-State = tuple[Tensor, ...]  # (h,) or, for an LSTM, (h, c); each (batch, units)
-Signals = dict[str, Tensor]  # (steps, batch, units) by signal name
+from inspector.capture.arithmetic import all_bits, is_plain, packed, product
+from inspector.capture.weights import LayerWeights, Signals, State
 
 _FORWARD = {"lstm": torch.lstm, "gru": torch.gru, "tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
-
-
-class LayerWeights(NamedTuple):
-    """One layer and direction. Rows of the first four lie gate after gate: i f g o (LSTM), r z n (GRU)."""
-
-    kind: str  # "lstm", "gru", "tanh" or "relu": which of the equations above
-    input_weight: Tensor
-    hidden_weight: Tensor
-    input_bias: Tensor | None = None
-    hidden_bias: Tensor | None = None
-    projection: Tensor | None = None  # (projected, units): an LSTM whose h is projected before anyone sees it
-
-    def zero_state(self, batch: int) -> State:
-        """What torch starts from when it is given no state."""
-        widths = [self.hidden_weight.shape[1]]
-        if self.kind == "lstm":
-            widths.append(self.hidden_weight.shape[0] // 4)
-        return tuple(self.hidden_weight.new_zeros(batch, width) for width in widths)
-
-    def to(self, dtype: torch.dtype) -> LayerWeights:
-        kind, *parts = self
-        return LayerWeights(kind, *(part if part is None else part.to(dtype) for part in parts))  # type: ignore[arg-type]
-
-
-def flat_weights(module: nn.RNNBase) -> list[Tensor]:
-    """The very tensors a forward reads, in torch's order: layers, their directions, weights before biases."""
-    return list(module._flat_weights)  # type: ignore[arg-type]  # None occurs only while a module is being built
-
-
-def split_weights(module: nn.RNNBase, flat: list[Tensor]) -> list[list[LayerWeights]]:
-    """`flat` by layer and direction (forward, then reverse where there is one)."""
-    directions = 2 if module.bidirectional else 1
-    size = len(flat) // (module.num_layers * directions)
-    cells = [_layer_weights(module, flat[i : i + size]) for i in range(0, len(flat), size)]
-    return [cells[i : i + directions] for i in range(0, len(cells), directions)]
-
-
-def _layer_weights(module: nn.RNNBase, tensors: list[Tensor]) -> LayerWeights:
-    kind = {nn.LSTM: "lstm", nn.GRU: "gru"}.get(_torch_class(module)) or str(module.nonlinearity)
-    input_bias, hidden_bias = tensors[2:4] if module.bias else (None, None)
-    projection = tensors[-1] if module.proj_size else None
-    return LayerWeights(kind, tensors[0], tensors[1], input_bias, hidden_bias, projection)
-
-
-def _torch_class(module: nn.RNNBase) -> type[nn.RNNBase]:
-    return next(kind for kind in (nn.LSTM, nn.GRU, nn.RNN) if isinstance(module, kind))
-
-
-def rnn_kind(module: nn.RNNBase) -> str:
-    """ "lstm", "gru" or "rnn": the key under which recordings list the signals a layer has."""
-    return _torch_class(module).__name__.lower()
 
 
 def recompute(weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
@@ -88,7 +33,7 @@ def recompute(weights: LayerWeights, inputs: Tensor, state: State, signals: Coll
     `hidden` is always among them; gates and cell are worked out only when `signals` names one of them. Call it under
     `torch.inference_mode()`; all tensors share one floating dtype and device.
     """
-    with _all_bits() if inputs.is_cuda else nullcontext():
+    with all_bits() if inputs.is_cuda else nullcontext():
         hidden, end = _forward(weights, inputs, state)
         found = {"hidden": hidden}
         if not set(signals) <= found.keys():
@@ -108,47 +53,6 @@ def gates_from_hidden(weights: LayerWeights, inputs: Tensor, hidden: Tensor, sta
     return _gru_signals(weights, inputs, before) if weights.kind == "gru" else {}
 
 
-def is_plain(values: Tensor) -> bool:
-    """Whether they are float32 on a CPU."""
-    return values.device.type == "cpu" and values.dtype == torch.float32
-
-
-def fresh(*shape: int, like: Tensor) -> Tensor:
-    """Memory for large results. What numpy gets from the system comes in large pages, where there are such: the first
-    touch of each small one costs as much as the numbers on it.
-    """
-    return torch.from_numpy(np.empty(shape, {torch.float64: np.float64}.get(like.dtype, np.float32)))
-
-
-def product(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`linear` without gradients, by oneDNN where torch has it: twice as fast as MKL on an AMD with AVX-512.
-
-    weight : may be `packed`.
-    """
-    if is_plain(inputs) and _has_onednn():
-        answer: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
-        return answer
-    return linear(inputs, weight, bias)
-
-
-def packed(weight: Tensor, batch: int) -> Tensor:
-    """A weight in the order in which `product` takes it up: worth it where many products have this weight."""
-    if is_plain(weight) and _has_onednn():
-        order: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, batch)
-        return order
-    return weight
-
-
-@cache
-def _has_onednn() -> bool:
-    one = torch.ones(1, 1)
-    try:
-        weight = torch.ops.mkldnn._reorder_linear_weight(one, 1)
-        return bool(torch.ops.mkldnn._linear_pointwise(one, weight, one[0], "none", [], "") == 2)
-    except (AttributeError, RuntimeError):
-        return False
-
-
 def _forward(weights: LayerWeights, inputs: Tensor, state: State) -> tuple[Tensor, State]:
     parts = [part for part in weights[1:] if part is not None]
     first = tuple(part[None].contiguous() for part in state)
@@ -156,36 +60,6 @@ def _forward(weights: LayerWeights, inputs: Tensor, state: State) -> tuple[Tenso
     given = first if weights.kind == "lstm" else first[0]
     hidden, *end = _FORWARD[weights.kind](inputs, given, parts, *options)  # type: ignore[operator]
     return hidden, tuple(part[0] for part in end)
-
-
-@contextmanager
-def _all_bits() -> Iterator[None]:
-    """Neither cuDNN nor cuBLAS may round factors to TF32's eleven bits, whatever the caller lets them do.
-
-    Nor does cuDNN warn that the weights of one layer out of a stack lie apart: it brings them together as it runs.
-    """
-    cudnn: Any = torch.backends.cudnn
-    cublas: Any = torch.backends.cuda.matmul
-    switches = [(cudnn.rnn, "fp32_precision"), (cublas, "fp32_precision")] if hasattr(cudnn, "rnn") else []
-    switches = switches or [(cudnn, "allow_tf32"), (cublas, "allow_tf32")]  # torch before 2.9
-    before = [getattr(place, name) for place, name in switches]
-    try:
-        for place, name in switches:
-            setattr(place, name, "ieee" if name == "fp32_precision" else False)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
-            yield
-    finally:
-        for (place, name), value in zip(switches, before, strict=True):
-            setattr(place, name, value)
-
-
-def precision() -> tuple[str, ...]:
-    """With how many bits torch may multiply float32 on a CPU, by all of its switches: what a proof depends on."""
-    mkldnn: Any = torch.backends.mkldnn
-    if not hasattr(mkldnn, "rnn"):  # torch before 2.9
-        return (torch.get_float32_matmul_precision(),)
-    return tuple(place.fp32_precision for place in (torch.backends, mkldnn.matmul, mkldnn.rnn))
 
 
 def _lstm_signals(weights: LayerWeights, inputs: Tensor, before: Tensor, cell_before: Tensor) -> Signals:

@@ -14,9 +14,10 @@ from collections.abc import Callable, Collection
 
 from torch import Tensor
 
-from inspector.capture.engine import LayerWeights, Signals, State, recompute, stepped
+from inspector.capture.engine import recompute, stepped
 from inspector.capture.fused import fused, is_proved
 from inspector.capture.lockstep import lockstep, runs_in_lockstep
+from inspector.capture.weights import LayerWeights, Signals, State
 
 Engine = Callable[[LayerWeights, Tensor, State, Collection[str]], tuple[Signals, State]]
 

@@ -19,7 +19,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from inspector.capture.engine import LayerWeights, Signals, State, precision, recompute
+from inspector.capture.arithmetic import precision
+from inspector.capture.engine import recompute
+from inspector.capture.weights import LayerWeights, Signals, State
 from inspector.recording import SIGNALS
 
 _GATES = ("input_gate", "forget_gate", "candidate", "output_gate")  # as they lie in a row

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from inspector.capture.engine import LayerWeights, Signals, fresh, precision
+from inspector.capture.arithmetic import fresh, precision
+from inspector.capture.weights import LayerWeights, Signals
 
 _ALIKE = 32  # where it divides the units, two gates that are squashed in one go are squashed as each would be alone
 _PROVED_STEPS = 17  # rows lie differently in a cache line from step to step, in sixteen ways at most

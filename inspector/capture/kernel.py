@@ -18,8 +18,8 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from inspector.capture.calls import SeenCall, by_unit, is_answer
-from inspector.capture.engine import LayerWeights, Signals, flat_weights
 from inspector.capture.fused import UnknownLayout, is_proved, signals_in
+from inspector.capture.weights import LayerWeights, Signals, flat_weights
 
 
 class _Run(NamedTuple):

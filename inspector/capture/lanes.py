@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from inspector.capture.engine import LayerWeights, Signals, State
 from inspector.capture.engines import Engine, engine_for
 from inspector.capture.fused import fused, in_pieces
+from inspector.capture.weights import LayerWeights, Signals, State
 
 if TYPE_CHECKING:
     from inspector.model import CharModel

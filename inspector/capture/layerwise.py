@@ -24,9 +24,11 @@ from torch.nn.functional import dropout
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
+from inspector.capture.arithmetic import fresh
 from inspector.capture.calls import SeenCall, by_unit, is_answer
-from inspector.capture.engine import LayerWeights, State, fresh, gates_from_hidden, split_weights
+from inspector.capture.engine import gates_from_hidden
 from inspector.capture.gru import Gates, StepByStep, gru_steps, runs_alike
+from inspector.capture.weights import LayerWeights, State, split_weights
 from inspector.recording import SIGNALS
 
 _STACKS = (_VF.lstm, _VF.gru, _VF.rnn_tanh, _VF.rnn_relu)

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inspector.capture.engine import LayerWeights, Signals, State
+from inspector.capture.weights import LayerWeights, Signals, State
 from inspector.recording import SIGNALS
 
 _SHARE_BYTES = 2**19  # of weights that are worth a thread: what it reads takes longer than the threads' meeting

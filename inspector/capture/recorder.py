@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 
 from inspector.capture.abreast import guesses, n_lanes, n_steps_at_once, read_abreast
-from inspector.capture.engine import LayerWeights, Signals, State, flat_weights, rnn_kind, split_weights
 from inspector.capture.engines import engine_for
 from inspector.capture.lanes import Lanes
 from inspector.capture.replay import STATE_SIGNALS, Replayer, snapshots_of, states_before
 from inspector.capture.standstill import from_bytes, to_bytes
+from inspector.capture.weights import LayerWeights, Signals, State, flat_weights, rnn_kind, split_weights
 from inspector.recording import SIGNALS, Document, InspectorError, Layer, Recording, RecordingWriter, Snapshots
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inspector.capture.engine import LayerWeights, Signals, flat_weights, rnn_kind, split_weights
 from inspector.capture.engines import engine_for
+from inspector.capture.weights import LayerWeights, Signals, flat_weights, rnn_kind, split_weights
 from inspector.recording import SIGNALS, Segment, Snapshots
 
 if TYPE_CHECKING:

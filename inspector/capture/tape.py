@@ -33,9 +33,9 @@ from inspector.capture.calls import (
     is_unbatched,
     time_first,
 )
-from inspector.capture.engine import LayerWeights, flat_weights, rnn_kind, split_weights
 from inspector.capture.kernel import KernelEye, kernel_call, may_leave_signals
 from inspector.capture.layerwise import LayerEye, layered_call
+from inspector.capture.weights import LayerWeights, flat_weights, rnn_kind, split_weights
 from inspector.recording import SIGNALS, InspectorError
 
 Direction = Literal["forward", "reverse"]

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from inspector.capture import steps
-from inspector.capture.engine import LayerWeights, Signals, State, fresh, product
+from inspector.capture.arithmetic import fresh, product
+from inspector.capture.weights import LayerWeights, Signals, State
 from inspector.recording import SIGNALS
 
 _ROWS = 256  # steps x sequences of a tile: 2 MB of gates where an LSTM has 512 units
