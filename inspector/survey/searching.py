@@ -1,7 +1,7 @@
-"""A search over whole documents that keeps no values: they are read in batches, counted and dropped.
+"""A search over whole documents: they are read in batches, their values counted and dropped.
 
-Memory holds the counts and the bins that wait to be counted (at most 2 GB), a few stretches of values, the texts and
-a few bytes of labels a character.
+Memory holds the counts and the bins that wait to be counted (at most 2 GB), a few stretches of values, values of the
+five best of each label (at most 400 MB, and as much of bins), the texts and a few bytes of labels a character.
 """
 
 from __future__ import annotations
