@@ -48,6 +48,18 @@ class Corpus:
     def n_chars(self, split: Split) -> int:
         return sum(len(text) for _, text in self.splits[split])
 
+    def and_learn_from(self, more: Corpus) -> Corpus:
+        """The same held-out files, and all of another corpus beside the train files; copies of a held-out file are not.
+
+        >>> load_corpus("linux", pattern="kernel/**/*.c").and_learn_from(load_corpus("linux/mm"))
+        """
+        held_out = {text for split in SPLITS if split != "train" for _, text in self.splits[split]}
+        found = [text for split in SPLITS for text in more.splits[split]]
+        copies = tuple(f"{more.name}/{name} is a held-out file too." for name, text in found if text in held_out)
+        new = tuple(Text(f"{more.name}/{name}", text) for name, text in found if text not in held_out)
+        splits = self.splits | {"train": self.splits["train"] + new}
+        return Corpus(f"{self.name}, to learn from also {more.name}", splits, self.skipped + more.skipped + copies)
+
     def __str__(self) -> str:
         counts = ", ".join(f"{split} {self.n_chars(split):,}" for split in SPLITS)
         return f"{self.name}: {sum(map(len, self.splits.values())):,} texts, characters: {counts}"

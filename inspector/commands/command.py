@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,11 +85,13 @@ def add_corpus_options(
     parser.add_argument("--pattern", default="*", help="which files of a folder")
 
 
-def load_named_corpus(source: str | Path, pattern: str) -> Corpus:
-    """What --corpus and --pattern name; says on stderr which of its files could not be read."""
+def load_named_corpus(source: str | Path, pattern: str, *, also: Sequence[str] = (), also_pattern: str = "*") -> Corpus:
+    """What --corpus and --pattern name, and --also to learn from; says on stderr which files could not be read."""
     from inspector.corpus import load_corpus
 
     corpus = load_corpus(source, pattern=pattern)
+    for more in also:
+        corpus = corpus.and_learn_from(load_corpus(more, pattern=also_pattern))
     for problem in corpus.skipped[:_MOST_LEFT_OUT]:
         print(f"Left out: {problem}", file=sys.stderr)
     if len(corpus.skipped) > _MOST_LEFT_OUT:

@@ -33,6 +33,15 @@ def _add_train(commands: Any) -> None:
         help="a text file, a folder of text files, or python-stdlib (this Python's own library)",
     )
     option("--pattern", default="*", help="which files of a folder, such as '*.py' or 'kernel/**/*.[ch]'")
+    option(
+        "--also",
+        action="append",
+        default=[],
+        metavar="CORPUS",
+        help="more text to learn from, of which nothing is held out: a file, a folder or python-stdlib. Several: once "
+        "for each",
+    )
+    option("--also-pattern", default="*", metavar="PATTERN", help="which files of the folders of --also")
     option("--out", required=True, type=Path, help="folder for the run; it becomes a checkpoint. Several: one in each")
     option("--resume", action="store_true", help="go on with the run in --out (its own options are kept)")
     option(
@@ -57,6 +66,7 @@ def _add_train(commands: Any) -> None:
     option("--stretch", type=int, default=100, help="characters between two updates (truncated backpropagation)")
     option("--learning-rate", type=float, default=2e-3, help="at its highest, after the warm-up")
     option("--weight-decay", type=float, default=0.0, help="AdamW's")
+    option("--forget-bias", type=float, default=0.0, help="of an LSTM at first, so that it begins by remembering")
     option(
         "--output-dropout", type=float, default=0.0, help="on the hidden state before the output layer: cleaner neurons"
     )
@@ -90,7 +100,7 @@ def _train(options: argparse.Namespace) -> None:
     from inspector.model import ModelConfig
     from inspector.train import vocabulary_of
 
-    corpus = load_named_corpus(options.corpus, options.pattern)
+    corpus = load_named_corpus(options.corpus, options.pattern, also=options.also, also_pattern=options.also_pattern)
     print(corpus, file=sys.stderr)
     begun_with = _network_to_begin_with(options)
     _, folded = vocabulary_of(corpus, begun_with)
@@ -152,7 +162,7 @@ def _train_one(
 def _settings(options: argparse.Namespace, seed: int) -> TrainOptions:
     from inspector.train import TrainOptions, log_spaced
 
-    named = ("batch", "stretch", "learning_rate", "weight_decay", "output_dropout", "recurrent_dropout")
+    named = ("batch", "stretch", "learning_rate", "weight_decay", "forget_bias", "output_dropout", "recurrent_dropout")
     chosen = {
         name: getattr(options, name) for name in (*named, "hidden_penalty", "cell_penalty", "patience", "precision")
     }

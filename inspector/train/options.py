@@ -18,7 +18,7 @@ _ALLOWED: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (("n_chars", "batch", "stretch", "evaluate_every", "save_every"), lambda n: n >= 1, "1 or more"),
     (("learning_rate", "clip"), lambda x: x > 0, "more than 0"),
     (
-        ("warmup", "weight_decay", "hidden_penalty", "cell_penalty", "patience"),
+        ("warmup", "weight_decay", "forget_bias", "hidden_penalty", "cell_penalty", "patience"),
         lambda x: 0 <= x < math.inf,
         "0 or more",
     ),
@@ -30,6 +30,8 @@ _ALLOWED: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
 class TrainOptions:
     """How to train. Counts are in characters or optimiser steps; penalties are weights in the loss.
 
+    forget_bias : what the biases of an LSTM's forget gates add up to at first, so that it begins by remembering (1 in
+        Jozefowicz et al. 2015); 0 leaves them random, as those of a GRU, of an RNN and of a network begun with are.
     output_dropout : on the top layer's hidden state before the output layer.
     recurrent_dropout : of the weights from one hidden state to the next, drawn anew for each stretch.
     hidden_penalty : times mean |h| of the top layer; pushes neurons to be silent unless they have something to say.
@@ -46,6 +48,7 @@ class TrainOptions:
     warmup: int = 200
     clip: float = 1.0
     weight_decay: float = 0.0
+    forget_bias: float = 0.0
     output_dropout: float = 0.0
     recurrent_dropout: float = 0.0
     hidden_penalty: float = 0.0

@@ -58,6 +58,8 @@ class Run:
         run = cls(folder, corpus, CharModel(config, vocabulary, name=folder.name), options)
         if begin_with:
             run._take_weights_of(begin_with)
+        elif config.kind == "lstm" and options.forget_bias:
+            run._begin_by_remembering(options.forget_bias)
         n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in run.model.parameters())
         run.folder.begin(n_bytes, len(options.snapshots))
         return run
@@ -72,6 +74,12 @@ class Run:
         self.model.load_state_dict(model.state_dict())
         seen = model.training_facts.get("characters", 0)
         self.begun_with = f"{model.name} ({model.hash[:16]}), after {seen:,} characters"
+
+    def _begin_by_remembering(self, forget_bias: float) -> None:
+        with torch.no_grad():
+            for name, bias in self.model.rnn.named_parameters():
+                if name.startswith("bias_"):
+                    bias.chunk(4)[1].fill_(forget_bias / 2)  # i, f, g, o; the two biases of a gate are added
 
     @classmethod
     def load(cls, folder: Path, corpus: Corpus) -> Run:
