@@ -245,7 +245,7 @@ def test_chosen_signals_are_kept_in_the_usual_order_and_no_others():
 def test_a_recording_knows_its_network_and_engine():
     model = char_model()
     recording = record(model, "abc")
-    engine = engine_for(split_weights(model.rnn, flat_weights(model.rnn))[0], batch=1).__name__
+    engine = engine_for(split_weights(model.rnn, flat_weights(model.rnn))[0]).__name__
     assert (recording.network, recording.network_hash, recording.engine) == (model.name, model.hash, engine)
 
 

@@ -41,29 +41,32 @@ def threads(monkeypatch):
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("n_units", [1, 8, 45])  # less than a block, a block, blocks and a rest
+@pytest.mark.parametrize("batch", [1, 2, 13])  # alone, and a group of rows and more than one
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_lockstep_equals_the_oracle(kind, n_units, bias, n_threads, threads):
+def test_lockstep_equals_the_oracle(kind, batch, n_units, bias, n_threads, threads):
     torch.manual_seed(n_units)
     threads(n_threads)
     module = KINDS[kind](3, n_units, bias=bias)
-    inputs, state = torch.randn(150, 1, 3), torch.randn(2 if kind == "lstm" else 1, 1, n_units).unbind()
+    inputs, state = torch.randn(150, batch, 3), torch.randn(2 if kind == "lstm" else 1, batch, n_units).unbind()
     given = inputs.clone(), *(part.clone() for part in state)
     found, end = lockstep(layer_of(module), inputs, state, ())
-    first = {"h0": state[0], "c0": state[-1]} if kind == "lstm" else {"h0": state[0]}
-    reference = oracle.run(kind, module.state_dict(), inputs[:, 0], **first)[0][0]
-    assert found.keys() == reference.keys()
-    for name, values in reference.items():
-        assert found[name].shape == (150, 1, n_units)
-        oracle.assert_close(found[name][:, 0].T, values)
+    for row in {0, batch // 2, batch - 1}:
+        first = {name: part[row][None] for name, part in zip(("h0", "c0"), state, strict=False)}
+        reference = oracle.run(kind, module.state_dict(), inputs[:, row], **first)[0][0]
+        assert found.keys() == reference.keys()
+        for name, values in reference.items():
+            assert found[name].shape == (150, batch, n_units)
+            oracle.assert_close(found[name][:, row].T, values)
     for name, part in zip(("hidden", "cell"), end, strict=False):
         assert torch.equal(part, found[name][-1])
     assert all(map(torch.equal, given, (inputs, *state)))
 
 
+@pytest.mark.parametrize("batch", [1, 9])
 @pytest.mark.parametrize("is_half", [False, True])
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_the_number_of_threads_changes_no_bit(kind, is_half, threads, monkeypatch):
-    module, inputs = KINDS[kind](20, 70), torch.randn(400, 1, 20)
+def test_the_number_of_threads_changes_no_bit(kind, is_half, batch, threads, monkeypatch):
+    module, inputs = KINDS[kind](20, 70), torch.randn(400, batch, 20)
     if is_half:
         monkeypatch.setattr(room, "_LARGE_SHARE", 0)
         with torch.no_grad():
@@ -73,10 +76,38 @@ def test_the_number_of_threads_changes_no_bit(kind, is_half, threads, monkeypatc
     for n_threads in (1, 2, 5):
         threads(n_threads)
         assert len(room._shares(70, 1000, steps.BLOCK)) == n_threads
-        results.append(lockstep(weights, inputs, weights.zero_state(1), ())[0])
+        results.append(lockstep(weights, inputs, weights.zero_state(batch), ())[0])
     for other in results[1:]:
         for name, values in results[0].items():
             assert torch.equal(values, other[name])
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_number_of_sequences_side_by_side_changes_no_bit(kind):
+    weights, inputs = layer_of(KINDS[kind](20, 70)), torch.randn(50, 13, 20)
+    whole, _ = lockstep(weights, inputs, weights.zero_state(13), ())
+    for rows in (slice(0, 2), slice(3, 8), slice(4, 13)):
+        some = inputs[:, rows]
+        found, _ = lockstep(weights, some, weights.zero_state(some.shape[1]), ())
+        for name, values in whole.items():
+            assert torch.equal(found[name], values[:, rows])
+
+
+def test_panels_of_float16_numbers_are_half_as_large_and_change_no_bit(monkeypatch):
+    if not room._widens_fast():
+        pytest.skip("this processor has no instruction for it")
+    module, inputs = nn.LSTM(5, 45), torch.randn(60, 3, 5)
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.copy_(weight.half())
+    weights = layer_of(module)
+    assert room.panels_of(weights).recurrent.dtype == np.uint16
+    small, _ = lockstep(weights, inputs, weights.zero_state(3), ())
+    monkeypatch.setattr(room, "_widens_fast", lambda: False)
+    assert room.panels_of(weights).recurrent.dtype == np.float32
+    large, _ = lockstep(weights, inputs, weights.zero_state(3), ())
+    for name, values in large.items():
+        assert torch.equal(small[name], values)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -164,7 +195,7 @@ def test_what_goes_wrong_in_one_thread_ends_them_all_and_is_raised(threads, monk
     take_steps = steps.take_steps
 
     def failing(*given):
-        if given[8] == 1:  # the second thread
+        if given[9] == 1:  # the second thread
             raise MemoryError("no room")
         take_steps(*given)
 

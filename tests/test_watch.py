@@ -326,7 +326,13 @@ def test_half_precision_is_followed_closely(way):
     module, steps = nn.LSTM(3, 4), torch.randn(20, 3)
     if way == "bfloat16 weights":
         module, steps = module.bfloat16(), steps.bfloat16()
-    with watch(module) as tape, torch.autocast("cpu", dtype=torch.bfloat16, enabled=way == "autocast"):
+    half = torch.autocast("cpu", dtype=torch.bfloat16, enabled=way == "autocast")
+    try:
+        with half:
+            module(steps)
+    except RuntimeError as error:
+        pytest.skip(f"torch itself has no LSTM for it on this processor: {error}")
+    with watch(module) as tape, half:
         module(steps)
     reference = oracle.run("lstm", module.state_dict(), steps.double())[0][0]
     oracle.assert_close(tape[""].signal("cell"), reference["cell"], 5e-3)

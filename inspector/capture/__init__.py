@@ -1,9 +1,10 @@
 """How values are got out of a torch RNN: `record` reads a text with our network, `record_module` and `watch` with any.
 
     engine.py      weights, input and initial state of one layer ──► its signals at every step
-    lockstep.py    the same for a lone sequence: threads with a share of the neurons each; steps.py is what they run
-    fused.py       the same out of what torch's own kernel keeps, where that is proved to be right
-    engines.py     which of them runs a network's layers
+    lockstep.py    the same in float32 on a CPU: threads with a share of the neurons each; steps.py is what they run,
+                   panels.py how sequences side by side are multiplied
+    engines.py     which of them runs a layer
+    network.py     our network: symbols ──► its layers ──► what is expected next (expecting.py)
     lanes.py       texts side by side: where the network stands in each, and how it goes on
     recorder.py    a text, or several, stretch by stretch into a recording
     abreast.py     several at the same time, values put where they stay; turning.py: out of rows into columns
@@ -11,7 +12,8 @@
     draft.py       a text that is being written: after a change only what follows it is read again
     batches.py     many documents side by side, for readers that keep nothing
     tape.py        hooks that keep what every RNN of a module was given
-    kernel.py      what torch's own kernel leaves behind while a watched LSTM runs with gradients on
+    kernel.py      what torch's own kernel leaves behind while a watched LSTM runs with gradients on; workspace.py: how
+                   that lies in memory, proved before it is believed
     layerwise.py   every other watched stack, run layer by layer; gru.py: the steps of a GRU as torch takes them
     tiles.py       the gates of a layer whose hidden states are known
     calls.py       what one call of an nn.LSTM, nn.GRU or nn.RNN was given ──► its signals

@@ -19,6 +19,14 @@ def is_plain(values: Tensor) -> bool:
     return values.device.type == "cpu" and values.dtype == torch.float32
 
 
+def put(values: Tensor, into: Tensor) -> None:
+    """Copy them; by this thread alone where it can: torch's own threads spin for milliseconds after each copy."""
+    if is_plain(values):
+        into.numpy()[...] = values.numpy()
+    else:
+        into.copy_(values)
+
+
 def fresh(*shape: int, like: Tensor) -> Tensor:
     """Memory for large results. What numpy gets from the system comes in large pages, where there are such: the first
     touch of each small one costs as much as the numbers on it.

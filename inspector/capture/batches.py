@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from inspector.capture.fused import CELLS_AT_ONCE
-from inspector.capture.lanes import Lanes
+from inspector.capture.lanes import CELLS_AT_ONCE, Lanes
 from inspector.capture.recorder import _check_model, _check_signals
 
 if TYPE_CHECKING:
     from inspector.model import CharModel
 
-_STEPS = 512  # characters a lane reads at a time, at most, and no more than the engine takes at once without copying
+_STEPS = 512  # characters a lane reads at a time, at most, and no more than CELLS_AT_ONCE
 
 Arrays = dict[str, np.ndarray]
 

@@ -117,9 +117,9 @@ class RNNCall(Call):
         try:
             return self._run_by(engine_for)
         except InspectorError:
-            return self._run_by(lambda layers, batch: recompute)
+            return self._run_by(lambda layers: recompute)
 
-    def _run_by(self, choose: Callable[[list[LayerWeights], int], Engine]) -> list[list[Signals]]:
+    def _run_by(self, choose: Callable[[list[LayerWeights]], Engine]) -> list[list[Signals]]:
         dtype = engine_dtype(self._inputs)
         masks = self._dropped.draw_again(self._output, len(self._weights)) if self._dropped else []
         known = self._weights if masks is not None else self._weights[:1]
@@ -134,7 +134,7 @@ class RNNCall(Call):
                 weights = stored.to(dtype)
                 first = tuple(part[layer * len(directions) + i] for part in state)
                 given = _reorder(inputs, backwards) if i else inputs
-                engine = choose([weights], inputs.shape[1])
+                engine = choose([weights])
                 run, _ = engine(weights, given, first or weights.zero_state(inputs.shape[1]), self._signals)
                 runs.append({name: _reorder(values, backwards) for name, values in run.items()} if i else run)
             found.append(runs)

@@ -105,7 +105,7 @@ class Draft:
             network_hash=self._hash,
             symbols=model.vocabulary.symbols,
             unknown=model.vocabulary.unknown(text),
-            engine=engine_for(self._weights, batch=1).__name__,
+            engine=engine_for(self._weights).__name__,
         )
         with writer:
             writer.append(*part[:4])

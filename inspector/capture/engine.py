@@ -1,8 +1,7 @@
 """The signals of one recurrent layer, in one direction, from its weights, its input and its initial state.
 
 An engine is a function like `recompute`; a recording names the one that made it. `recompute` lets torch's own fused
-kernel find the hidden states, then gets all gates of all steps by one matrix product from (x_t, h_{t-1}); `stepped`
-takes one step after the other, which on a CPU is what torch itself does for all but LSTMs, and comes by the gates:
+kernel find the hidden states, then gets all gates of all steps by one matrix product from (x_t, h_{t-1}):
 
     LSTM   i, f, o = sigmoid(...)   g = tanh(...)   c_t = f_t * c_{t-1} + i_t * g_t   h_t = o_t * tanh(c_t)
     GRU    r, z = sigmoid(...)   n = tanh(W x_t + b + r * (U h_{t-1} + d))   h_t = (1 - z) * n + z * h_{t-1}
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from inspector.capture.arithmetic import all_bits, is_plain, packed, product
+from inspector.capture.arithmetic import all_bits, is_plain
 from inspector.capture.weights import LayerWeights, Signals, State
 
 _FORWARD = {"lstm": torch.lstm, "gru": torch.gru, "tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
@@ -109,33 +108,3 @@ def _gru_signals(weights: LayerWeights, inputs: Tensor, before: Tensor) -> Signa
     update.add_(update_hidden).sigmoid_()
     candidate.addcmul_(reset, candidate_hidden).tanh_()
     return {"reset_gate": reset, "update_gate": update, "candidate": candidate}
-
-
-def stepped(weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
-    """As `recompute`, for a GRU or an RNN on a CPU; all signals come, whatever `signals` says."""
-    found = _gru_steps(weights, inputs, state[0]) if weights.kind == "gru" else _rnn_steps(weights, inputs, state[0])
-    return found, (found["hidden"][-1],)
-
-
-def _rnn_steps(weights: LayerWeights, inputs: Tensor, before: Tensor) -> Signals:
-    hidden = product(inputs, weights.input_weight, weights.input_bias)  # (T, B, H), before its steps
-    recurrent, bias = packed(weights.hidden_weight, inputs.shape[1]), weights.hidden_bias
-    squash = torch.relu_ if weights.kind == "relu" else torch.tanh_
-    for step in hidden.unbind():
-        before = squash(step.add_(product(before, recurrent, bias)))
-    return {"hidden": hidden}
-
-
-def _gru_steps(weights: LayerWeights, inputs: Tensor, before: Tensor) -> Signals:
-    gates = product(inputs, weights.input_weight, weights.input_bias)  # (T, B, 3H)
-    recurrent, bias = packed(weights.hidden_weight, inputs.shape[1]), weights.hidden_bias
-    n_units = before.shape[1]
-    hidden = gates.new_empty(*gates.shape[:2], n_units)
-    r, z, n = gates.chunk(3, dim=-1)
-    steps = (gates[..., : 2 * n_units], r, z, n, hidden)
-    for both, reset, update, candidate, after in zip(*(part.unbind() for part in steps), strict=True):
-        from_hidden = product(before, recurrent, bias)
-        both.add_(from_hidden[:, : 2 * n_units]).sigmoid_()
-        candidate.addcmul_(reset, from_hidden[:, 2 * n_units :]).tanh_()
-        before = torch.lerp(candidate, before, update, out=after)
-    return {"hidden": hidden, "reset_gate": r, "update_gate": z, "candidate": n}

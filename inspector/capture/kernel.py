@@ -1,6 +1,6 @@
 """What torch's own kernel leaves behind while a watched LSTM runs with gradients on: all of its signals, for nothing.
 
-    forward, under KernelEye ──► oneDNN's runs, one per layer and direction ──► their workspaces, read by fused.py
+    forward, under KernelEye ──► oneDNN's runs, one per layer and direction ──► their workspaces, read by workspace.py
 
 The kernel fills its workspaces for a backward pass in any case; here they are only kept from being thrown away. Without
 gradients it is another kernel that runs: it keeps nothing, and answers other last bits. Knows nothing about hooks.
@@ -18,8 +18,8 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from inspector.capture.calls import SeenCall, by_unit, is_answer
-from inspector.capture.fused import UnknownLayout, is_proved, signals_in
 from inspector.capture.weights import LayerWeights, Signals, flat_weights
+from inspector.capture.workspace import UnknownLayout, is_proved, signals_in
 
 
 class _Run(NamedTuple):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from inspector.capture.engines import Engine, engine_for
-from inspector.capture.fused import fused, in_pieces
+from inspector.capture.arithmetic import put
+from inspector.capture.network import Network
 from inspector.capture.weights import LayerWeights, Signals, State
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 Take = Callable[[int, int, Signals], None]  # layer, the step that a piece begins at, and its signals: only lent
+
+CELLS_AT_ONCE = 2**18  # steps x sequences x units that are run at once: about 10 MB, which malloc uses again
 
 
 class Reading(NamedTuple):
@@ -40,7 +42,7 @@ class Lanes:
     """
 
     def __init__(self, model: CharModel, weights: Sequence[LayerWeights], n: int) -> None:
-        self._model, self._weights = model, weights
+        self._model, self._network = model, Network(model, weights)
         self.states: list[State] = [layer.zero_state(n) for layer in weights]
         self.expected = model.head.weight.new_full((n, model.head.out_features), math.nan, dtype=torch.float32)
 
@@ -59,42 +61,37 @@ class Lanes:
         take : is given the signals as they come, so that they need not be kept together for all n symbols.
         """
         head, layers = self._model.head, list[Signals]()
-        ids = ids.to(head.weight.device)
+        given = ids.to(head.weight.device).t()
         with torch.inference_mode(), torch.autocast(head.weight.device.type, enabled=False):
-            engine = engine_for(self._weights, batch=len(ids))
-            inputs = self._model.embed(ids).transpose(0, 1)
-            for i, layer in enumerate(self._weights):
+            for i in range(len(self.states)):
+                run = self._network.begin if not i else partial(self._network.go_on, i)
                 if take is None:
-                    found, state = engine(layer, inputs, self.states[i], signals)
+                    found, state = run(given, self.states[i], signals)
                     layers.append(found)
-                    inputs = found["hidden"]
+                    given = found["hidden"]
                 else:
-                    inputs, state = _handed_on(engine, layer, inputs, self.states[i], signals, partial(take, i))
-                self.states[i] = tuple(part.clone() for part in state)  # not views, which would keep a workspace alive
-            logits = torch.nn.functional.linear(inputs, head.weight, head.bias)
-            log_probabilities = logits.float().log_softmax(-1)
-            before = torch.cat([self.expected[None], log_probabilities[:-1]])
-            loss = -before.gather(2, ids.t()[:, :, None])[:, :, 0]
+                    given, state = _handed_on(run, given, self.states[i], signals, partial(take, i))
+                self.states[i] = tuple(part.clone() for part in state)  # not views, which would keep all of it alive
+            log_probabilities = self._network.expected(given)
+            read = ids.to(log_probabilities.device).t()[:, :, None]
+            before = self.expected[None].gather(2, read[:1]), log_probabilities[:-1].gather(2, read[1:])
+            loss = -torch.cat(before)[:, :, 0]
             self.expected = log_probabilities[-1].clone()
         return Reading(layers, loss, log_probabilities)
 
 
 def _handed_on(
-    engine: Engine,
-    layer: LayerWeights,
-    inputs: Tensor,
+    run: Callable[[Tensor, State, Collection[str]], tuple[Signals, State]],
+    given: Tensor,
     state: State,
     signals: Collection[str],
     take: Callable[[int, Signals], None],
 ) -> tuple[Tensor, State]:
-    """Have all signals taken, by `fused` a workspace at a time; hidden states (n, B, units) and the end state."""
-    if engine is not fused:
-        found, state = engine(layer, inputs, state, signals)
-        take(0, found)
-        return found["hidden"], state
-    hidden, end = state[0].new_empty(inputs.shape[0], *state[0].shape), state
-    for start, found, end in in_pieces(layer, inputs, state):  # noqa: B007  # the last is the run's
+    """Have all signals of a layer taken, a few steps at a time; hidden states (n, B, units) and the end state."""
+    hidden = state[0].new_empty(given.shape[0], *state[0].shape)
+    n_at_once = max(CELLS_AT_ONCE // state[-1].numel(), 1)
+    for start in range(0, len(given), n_at_once):
+        found, state = run(given[start : start + n_at_once], state, signals)
         take(start, found)
-        hidden[start : start + len(found["hidden"])] = found["hidden"]
-        del found
-    return hidden, end
+        put(found["hidden"], hidden[start : start + n_at_once])
+    return hidden, state

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inspector.capture.abreast import guesses, n_lanes, n_steps_at_once, read_abreast
+from inspector.capture.abreast import guesses, n_steps_at_once, read_abreast
 from inspector.capture.engines import engine_for
 from inspector.capture.lanes import Lanes
 from inspector.capture.replay import STATE_SIGNALS, Replayer, snapshots_of, states_before
@@ -102,7 +102,7 @@ def record(
         network_hash=model.hash,
         symbols=model.vocabulary.symbols,
         unknown=model.vocabulary.unknown(whole),
-        engine=engine_for(weights, batch=max(n_lanes(len(group)) for group in groups)).__name__,
+        engine=engine_for(weights).__name__,
         resume=resume,
         snapshots=snapshots,
         replay=Replayer(model) if snapshots else None,

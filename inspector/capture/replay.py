@@ -8,13 +8,14 @@ Knows how a state lies in a snapshot: hidden (and cell) of each layer, float32, 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from inspector.capture.engines import engine_for
+from inspector.capture.network import Network
 from inspector.capture.weights import LayerWeights, Signals, flat_weights, rnn_kind, split_weights
 from inspector.recording import SIGNALS, Segment, Snapshots
 
@@ -34,6 +35,7 @@ class Replayer:
         self._model = model
         self._kind = rnn_kind(model.rnn)
         self._weights = [directions[0] for directions in split_weights(model.rnn, flat_weights(model.rnn))]
+        self._network = Network(model, self._weights)
         self._n_floats = snapshots_of(self._weights).n_bytes // 4
 
     def __call__(self, segments: Sequence[Segment]) -> list[dict[str, np.ndarray]]:
@@ -48,14 +50,14 @@ class Replayer:
         for row, segment in enumerate(segments):
             if segment.state:
                 states[row] = np.frombuffer(segment.state, "<f4")
-        engine = engine_for(self._weights, len(segments))
         with torch.inference_mode(), torch.autocast(device.type, enabled=False):
             parts = iter(torch.split(torch.from_numpy(states).to(device, dtype), self._widths(), dim=1))
-            inputs = self._model.embed(torch.from_numpy(ids).to(device).t())
+            inputs = torch.from_numpy(ids).to(device).t()
             values = []
-            for layer in self._weights:
+            for i in range(len(self._weights)):
                 state = tuple(next(parts).contiguous() for _ in STATE_SIGNALS[self._kind])
-                found, _ = engine(layer, inputs, state, SIGNALS[self._kind])
+                run = partial(self._network.go_on, i) if i else self._network.begin
+                found, _ = run(inputs, state, SIGNALS[self._kind])
                 inputs = found["hidden"]
                 values.append({name: found[name].float().cpu().numpy() for name in SIGNALS[self._kind]})
         return values

@@ -18,6 +18,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from inspector.capture.panels import WIDTH, multiply
 from inspector.compiled import compiled, fast
 
 LSTM, GRU, TANH, RELU = range(4)
@@ -335,10 +336,23 @@ def _meet(arrived: Array, me: int, step: int) -> None:
 
 
 @compiled
+def _take_step(
+    kind: int, given: Array, bias: Array, sums: Array, before: Array, now: Array, first: int, last: int
+) -> None:
+    if kind == LSTM:
+        _lstm_step(given, sums, before, now, first, last)
+    elif kind == GRU:
+        _gru_step(given, bias, sums, before, now, first, last)
+    else:
+        _rnn_step(given, sums, now, first, last, kind == TANH)
+
+
+@compiled
 def take_steps(
     kind: int,
     weights: Array,
     given: Array,
+    which: Array,
     bias: Array,
     rows: Array,
     columns: Array,
@@ -349,20 +363,38 @@ def take_steps(
 ) -> None:
     """All steps of the neurons first..last, by thread `me` of those that have a line in `arrived`.
 
-    weights : (gates, units, units), float32 or the bits of float16 as uint16. given : (steps, gates, units), what the
-    input adds, biases included. bias : (units,), added inside the reset gate's product of a GRU. rows : (1 + steps,
-    signals, units); the first has the state to start from. columns : (signals, units, steps), filled. arrived : zeros;
-    where every thread is.
+    weights : (gates, units, units), float32 or the bits of float16 as uint16. given : (any number, gates, units or
+    more), what inputs add, biases included; `which` (steps,) says which of them each step is given. bias : (units,),
+    added inside the reset gate's product of a GRU. rows : (1 + steps, signals, units); the first has the state to start
+    from. columns : (signals, units, steps), filled. arrived : zeros; where every thread is.
     """
     sums = np.empty(given.shape[1:], np.float32)
-    for step in range(given.shape[0]):
+    for step in range(which.shape[0]):
         before, now = rows[step], rows[step + 1]
         _products(weights, before[0], sums, first, last, step % 2 == 0)
-        if kind == LSTM:
-            _lstm_step(given[step], sums, before, now, first, last)
-        elif kind == GRU:
-            _gru_step(given[step], bias, sums, before, now, first, last)
-        else:
-            _rnn_step(given[step], sums, now, first, last, kind == TANH)
+        _take_step(kind, given[which[step]], bias, sums, before, now, first, last)
         _meet(arrived, me, step + 1)
     _turn_round(rows[1:], columns, first, last)
+
+
+@compiled
+def take_steps_abreast(
+    kind: int, panels: Array, given: Array, which: Array, bias: Array, rows: Array, first: int, last: int, me: int,
+    arrived: Array,
+) -> None:  # fmt: skip
+    """All steps of the neurons first..last for sequences side by side; as `take_steps`, but for:
+
+    panels : of the recurrent weights, as `panels.multiply` takes them; `first` begins one of their blocks. given :
+    (any number, gates, units or more), of which `which` (steps, sequences) says what each step of each sequence is
+    given. rows : (1 + steps, sequences, signals, units), which stay as they are.
+    """
+    n_sequences, stride = rows.shape[1], rows.shape[2] * rows.shape[3]
+    sums, none = np.empty((n_sequences, *given.shape[1:]), np.float32), np.zeros(given.shape[1:], np.float32)
+    blocks = first // WIDTH, (last + WIDTH - 1) // WIDTH
+    for step in range(which.shape[0]):
+        at = step * n_sequences * stride
+        multiply(panels, rows, at, stride, n_sequences, none, sums, blocks[0], blocks[1], step % 2 == 0)
+        for one in range(n_sequences):
+            before, now = rows[step, one], rows[step + 1, one]
+            _take_step(kind, given[which[step, one]], bias, sums[one], before, now, first, last)
+        _meet(arrived, me, step + 1)

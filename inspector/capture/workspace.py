@@ -1,4 +1,4 @@
-"""The signals of an LSTM layer for nothing: out of the workspace that torch's own CPU kernel fills as it runs.
+"""The signals of an LSTM layer for nothing: out of the workspace that torch's own CPU kernel fills as it learns.
 
 On a CPU torch leaves LSTMs to oneDNN. Its kernel, run as if for training, keeps in a workspace of float32 what a
 backward pass would want to know, among it all gates, activated, and all cell states:
@@ -8,19 +8,18 @@ backward pass would want to know, among it all gates, activated, and all cell st
 The end state's slot stays empty: it goes to the kernel's answer alone, and is put there by `signals_in`.
 
 No document promises this layout. So it is proved by `is_proved` before it is used, on a random layer of the same
-shape against the plain equations, and looked at again in every run; where it does not hold, `recompute` does the work.
+shape against the plain equations, and looked at again in every run; where it does not hold, `UnknownLayout` says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import torch
 from torch import Tensor
 
 from inspector.capture.arithmetic import precision
-from inspector.capture.engine import recompute
 from inspector.capture.weights import LayerWeights, Signals, State
 from inspector.recording import SIGNALS
 
@@ -30,53 +29,12 @@ _PAGE = 1024  # floats in the 4096 bytes at which oneDNN starts a part of the wo
 _LSTM = 2  # torch's number for the mode of mkldnn_rnn_layer
 _TOLERANCE = 1e-5  # of |difference| / (1 + |value|)
 _PROVED_LENGTHS = (1, 2, 7)  # steps; where the cell states start depends on the length, so one would prove little
-CELLS_AT_ONCE = 2**18  # steps x batch x units in one workspace, 61 bytes for each: 16 MB, which malloc uses again
 _SMALL = 2**16  # cell states, up to which all are looked at: there they begin at other places than in a large layer
 _N_LOOKS = 16  # steps of every run, each in one row of the batch, at which its own equations are checked
 
 
 class UnknownLayout(Exception):
     """The workspace does not hold what it was thought to."""
-
-
-def fused(weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
-    """As `recompute`, for layers for which `engine_for` gave it; all signals come, whatever `signals` says.
-
-    A run whose workspace cannot be read for certain (a value that is not finite is enough) is recomputed.
-    """
-    if len(inputs) <= _length(state):
-        return _run_or_recompute(weights, inputs, state)
-    kept, end = dict[str, Tensor](), state
-    for start, found, end in in_pieces(weights, inputs, state):  # noqa: B007  # the last is the run's
-        for name, values in found.items():
-            whole = kept.setdefault(name, values.new_empty(len(inputs), *values.shape[1:]))
-            whole[start : start + len(values)] = values
-        del found, values
-    return kept, end
-
-
-def in_pieces(weights: LayerWeights, inputs: Tensor, state: State) -> Iterator[tuple[int, Signals, State]]:
-    """The same run, one workspace after the other: the step it begins at, its signals, and the state after it.
-
-    Let go of one piece before the next is made, or there are two workspaces.
-    """
-    length = _length(state)
-    for start in range(0, len(inputs), length):
-        found, state = _run_or_recompute(weights, inputs[start : start + length], state)
-        yield start, found, state
-        del found
-
-
-def _length(state: State) -> int:
-    """Steps in one workspace."""
-    return max(CELLS_AT_ONCE // state[1].numel(), 1)
-
-
-def _run_or_recompute(weights: LayerWeights, inputs: Tensor, state: State) -> tuple[Signals, State]:
-    try:
-        return _run(weights, inputs, state)
-    except UnknownLayout:
-        return recompute(weights, inputs, state, _GATES)
 
 
 def is_proved(weights: LayerWeights, batch: int) -> bool:

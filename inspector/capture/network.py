@@ -1,0 +1,99 @@
+"""Our network as it is read: symbols ──► layer after layer, all signals ──► what is expected next.
+
+What is made of its weights is made once, so the weights must not change while a `Network` is in use. Where the layers
+go in lockstep, the first one looks up what a symbol gives it, and what is expected is worked out on the same threads:
+torch's own would spin on their cores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inspector.capture.engines import engine_for
+from inspector.capture.lockstep import (
+    Given,
+    as_rows,
+    given_abreast,
+    given_alone,
+    lockstep,
+    panels_of,
+    run_abreast,
+    run_alone,
+    together,
+)
+from inspector.capture.weights import LayerWeights, Signals, State
+
+if TYPE_CHECKING:
+    from inspector.capture.panels import Panels
+    from inspector.model import CharModel
+
+_ROWS = 64  # of hidden states that are worth a thread
+
+
+class Network:
+    """Runs the layers of `model`, whose weights are `weights`. Call it under `torch.inference_mode()`."""
+
+    def __init__(self, model: CharModel, weights: Sequence[LayerWeights]) -> None:
+        self._model, self.weights = model, list(weights)
+        self._engine = engine_for(self.weights)
+        self._in_lockstep = self._engine is lockstep
+        self._panels: dict[int, Panels] = {}
+        self._given: np.ndarray | None = None  # by symbol, to the first layer
+        self._head: tuple[np.ndarray, np.ndarray] | None = None
+
+    def begin(self, ids: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
+        """The first layer reads symbols (steps, batch) from `state`: its signals and the state after them."""
+        if not self._in_lockstep:
+            return self._engine(self.weights[0], self._model.embed(ids), state, signals)
+        if self._given is None:
+            every = torch.arange(len(self._model.vocabulary), device=ids.device)[None]
+            found = given_abreast(self._panels_of(0), self._model.embed(every))
+            found.fill(0, self.weights[0].hidden_weight.shape[1])
+            self._given = found.numbers
+        return self._run(0, Given(self._given, ids.contiguous().numpy(), lambda first, last: None), state)
+
+    def go_on(self, layer: int, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
+        """A layer behind the first one reads the hidden states of the one before, (steps, batch, units)."""
+        weights = self.weights[layer]
+        if not self._in_lockstep:
+            return self._engine(weights, inputs, state, signals)
+        if inputs.shape[1] == 1:
+            return run_alone(weights, given_alone(weights, inputs), state)
+        return self._run(layer, given_abreast(self._panels_of(layer), inputs), state)
+
+    def _run(self, layer: int, given: Given, state: State) -> tuple[Signals, State]:
+        if given.which.shape[1] == 1:
+            return run_alone(self.weights[layer], given, state)
+        return run_abreast(self.weights[layer], self._panels_of(layer), given, state)
+
+    def _panels_of(self, layer: int) -> Panels:
+        if layer not in self._panels:
+            self._panels[layer] = panels_of(self.weights[layer])
+        return self._panels[layer]
+
+    def expected(self, hidden: Tensor) -> Tensor:
+        """Log probabilities (steps, batch, symbols), float32, of what follows hidden states of the last layer."""
+        head = self._model.head
+        if not self._in_lockstep:
+            return torch.nn.functional.linear(hidden, head.weight, head.bias).float().log_softmax(-1)
+        from inspector.capture.expecting import expect, head_panels
+
+        if self._head is None:
+            self._head = head_panels(head.weight.detach().numpy(), head.bias.detach().numpy())
+        of_head = self._head
+        n_steps, batch, _ = hidden.shape
+        rows, stride = as_rows(hidden)
+        found = np.empty((n_steps * batch, head.out_features), np.float32)
+        n_shares = max(1, min(torch.get_num_threads(), len(found) // _ROWS))
+        cuts = [len(found) * i // n_shares for i in range(n_shares + 1)]
+
+        def take_share(me: int, arrived: np.ndarray) -> None:
+            expect(*of_head, rows, stride, found, cuts[me], cuts[me + 1])
+
+        together(take_share, n_shares)
+        return torch.from_numpy(found.reshape(n_steps, batch, -1))
