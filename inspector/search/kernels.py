@@ -36,6 +36,7 @@ def put_on_scale(values: Array, kind: int, out: Array) -> None:
 
     It is the value itself for LINEAR. Otherwise it is about the logarithm of the distance to the nearer end (and, for
     SIGNED, to 0), read off its bits: those of a positive float, taken as an integer, grow about as its logarithm does.
+    Integers are kept to 32 bits throughout: wider ones are not made floats many at once.
     """
     if kind == LINEAR:
         for t in range(len(values)):
@@ -52,15 +53,15 @@ def put_on_scale(values: Array, kind: int, out: Array) -> None:
 def _of_unit(value: np.float32) -> Any:
     above = np.float32(1.0) - value
     bits = np.float32(max(min(value, above), _CLOSEST)).view(np.int32)
-    return np.float32(bits if value <= above else 2 * _HALF_BITS - bits)
+    return np.float32(bits if value <= above else np.int32(2 * _HALF_BITS - bits))
 
 
 @compiled
 def _of_signed(value: np.float32) -> Any:
     size = abs(value)
     inner = np.float32(size + NEAR_ZERO).view(np.int32)
-    outer = _TURN_BITS + _HALF_BITS - np.float32(max(np.float32(1.0) - size, _CLOSEST)).view(np.int32)
-    scaled = np.float32((inner if size <= np.float32(0.5) else outer) - _ZERO_BITS)
+    outer = np.int32(_TURN_BITS + _HALF_BITS - np.float32(max(np.float32(1.0) - size, _CLOSEST)).view(np.int32))
+    scaled = np.float32(np.int32((inner if size <= np.float32(0.5) else outer) - _ZERO_BITS))
     return scaled if value >= 0 else -scaled
 
 
