@@ -268,8 +268,8 @@ class _WatchedStack(WatchedRNN):
 
 
 class _Hook:
-    """What torch calls around a forward. In a copy of the module, or a pickled one, it does nothing: who watches has the
-    original in mind, and nobody takes hooks out of a copy.
+    """What torch calls around a forward. In a copy of the module, or a pickled one, it does nothing: it is the original
+    that is watched, and nobody takes hooks out of a copy.
     """
 
     def __init__(self, call: Callable[..., None] | None = None) -> None:
