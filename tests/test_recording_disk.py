@@ -370,3 +370,9 @@ def test_a_trace_announces_every_place_before_it_reads_there(tmp_path: Path, mon
     n = -(-recording.n_chars // 4_096)
     assert [what for what, *_ in seen] == ["foreseen"] * (n - 1) + ["read"] * n
     assert [place for _, *place in seen[: n - 1]] == [place for _, *place in seen[n:]]  # the first is read at once
+
+
+def test_a_text_that_is_not_there_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_checkpoint(tiny_model(), tmp_path / "net")
+    code, _, said = run(capsys, "record", "--network", tmp_path / "net", "--text", tmp_path / "none.py")
+    assert code == 1 and "none.py cannot be read: No such file or directory. Name a text file" in said

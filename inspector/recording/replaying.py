@@ -126,7 +126,7 @@ class Replayed:
             network, network_hash = self._header.network or "without a name", (self._header.network_hash or "")[:12]
             raise InspectorError(
                 f"This recording keeps snapshots, from which its network computes the values: give it the checkpoint "
-                f"of {network} ({network_hash}), as in open_recording(folder, model=load_checkpoint(...))."
+                f"of {network} ({network_hash}), as in open_recording(folder, model=load_checkpoint(...)), or --network."
             )
         every, text = self._snapshots.every, self._header.text
         begin = number * self._piece_length
