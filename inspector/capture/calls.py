@@ -103,7 +103,7 @@ class RNNCall(Call):
                 "first, or set its dropout to 0."
             )
         array = by_unit(self._found[layer][direction][name])
-        if min(self.lengths) < self.n_steps:
+        if min(self.lengths, default=self.n_steps) < self.n_steps:
             array = array.copy()
             for row, length in zip(array, self.lengths, strict=True):
                 row[:, length:] = np.nan

@@ -42,7 +42,7 @@ def recompute(weights: LayerWeights, inputs: Tensor, state: State, signals: Coll
 
 def gates_from_hidden(weights: LayerWeights, inputs: Tensor, hidden: Tensor, state: State) -> Signals:
     """All signals but `hidden`, (T, B, units), of a layer that went through these hidden states. None of an RNN."""
-    if weights.kind in ("lstm", "gru") and weights.projection is None and is_plain(inputs):
+    if weights.kind in ("lstm", "gru") and weights.projection is None and is_plain(inputs) and hidden.numel():
         from inspector.capture.tiles import gates_in_tiles  # which takes a compiler
 
         return gates_in_tiles(weights, inputs, hidden, state)

@@ -202,9 +202,9 @@ class _WatchedStack(WatchedRNN):
     def _follow(self) -> list[Any]:
         # First in line, so that it sees the module's own answer before other hooks may replace it.
         return [
-            self._module.register_forward_pre_hook(self._before),
-            self._module.register_forward_hook(self._keep, prepend=True, with_kwargs=True),
-            self._module.register_forward_hook(self._after, always_call=True),
+            self._module.register_forward_pre_hook(_Hook(self._before)),
+            self._module.register_forward_hook(_Hook(self._keep), prepend=True, with_kwargs=True),
+            self._module.register_forward_hook(_Hook(self._after), always_call=True),
             _Unhook(self._after),  # what is no Exception, a keyboard's interrupt, calls no hook
         ]
 
@@ -267,6 +267,22 @@ class _WatchedStack(WatchedRNN):
             )
 
 
+class _Hook:
+    """What torch calls around a forward. In a copy of the module, or a pickled one, it does nothing: it is the original
+    that is watched, and nobody takes hooks out of a copy.
+    """
+
+    def __init__(self, call: Callable[..., None] | None = None) -> None:
+        self._call = call
+
+    def __call__(self, *seen: Any) -> None:
+        if self._call is not None:
+            self._call(*seen)
+
+    def __reduce__(self) -> tuple[type[_Hook], tuple[()]]:
+        return _Hook, ()
+
+
 class _Unhook(NamedTuple):
     """A handle like those of torch's hooks."""
 
@@ -283,7 +299,7 @@ class _WatchedCell(WatchedRNN):
         self._open: list[cells.CellCall] = []  # sequences that a step may still go on with, oldest first
 
     def _follow(self) -> list[Any]:
-        return [self._module.register_forward_hook(self._keep, prepend=True, with_kwargs=True)]
+        return [self._module.register_forward_hook(_Hook(self._keep), prepend=True, with_kwargs=True)]
 
     def _keep(self, module: nn.RNNCellBase, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any) -> None:
         arguments = dict(zip(("input", "hx"), args, strict=False)) | kwargs

@@ -66,7 +66,8 @@ def _recordings(options: argparse.Namespace) -> None:
             about = f"{one.recording.network or 'no network'}  {stored}  {_extent(one.recording)}"
         print(f"{one.name:<32} {one.n_bytes / 1e6:>10,.1f} MB  {about}")
     places = ", ".join(str(folder) for folder in options.folders or [recordings_folder()])
-    print(f"{len(kept)} recordings, {sum(one.n_bytes for one in kept) / 1e6:,.1f} MB, in {places}")
+    counted = "1 recording" if len(kept) == 1 else f"{len(kept)} recordings"
+    print(f"{counted}, {sum(one.n_bytes for one in kept) / 1e6:,.1f} MB, in {places}")
 
 
 def _add_export(commands: Any) -> None:

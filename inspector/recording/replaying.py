@@ -125,8 +125,8 @@ class Replayed:
         if self._replay is None:
             network, network_hash = self._header.network or "without a name", (self._header.network_hash or "")[:12]
             raise InspectorError(
-                f"This recording keeps snapshots, from which its network computes the values: give it the checkpoint "
-                f"of {network} ({network_hash}), as in open_recording(folder, model=load_checkpoint(...))."
+                "This recording keeps snapshots, from which its network computes the values: give it the checkpoint of "
+                f"{network} ({network_hash}), as in open_recording(folder, model=load_checkpoint(...)) or by --network."
             )
         every, text = self._snapshots.every, self._header.text
         begin = number * self._piece_length

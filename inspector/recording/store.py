@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -54,6 +54,10 @@ class Stretches(ABC):
     def rows(self, stretch: int, key: Key, first: int, n_rows: int) -> Array:
         """As of `StretchStore`."""
 
+    @abstractmethod
+    def announce(self, stretches: Iterable[int], key: Key, first: int, n_rows: int) -> None:
+        """`rows` will be asked for these soon, one stretch after the other."""
+
     def fill(self, values: Array, key: Key, first: int, start: int, progress: Progress | None = None) -> None:
         stop = start + values.shape[1]
 
@@ -65,7 +69,10 @@ class Stretches(ABC):
             return end - start
 
         parts = list(split(start, stop, STRETCH))
-        for done in _in_turn(fill_from, parts) if len(values) >= _MANY_ROWS else map(fill_from, parts):
+        is_wide = len(values) >= _MANY_ROWS
+        if not is_wide:
+            self.announce((stretch for stretch, _, _ in parts[1:]), key, first, len(values))
+        for done in _in_turn(fill_from, parts) if is_wide else map(fill_from, parts):
             if progress is not None:
                 progress(done, stop - start)
 
