@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from inspector.concepts import Concept
 from inspector.recording import InspectorError, Neuron
 from inspector.search import LIMITS
 
@@ -49,6 +50,16 @@ def signal_words(name: str) -> str:
     ('cell state', 'block 3')
     """
     return _SIGNALS.get(name, name)
+
+
+def concept_words(concept: Concept) -> str:
+    """What a concept holds for, and whether one who reads from left to right can tell.
+
+    >>> concept_words(CONCEPTS["word_end"])
+    '“word end”: The last character of a word. To tell takes later text, which the network has not read yet.'
+    """
+    later = "" if concept.causal else " To tell takes later text, which the network has not read yet."
+    return f"“{concept.title}”: {concept.description}{later}"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,10 @@ import streamlit as st
 from inspector.recording import Neuron
 from inspector.search import verdict
 
+_SCORE = (
+    "on text that had no part in choosing the neuron. Yes or no: AUROC, how often the neuron is on the right side when "
+    "one character where it holds is compared with one where it does not. How much: the correlation"
+)
 _number, _words = st.column_config.NumberColumn, st.column_config.TextColumn
 COLUMNS = {
     "title": _words("concept", width=190),
@@ -18,7 +22,7 @@ COLUMNS = {
     "histogram": st.column_config.BarChartColumn("values", width=110, help="the hidden state, lowest to highest"),
     "signal": _words("signal", width=60),
     "direction": _words("is", width=50, help="high or low where it holds"),
-    "score": _number("score", format="%.3f", width=60, help="on text that had no part in choosing the neuron"),
+    "score": _number("score", format="%.3f", width=60, help=_SCORE),
     "baseline": _number("chance", format="%.2f", width=60, help="what a neuron that knows nothing scores"),
     "twin_score": _number("untrained", format="%.2f", width=75, help="the best neuron of an untrained network"),
     "q_value": _number("q", format="%.0e", width=65, help="share of chance finds among the rows up to this one"),
