@@ -29,9 +29,7 @@ def add(commands: Any) -> None:
         help="names of concepts, with commas between, my.py:FUNCTION (which is run) or spans.json; list shows all",
     )
     what.add_argument("--regex", help="a regular expression: its matches are what the neuron should detect")
-    what.add_argument(
-        "--open", type=Path, help="show the .parquet file of an earlier search, which is not made again"
-    )
+    what.add_argument("--open", type=Path, help="show the .parquet file of an earlier search, which is not made again")
     option("--language", default=None, help="python, c or text; without it the names of files decide")
     option("--signals", default="hidden,cell", help="signals to search, with commas between, or all")
     option("--top", type=whole_number, default=10, help="rows to show for each concept")
@@ -52,9 +50,7 @@ def _search(options: argparse.Namespace) -> None:
             print(f"{concept.name:<22} {concept.description}")
         return
     if options.top < 1:
-        raise InspectorError(
-            f"--top {options.top} shows nothing: it is how many rows of each concept to show, from 1."
-        )
+        raise InspectorError(f"--top {options.top} shows nothing: it is how many rows of each concept to show, from 1.")
     if options.open is not None:
         _show_earlier(options)
         return
