@@ -201,8 +201,7 @@ def _rank(answer: Answer, view: state.View, reading: data.Reading) -> None:
         return
     shown = tables.named(table.head(MOST_ROWS), notes.titles(reading.recording.network_hash))
     what = "neurons" if answer.is_surveyed else "neurons and signals"
-    by = "by the files that chose them" if answer.is_surveyed else "by the part that chose them"
-    cards.quiet(f"The first {len(shown):,} of {len(table):,} {what}, in order {by}: a row shows its neuron.")
+    cards.quiet(f"The first {len(shown):,} of {len(table):,} {what}, as the choosing part ranks them; choose a row.")
 
     def look_at(row: int) -> None:
         neuron = Neuron(int(shown.layer[row]), int(shown.unit[row]))
