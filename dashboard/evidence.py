@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from inspector.concepts import Concept
 from inspector.recording import InspectorError, Neuron
 from inspector.search import LIMITS
 
@@ -29,6 +30,11 @@ STRETCHES = {
     "missed": ("What it misses", "the concept holds, and the neuron does not say so"),
     "mistaken": ("What it mistakes for it", "the neuron says so, and the concept does not hold"),
 }
+_BRIEF = {
+    "weak: no better than chance": "no better than chance",
+    ", but this text is too short to rule out chance": ", may be chance",
+    ", but an untrained network has a neuron as good": ", untrained too",
+}
 _AS_GOOD = 0.02  # of a score: less is not worth another neuron
 _NOT_MUCH = 0.3  # of the way from chance or an untrained twin to a perfect score: less says little of a neuron
 
@@ -42,6 +48,16 @@ def skill(score: Any, baseline: Any, twin_score: Any) -> Any:
     return (score - unlearned) / (1 - unlearned)
 
 
+def direction_word(polarity: int, metric: str = "auroc") -> str:
+    """What a neuron is where a yes/no concept holds, or as a number grows.
+
+    >>> direction_word(-1), direction_word(-1, "correlation")
+    ('low', 'falling')
+    """
+    words = ("rising", "falling") if metric == "correlation" else ("high", "low")
+    return words[0 if polarity > 0 else 1]
+
+
 def signal_words(name: str) -> str:
     """What a signal is called in a sentence; an imported recording's own name stays as it is.
 
@@ -49,6 +65,16 @@ def signal_words(name: str) -> str:
     ('cell state', 'block 3')
     """
     return _SIGNALS.get(name, name)
+
+
+def concept_words(concept: Concept) -> str:
+    """What a concept holds for, and whether one who reads from left to right can tell.
+
+    >>> concept_words(CONCEPTS["word_end"])
+    '“word end”: The last character of a word. To tell takes later text, which the network has not read yet.'
+    """
+    later = "" if concept.causal else " To tell takes later text, which the network has not read yet."
+    return f"“{concept.title}”: {concept.description}{later}"
 
 
 @dataclass(frozen=True)
@@ -80,11 +106,11 @@ def score_words(row: Mapping[str, Any]) -> str:
     >>> score_words({"metric": "auroc", "polarity": -1, "score": 0.97, "baseline": 0.5, "twin_score": 0.61})
     'low there: held-out AUROC 0.97, chance 0.50, untrained twin 0.61'
     """
-    up = row["polarity"] > 0
+    direction = direction_word(row["polarity"], row["metric"])
     if row["metric"] == "correlation":
-        claim = f"{'rising' if up else 'falling'} with it: held-out correlation {two_digits(row['score'])}"
+        claim = f"{direction} with it: held-out correlation {two_digits(row['score'])}"
     else:
-        claim = f"{'high' if up else 'low'} there: held-out AUROC {two_digits(row['score'])}"
+        claim = f"{direction} there: held-out AUROC {two_digits(row['score'])}"
     twin = "" if math.isnan(row["twin_score"]) else f", untrained twin {row['twin_score']:.2f}"
     return f"{claim}, chance {row['baseline']:.2f}{twin}"
 
@@ -152,13 +178,16 @@ def _sure(row: Mapping[str, Any]) -> str:
 
 def codes_words(table: pd.DataFrame) -> str:
     """One neuron or many? What the curve over k says, out of the table of `best_codes`."""
-    alone, last, best = table.score.iloc[0], table.iloc[-1], table.score.max()
-    enough = table[table.score >= best - _AS_GOOD].iloc[0]
+    alone, last, best = table.score.iloc[0], table.iloc[-1], table.loc[table.score.idxmax()]
+    enough = table[table.score >= best.score - _AS_GOOD].iloc[0]
     name = "AUROC" if last.metric == "auroc" else "correlation"
-    if best - alone < _AS_GOOD:
+    if best.score - alone < _AS_GOOD:
         return f"One neuron: to its {name} of {two_digits(alone)} others add less than {_AS_GOOD}."
+    if enough.score - alone < _AS_GOOD:  # many add up to what one is hardly short of
+        more = f"{best.k} together reach {two_digits(best.score)}"
+        return f"One neuron, hardly helped by others: {name} {two_digits(alone)} alone, {more}."
     said = f"together {enough.k} reach {name} {two_digits(enough.score)}, the first of them alone {two_digits(alone)}."
-    if best - last.score >= _AS_GOOD:
+    if best.score - last.score >= _AS_GOOD:
         said += f" With {last.k} it is {two_digits(last.score)}: more weights than this text can teach."
     return f"{'A few neurons' if enough.k <= 3 else 'Many neurons'}: {said}"
 
@@ -209,6 +238,17 @@ def symbol_words(symbol: str) -> str:
     ('space', 'a', '\\\\x00')
     """
     return _VISIBLE.get(symbol) or (symbol if symbol.isprintable() else ascii(symbol)[1:-1])
+
+
+def brief(said: str) -> str:
+    """A verdict for a narrow column.
+
+    >>> brief("clear, but this text is too short to rule out chance"), brief("strong")
+    ('clear, may be chance', 'strong')
+    """
+    for long, short in _BRIEF.items():
+        said = said.replace(long, short)
+    return said
 
 
 def two_digits(score: float) -> str:

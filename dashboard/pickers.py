@@ -12,7 +12,7 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from dashboard import cards, data, state, texts
+from dashboard import cards, data, portraits, state, texts
 from inspector.recording import InspectorError, Neuron
 
 # How a pasted text is called, so that concepts know its language.
@@ -48,11 +48,28 @@ def pick_network(view: state.View) -> state.View:
         st.session_state["pick_network"] = view.network
         st.selectbox(
             "network", names, key="pick_network", width=170,
-            on_change=lambda: state.jump(
-                network=st.session_state["pick_network"], neuron=None, signal=None, about=None
-            ),
+            on_change=lambda: _take_network(view),
         )  # fmt: skip
     return view
+
+
+def _take_network(before: state.View) -> None:
+    """Another network; where the text is the one that the network before opened with, so does this one with its own."""
+    network = st.session_state["pick_network"]
+    state.jump(network=network, neuron=None, signal=None, about=None)
+    first = _first_text(network)
+    if before.text != first and before.text in (None, _first_text(before.network)):
+        state.go(text=first, at=None, mark=None)
+
+
+def _first_text(network: str | None) -> str:
+    """The sample that is written like what a network has learned from; the first network goes with the first text."""
+    if network is None or network == data.FIRST_NETWORK:
+        return state.FIRST_TEXT
+    try:
+        return portraits.sample_for(data.network(network))
+    except InspectorError:  # of a network or a survey that cannot be read: the page says so
+        return state.FIRST_TEXT
 
 
 def pick_text(view: state.View, *, with_recordings: bool = True) -> state.View:
@@ -63,7 +80,7 @@ def pick_text(view: state.View, *, with_recordings: bool = True) -> state.View:
     elif (view.text or "").startswith(_RECORDING):
         state.note("Snapshots read texts, and a recording keeps what one network made of its own: showing another.")
         view = replace(view, text=None, at=None)
-    view = replace(view, text=view.text or state.FIRST_TEXT)
+    view = replace(view, text=view.text or _first_text(view.network))
     if view.text not in known:
         known = {view.text: view.text.partition(":")[2]} | known
     often = Counter(known.values())  # the browser answers with a label: two texts of one name are told apart by it

@@ -7,9 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from dashboard.evidence import brief, direction_word
 from inspector.recording import Neuron
 from inspector.search import verdict
 
+_SCORE = (
+    "on text that had no part in choosing the neuron. Yes or no: AUROC, how often the neuron is on the right side when "
+    "one character where it holds is compared with one where it does not. How much: the correlation"
+)
+_VERDICT = (
+    "strong from AUROC .97 or correlation .90, clear from .90 or .75. May be chance: this text is too short to rule it "
+    "out. Untrained too: a network that learned nothing has a neuron as good"
+)
 _number, _words = st.column_config.NumberColumn, st.column_config.TextColumn
 COLUMNS = {
     "title": _words("concept", width=190),
@@ -17,13 +26,13 @@ COLUMNS = {
     "note": _words("note", width=110, help="what somebody wrote about the neuron"),
     "histogram": st.column_config.BarChartColumn("values", width=110, help="the hidden state, lowest to highest"),
     "signal": _words("signal", width=60),
-    "direction": _words("is", width=50, help="high or low where it holds"),
-    "score": _number("score", format="%.3f", width=60, help="on text that had no part in choosing the neuron"),
-    "baseline": _number("chance", format="%.2f", width=60, help="what a neuron that knows nothing scores"),
+    "direction": _words("is", width=55, help="high or low where it holds; rising or falling as a number grows"),
+    "score": _number("score", format="%.3f", width=60, help=_SCORE),
+    "baseline": _number("chance", format="%.2f", width=55, help="what a neuron that knows nothing scores"),
     "twin_score": _number("untrained", format="%.2f", width=75, help="the best neuron of an untrained network"),
     "q_value": _number("q", format="%.0e", width=65, help="share of chance finds among the rows up to this one"),
     "metric": _words("measure", width=80),
-    "verdict": _words("verdict", width=120),
+    "verdict": _words("verdict", width=140, help=_VERDICT),
     "found_in": _words("ranked by", width=85, help="the survey's held-out files, or this text"),
     "description": _words("what it means", width=420),
     "formula": _words("formula", width=260, help="by `inspector explain`: when the neuron is on, or what it follows"),
@@ -45,10 +54,13 @@ def named(table: pd.DataFrame, notes: Mapping[Neuron, str]) -> pd.DataFrame:
     neurons = [Neuron(int(layer), int(unit)) for layer, unit in zip(table.layer, table.unit, strict=True)]
     more = {"neuron": list(map(str, neurons)), "note": [notes.get(neuron) for neuron in neurons]}
     if "polarity" in table:
-        more["direction"] = table.polarity.map({1: "high", -1: "low"})
+        metrics = table.metric if "metric" in table else ["auroc"] * len(table)
+        more["direction"] = [direction_word(*pair) for pair in zip(table.polarity, metrics, strict=True)]
     if "metric" in table and "verdict" not in table:
         more["verdict"] = [verdict(row) for row in table.to_dict("records")]
-    return table.assign(**more)
+    if "verdict" in (named := table.assign(**more)):
+        named["verdict"] = named["verdict"].map(brief, na_action="ignore")
+    return named
 
 
 def draw(

@@ -91,6 +91,32 @@ def test_search_ranks_neurons(capsys, tiny_checkpoint, text_file, what):
     assert f"{rows[0]['layer']}:{rows[0]['unit']}" in said
 
 
+def test_search_that_was_written_is_shown_again_without_its_text(capsys, tmp_path, tiny_checkpoint, text_file):
+    out = tmp_path / "found.parquet"
+    asked = ("--network", tiny_checkpoint, "--text", text_file, "--concept", "inside_string", "--out", out)
+    code, first, _ = run(capsys, "search", *asked, "--format", "csv", "--top", 3)
+    assert code == 0
+    code, again, _ = run(capsys, "search", "--open", out, "--format", "csv", "--top", 3)
+    assert code == 0 and again == first and len(again.splitlines()) == 4
+    code, table, _ = run(capsys, "search", "--open", out)
+    assert code == 0 and load_checkpoint(tiny_checkpoint).hash in table
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--out", "found.txt"), "end its name in .parquet"),
+        (("--out", "nowhere/found.parquet"), "There is no folder nowhere"),
+        (("--top", "0"), "--top 0 shows nothing"),
+        (("--top", "-3"), "--top -3 shows nothing"),
+    ],
+)
+def test_search_whose_answer_could_not_be_given_does_not_begin(capsys, monkeypatch, text_file, more, words):
+    monkeypatch.setattr("inspector.survey.search_corpus", lambda *given, **named: pytest.fail("it was begun"))
+    code, said, problem = run(capsys, "search", "--text", text_file, "--concept", "digit", *more)
+    assert code == 1 and words in problem and not said
+
+
 def test_survey_is_shown_as_a_table(capsys):
     code, said, _ = run(capsys, "survey", "--network", ROOT / "checkpoints" / "python", "--show")
     rows = [line for line in said.splitlines() if line.startswith("| inside_string |")]
@@ -119,6 +145,7 @@ def test_list_of_concepts_needs_nothing_else(capsys):
         (("search", "--network", "NET", "--text", "TEXT", "--regex", "qqqqq"), "Too little to rank: the label is no"),
         (("search", "--network", "NET", "--text", "TEXT", "--regex", "(?s)."), "Too little to rank: the label is yes"),
         (("search", "--network", "NET", "--text", "SHORT", "--concept", "digit"), "Too little to rank"),
+        (("search", "--open", "TEXT"), "is no result of a search"),
         (("survey", "--network", "NET", "--show"), "has no survey"),
         (("sample", "--network", "NET", "--temperature", "-1"), "temperature"),
         (("train", "--corpus", "EMPTY", "--out", "OUT"), "empty"),

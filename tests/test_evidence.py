@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboard import tables
 from dashboard.evidence import (
     codes_words,
     detects_words,
@@ -182,12 +183,25 @@ def test_how_sure_a_find_is_follows_its_q_value(q, said):
         ([0.80, 0.90, 0.91], "A few neurons: together 2 reach AUROC 0.90, the first of them alone 0.80."),
         ([0.6, 0.7, 0.8, 0.9], "Many neurons: together 4 reach AUROC 0.90, the first of them alone 0.60."),
         ([0.6, 0.9, 0.7], "With 3 it is 0.70: more weights than this text can teach."),
+        ([0.9, 0.905, 0.925], "One neuron, hardly helped by others: AUROC 0.90 alone, 3 together reach 0.93."),
     ],
 )
 def test_codes_words_tell_one_neuron_from_many(scores, said):
     table = pd.DataFrame({"k": range(1, len(scores) + 1), "score": scores, "metric": "auroc"})
 
     assert said in codes_words(table)
+
+
+def test_table_says_of_a_number_that_a_neuron_falls_with_it_and_fits_the_verdict_into_its_column():
+    rows = [
+        {**row(0, 1, 0.8), "metric": "correlation", "verdict": "weak, but an untrained network has a neuron as good"},
+        row(0, 2, 0.8),
+    ]
+
+    shown = tables.named(pd.DataFrame(rows), {})
+
+    assert list(shown.direction) == ["falling", "low"]
+    assert list(shown.verdict) == ["weak, untrained too", "strong"]
 
 
 def test_signal_of_another_recorder_is_called_by_its_own_name():

@@ -234,3 +234,34 @@ def test_concepts_that_are_too_many_are_named():
     app.text_input(key="pick_regex").set_value("zz").run()
 
     assert f"“{data.concept_title(names[11])}” made way" in said(app)
+
+
+def test_concept_says_where_it_begins_and_ends_and_whether_it_takes_later_text():
+    app = open_app(FIND, network="small", concept="word_end")
+
+    assert "To tell takes later text" in said(app) and CONCEPTS["word_end"].edges in said(app)
+    assert "To tell takes later text" not in said(open_app(FIND, network="small", concept="word_start"))
+
+
+@pytest.fixture
+def read_c(monkeypatch):
+    """`small` was surveyed on C."""
+    monkeypatch.setattr(
+        "dashboard.portraits.sample_for",
+        lambda kept: "sample:ring_buffer.c" if kept.name == "small" else state.FIRST_TEXT,
+    )
+
+
+def test_network_that_read_c_opens_with_c_where_no_text_is_named(read_c):
+    assert address(open_app(FIND, network="small", concept="inside_comment"))["text"] == "sample:ring_buffer.c"
+
+
+def test_other_network_brings_its_own_sample_but_leaves_a_text_that_was_chosen(read_c):
+    app = open_app(FIND, network="python", concept="vowel")
+    app.selectbox(key="pick_network").set_value("small").run()
+    assert (address(app)["network"], address(app)["text"]) == ("small", "sample:ring_buffer.c")
+
+    mine = texts.keep_text("It is mine, and yours.\n" * 9, "mine.txt")
+    app = open_app(FIND, network="python", concept="vowel", text=mine)
+    app.selectbox(key="pick_network").set_value("small").run()
+    assert address(app)["text"] == mine

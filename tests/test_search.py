@@ -132,7 +132,8 @@ def errors_of_average_precision(table, values, label, score):
 
 
 @pytest.mark.parametrize("side", [1, -1])
-def test_first_five_rows_of_a_rare_label_are_exact(side):
+def test_first_five_rows_of_a_rare_label_are_exact(side, monkeypatch):
+    monkeypatch.setattr("inspector.search.census.RARE", 0)  # else all rows were
     label, values = rare_detectors()
     recording = recording_of({"hidden": side * values})
     table = rank_neurons(recording, label)
@@ -143,6 +144,7 @@ def test_first_five_rows_of_a_rare_label_are_exact(side):
 
 
 def test_first_five_rows_stay_those_of_bins_where_values_take_too_much(monkeypatch):
+    monkeypatch.setattr("inspector.search.census.RARE", 0)
     label, values = rare_detectors()
     recording = recording_of({"hidden": values})
     monkeypatch.setattr("inspector.search.candidates.VALUE_BYTES", 4 * 5 * 4000)

@@ -14,6 +14,7 @@ from dashboard.evidence import (
     STRETCHES,
     Stretch,
     codes_words,
+    concept_words,
     found_words,
     score_words,
     signal_words,
@@ -133,7 +134,10 @@ def _worth(row: dict) -> float:
 
 def _tell(answer: Answer, view: state.View, reading: data.Reading) -> None:
     """All that is known about one concept."""
-    cards.quiet(f"“{answer.concept.title}”: {answer.concept.description}")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        cards.quiet(concept_words(answer.concept), width="content")
+        with st.popover("where it begins and ends", type="tertiary"):
+            cards.sentence(answer.concept.edges)
     survey = cards.survey_of(reading)
     told = survey.best(answer.concept.name) if survey is not None else None
     if survey is not None and told is not None and not answer.is_surveyed:
@@ -197,7 +201,7 @@ def _rank(answer: Answer, view: state.View, reading: data.Reading) -> None:
         return
     shown = tables.named(table.head(MOST_ROWS), notes.titles(reading.recording.network_hash))
     what = "neurons" if answer.is_surveyed else "neurons and signals"
-    cards.quiet(f"The first {len(shown):,} of {len(table):,} {what}: a row shows its neuron.")
+    cards.quiet(f"The first {len(shown):,} of {len(table):,} {what}, as the choosing part ranks them; choose a row.")
 
     def look_at(row: int) -> None:
         neuron = Neuron(int(shown.layer[row]), int(shown.unit[row]))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from inspector.commands.command import add_command, load_named_corpus, progress_bar, reporting
+from inspector.commands.command import add_command, load_named_corpus, progress_bar, reporting, whole_number
 from inspector.recording import SIGNALS, InspectorError
+
+if TYPE_CHECKING:
+    from inspector.survey import Found
 
 SHOWN = ("neuron", "signal", "polarity", "score", "metric", "baseline", "twin_score", "q_value", "f1", "matthews",
          "prevalence", "verdict")  # fmt: skip
@@ -26,9 +29,10 @@ def add(commands: Any) -> None:
         help="names of concepts, with commas between, my.py:FUNCTION (which is run) or spans.json; list shows all",
     )
     what.add_argument("--regex", help="a regular expression: its matches are what the neuron should detect")
+    what.add_argument("--open", type=Path, help="show the .parquet file of an earlier search, which is not made again")
     option("--language", default=None, help="python, c or text; without it the names of files decide")
     option("--signals", default="hidden,cell", help="signals to search, with commas between, or all")
-    option("--top", type=int, default=10, help="rows to show for each concept")
+    option("--top", type=whole_number, default=10, help="rows to show for each concept")
     option("--format", choices=("table", "json", "csv"), default="table", help="of the output")
     option(
         "--state", type=Path, help="folder in which a search that is cut off is kept, and goes on when it is repeated"
@@ -45,6 +49,12 @@ def _search(options: argparse.Namespace) -> None:
         for concept in CONCEPTS.values():
             print(f"{concept.name:<22} {concept.description}")
         return
+    if options.top < 1:
+        raise InspectorError(f"--top {options.top} shows nothing: it is how many rows of each concept to show, from 1.")
+    if options.open is not None:
+        _show_earlier(options)
+        return
+    _check_out(options.out)
     if options.text is None:
         raise InspectorError("Which text should be searched? Add --text FILE or FOLDER.")
     names = [] if options.concept is None else [name.strip() for name in options.concept.split(",") if name.strip()]
@@ -56,11 +66,34 @@ def _search(options: argparse.Namespace) -> None:
             model, documents, concepts, signals=_signals(options.signals, model.config.kind), folder=options.state,
             on_progress=reporting(bar, {"labelling": "texts"}), language=options.language,
         )  # fmt: skip
-    for name, problem in found.too_little.items():
-        print(f"{name}: {problem}", file=sys.stderr)
     if options.out is not None:
         found.save(options.out)
-    _print_table(found.best(options.top), options.format, f"in {options.text.name}, network {model.name}")
+    _print_found(found, options, f"in {options.text.name}, network {model.name}")
+
+
+def _show_earlier(options: argparse.Namespace) -> None:
+    from inspector.survey import open_found
+
+    found = open_found(options.open)
+    made_by = found.made_by
+    read = f"{made_by['n_choose_chars'] + made_by['n_score_chars']:,} characters of {made_by['n_documents']:,} texts"
+    _print_found(found, options, f"in {read}, network {made_by['network']} ({made_by['network_hash']})")
+
+
+def _check_out(path: Path | None) -> None:
+    """Refuse before the search what could not be written after it."""
+    if path is None:
+        return
+    if path.suffix != ".parquet":
+        raise InspectorError(f"--out writes a Parquet file, and {path} is called otherwise: end its name in .parquet.")
+    if not path.parent.is_dir():
+        raise InspectorError(f"There is no folder {path.parent} to write {path.name} into: make it first.")
+
+
+def _print_found(found: Found, options: argparse.Namespace, where: str) -> None:
+    for name, problem in found.too_little.items():
+        print(f"{name}: {problem}", file=sys.stderr)
+    _print_table(found.best(options.top), options.format, where)
 
 
 def _documents(options: argparse.Namespace) -> list[Any]:

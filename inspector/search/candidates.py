@@ -76,7 +76,7 @@ class Candidates:
         if not self._values:
             return
         values, positions = np.concatenate(self._values, axis=1), self.positions
-        yes_no = {name: _marks(lanes, label, positions) for name, label in lanes.yes_no.items()}
+        yes_no = {name: marks_of(lanes, label, positions) for name, label in lanes.yes_no.items()}
         graded = {name: _numbers(lanes, label, positions) for name, label in lanes.graded.items()}
 
         def judge(i: int) -> None:
@@ -112,8 +112,8 @@ class Candidates:
             self._values = [arrays["values"]] if "values" in arrays else None
 
 
-def _marks(lanes: Lanes, label: YesNo, positions: Array) -> Array:
-    """(n,) uint8: 0 where the label is not valid, 1 where it is, 3 where it is yes."""
+def marks_of(lanes: Lanes, label: YesNo, positions: Array | slice) -> Array:
+    """(n,) uint8, at these positions: 0 where the label is not valid, 1 where it is, 3 where it is yes."""
     positive, valid = (lanes.groups[lane.group].rows[:, lane.lane][lanes.groups[lane.group].which[positions]]
                        for lane in (label.positive, label.valid))  # fmt: skip
     marks: Array = valid + 2 * positive

@@ -2,7 +2,8 @@
 
     choosing part ──fold──► counts ──turn──► polarity, threshold     scoring part ──fold──► counts ──► measures
 
-Nothing kept here grows with the text, but for values and bins of the few best candidates, up to a limit.
+Nothing kept here grows with the text, but for values and bins of the few best candidates, up to a limit. Where labels
+are rare, the lowest and the highest values of every trace are kept too.
 """
 
 import itertools
@@ -18,6 +19,7 @@ from inspector.recording import InspectorError, Neuron
 from inspector.search.binning import Bins
 from inspector.search.candidates import Candidates, Kept
 from inspector.search.counting import N_BINS, N_LANES, add_numbers, count
+from inspector.search.extremes import RARE, Extremes
 from inspector.search.judging import Choice, Counts, Measures, choose, measure
 from inspector.search.kernels import centre_on, take_in
 from inspector.search.lanes import Lanes, aligned
@@ -70,6 +72,7 @@ class Census:
         self._bins: Bins | None = None
         self._choice: Choice | None = None  # what the choosing part said
         self._candidates = Candidates({})
+        self._extremes = Extremes((), np.zeros((n, N_BINS)))
         self._folded: list[_Folded] = []  # to be taken in
         self._waiting: list[tuple[Array, Array]] = []  # positions and blocks, to be counted; their bins are in
         self._room = np.empty((n, CAPACITY + _PADDING), np.uint8)[:, :CAPACITY]
@@ -179,6 +182,7 @@ class Census:
         arrays |= {f"bins.{field.name}": getattr(self._bins, field.name) for field in fields(Bins)}
         arrays |= {f"choice.{name}": chosen for name, chosen in (self._choice or {}).items()}
         arrays |= {f"kept.{name}": array for name, array in self._candidates.state().items()}
+        arrays |= {f"far.{name}": array for name, array in self._extremes.state().items()}
         return arrays | {"n_chars": np.array(self.n_chars)}
 
     def restore(self, arrays: dict[str, Array]) -> None:
@@ -187,11 +191,14 @@ class Census:
             setattr(self, name, arrays[name])
         self._counts = Counts(*(arrays[f"counts.{field.name}"] for field in fields(Counts)))
         self._bins = Bins(*(arrays[f"bins.{field.name}"] for field in fields(Bins)))
-        choice, kept = ({name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(prefix)}
-                        for prefix in ("choice.", "kept."))  # fmt: skip
+        choice, kept, far = (
+            {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(prefix)}
+            for prefix in ("choice.", "kept.", "far.")
+        )
         self._choice = choice or None
         self._candidates = Candidates(self._best())
         self._candidates.restore(kept)
+        self._extremes.restore(far)
         self.n_chars = int(arrays["n_chars"])
 
     def _take_in(self) -> None:
@@ -235,8 +242,9 @@ class Census:
 
         each(take, [(part, traces) for part, ends in enumerate(itertools.pairwise(widths))
                      for traces in slices(*ends, _TAKEN)])  # fmt: skip
-        for some in folded:
+        for some, start, stop in zip(folded, starts, starts[1:], strict=False):
             self._candidates.take_values(some.values, some.places)
+            self._extremes.take(some.values, some.places, some.positions, self._room[:, start:stop])
         self._waiting += [(some.positions, some.blocks) for some in folded]
         self.n_chars += sum(len(some.positions) for some in folded)
 
@@ -246,6 +254,8 @@ class Census:
         self._check_finite(self.summary[:, 1])
         self._choice = choose(self._counts, self.lanes, self.summary[:, 2] < self.summary[:, 3])
         self._candidates = Candidates(self._best())
+        rare = [name for name, label in self.lanes.yes_no.items() if self._counts.n_positive(label) <= RARE]
+        self._extremes = Extremes(rare, self._counts.of_everyone)
         self._counts.begin_anew(self.totals)
 
     def _best(self) -> dict[str, Array]:
@@ -273,7 +283,8 @@ class Census:
             raise ValueError("turn to the scoring part first")
         self.count()
         self._check_finite(self.summary[:, 1])
-        measured = measure(self._counts, self.lanes, self._choice, self.bins, self.summary[:, 2:4])
+        heads = self._extremes.heads(self.lanes, {name: chosen[:, 0] for name, chosen in self._choice.items()})
+        measured = measure(self._counts, self.lanes, self._choice, self.bins, self.summary[:, 2:4], heads)
         self._candidates.sharpen(measured, self.lanes)
         return measured
 

@@ -2,7 +2,7 @@
 of the scoring part.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -84,6 +84,10 @@ class Counts:
         """How often each bin occurred, (traces, N_BINS)."""
         return self.bins[EVERYONE.group, :, :, EVERYONE.lane]
 
+    def n_positive(self, label: YesNo) -> int:
+        """How many characters have it."""
+        return int(self.sizes[:, label.positive.group, label.positive.lane].sum())
+
     def prevalence(self, label: YesNo) -> float:
         """Share of the characters that have it."""
         found, of = (int(self.sizes[:, lane.group, lane.lane].sum()) for lane in (label.positive, label.valid))
@@ -99,12 +103,18 @@ def choose(counts: Counts, lanes: Lanes, varies: Array) -> Choice:
     return chosen
 
 
-def measure(counts: Counts, lanes: Lanes, choice: Choice, bins: Bins, ends: Array) -> dict[str, Measures]:
-    """What the scoring part says about each label. ends : (traces, 2), the lowest and the highest value of each."""
+def measure(
+    counts: Counts, lanes: Lanes, choice: Choice, bins: Bins, ends: Array, heads: Mapping[str, Array] | None = None
+) -> dict[str, Measures]:
+    """What the scoring part says about each label. ends : (traces, 2), the lowest and the highest value of each.
+
+    heads : of some labels, as `Extremes.heads` has them.
+    """
+    unknown, heads = np.zeros((len(ends), 2)), heads or {}
     judged = _judged(
         counts, lanes,
         lambda name, positive, valid, traces, out: judge_score(
-            positive, valid, choice[name][traces], bins.tied[traces], out
+            positive, valid, choice[name][traces], bins.tied[traces], heads.get(name, unknown)[traces], out
         ),
         4,
     )  # fmt: skip

@@ -77,9 +77,9 @@ def rank_neurons(
     In the first five rows of every table `score`, `f1`, `average_precision`, `matthews` and `spearman` are those of the
     values themselves, while the scored values of all these neurons take no more than 400 MB (of 200 neurons, those of
     500,000 characters); in the other rows, and beyond, F1 and Matthews are too, AUROC and Spearman are within 1e-3 of
-    them, and so is average precision but for about one row in sixty of labels with few positives, where it may be off
-    by .01: values are put into 256 bins. Neurons and thresholds are chosen by bins in every row: an F1 may be 4e-3
-    below that of the best threshold.
+    them, for values are put into 256 bins. So is average precision: of labels with few positives the highest and the
+    lowest values of every neuron decide it, which are kept. Neurons and thresholds are chosen by bins in every row: an
+    F1 may be 4e-3 below that of the best threshold.
 
     A constant neuron scores the baseline with polarity +1 and q_value 1.
 

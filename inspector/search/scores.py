@@ -50,20 +50,21 @@ def judge_choice(positive: Array, valid: Array, out: Array) -> None:
 
 
 @compiled
-def judge_score(positive: Array, valid: Array, choice: Array, tied: Array, out: Array) -> None:
+def judge_score(positive: Array, valid: Array, choice: Array, tied: Array, head: Array, out: Array) -> None:
     """out (traces, 4) = AUROC, F1, Matthews' correlation and average precision, as the choice said.
 
     The values of a bin are taken to lie evenly, unless they are `tied` (traces, N_BINS): no threshold parts those.
+    head : (traces, 2): of how many bins, from the end where it holds, the sum of precisions is known, and that sum.
     """
     for u in range(len(positive)):
         polarity, border = choice[u, 0], int(choice[u, 2])
         n, p = float(valid[u].sum()), float(positive[u].sum())
-        found, yes, precision = 0.0, 0.0, 0.0
+        found, yes, precision = 0.0, 0.0, head[u, 1]
         f1, matthews = 0.0, 0.0
         for i in range(N_BINS):
             b = N_BINS - 1 - i if polarity > 0 else i
             more, wider = float(positive[u, b]), float(valid[u, b])
-            if more > 0:
+            if more > 0 and i >= head[u, 0]:
                 precision += (
                     more * (found + more) / (yes + wider) if tied[u, b] else _precisions(found, yes, more, wider)
                 )
