@@ -117,6 +117,13 @@ def test_search_whose_answer_could_not_be_given_does_not_begin(capsys, monkeypat
     assert code == 1 and words in problem and not said
 
 
+def test_spans_of_one_text_are_not_looked_for_in_many(capsys, tmp_path, python_folder):
+    spans = tmp_path / "spans.json"
+    spans.write_text("[[0, 5]]")
+    code, _, problem = run(capsys, "search", "--text", python_folder, "--concept", spans)
+    assert code and "marks stretches of one text" in problem
+
+
 def test_survey_is_shown_as_a_table(capsys):
     code, said, _ = run(capsys, "survey", "--network", ROOT / "checkpoints" / "python", "--show")
     rows = [line for line in said.splitlines() if line.startswith("| inside_string |")]

@@ -60,6 +60,11 @@ def _search(options: argparse.Namespace) -> None:
     names = [] if options.concept is None else [name.strip() for name in options.concept.split(",") if name.strip()]
     concepts = [resolve_concept(name) for name in names] or [regex_concept(options.regex)]
     documents = _documents(options)
+    if len(documents) > 1 and (spans := [name for name in names if name.endswith(".json")]):
+        raise InspectorError(
+            f"{spans[0]} marks stretches of one text, and {options.text} holds {len(documents):,}: give --text the file "
+            "that they were marked in."
+        )
     model = load_checkpoint(options.network)
     with progress_bar(None, "reading") as bar:
         found = search_corpus(

@@ -1,7 +1,8 @@
 """A search over whole documents: they are read in batches, their values counted and dropped.
 
 Memory holds the counts and the bins that wait to be counted (at most 2 GB), a few stretches of values, values of the
-five best of each label (at most 400 MB, and as much of bins), the texts and a few bytes of labels a character.
+five best of each label (at most 400 MB, and as much of bins), both ends of every trace where a label is rare (18 kB a
+trace), the texts and a few bytes of labels a character.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from inspector.search import (
 from inspector.survey.gathering import Gatherer
 
 FORMAT_VERSION = 1
-_STATE_VERSION = 6  # of what a reading that is cut off leaves; older ones are not read
+_STATE_VERSION = 7  # of what a reading that is cut off leaves; older ones are not read
 MAX_COUNTS = 2_000_000_000  # bytes of counters
 _LANE = 5_000  # characters for which one more document is read side by side, and
 _MAX_LANES = 32  # up to how many
@@ -179,7 +180,8 @@ class _Job:
             except InspectorError as problem:
                 self.too_little[name] = str(problem)
         if not self.labels:
-            raise InspectorError(f"There is nothing to rank. {next(iter(self.too_little.values()), 'Name a concept.')}")
+            reasons = (f"{name}: {problem}" for name, problem in self.too_little.items())
+            raise InspectorError(f"There is nothing to rank. {next(reasons, 'Name a concept.')}")
         self.lanes = pack(self.labels, self.parts)
         read = zip((name for name, _ in documents), self._texts, strict=True)
         corpus = hashlib.sha256("\0".join(f"{name}\0{text}" for name, text in read).encode(errors="surrogatepass"))
