@@ -48,8 +48,8 @@ PARTS = {
 
 def documents_of(n_chars: int) -> list[Text]:
     """Held-out files of Python's library, up to n_chars characters."""
-    found, room = [], n_chars
-    for text in load_corpus("python-stdlib").splits["report"]:
+    found, room, splits = [], n_chars, load_corpus("python-stdlib").splits
+    for text in splits["report"] + splits["choose"]:
         if 2_000 <= len(text.text) <= room:
             found.append(text)
             room -= len(text.text)

@@ -62,8 +62,8 @@ def _search(options: argparse.Namespace) -> None:
     documents = _documents(options)
     if len(documents) > 1 and (spans := [name for name in names if name.endswith(".json")]):
         raise InspectorError(
-            f"{spans[0]} marks stretches of one text, and {options.text} holds {len(documents):,}: give --text the file "
-            "that they were marked in."
+            f"{spans[0]} marks stretches of one text, and {options.text} holds {len(documents):,}: give --text the "
+            "file that they were marked in."
         )
     model = load_checkpoint(options.network)
     with progress_bar(None, "reading") as bar:
