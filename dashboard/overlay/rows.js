@@ -66,12 +66,15 @@ export class Rows {
     this.sight = null;
     /** @type {Map<number, Element[]>} rows whose guesses are under way */
     this.unguessed = new Map();
+    /** @type {Map<number, HTMLElement>} rows out of sight that have the colours of before */
+    this.stale = new Map();
   }
 
   /** Starts over: another text, another width, another theme. @param {Sight} sight */
   rebuild(sight) {
     this.sight = sight;
     this.kept.clear();
+    this.stale.clear();
     this.unguessed.clear();
     this.sheet.replaceChildren();
     const { layout, look } = sight;
@@ -83,10 +86,19 @@ export class Rows {
     this.fill();
   }
 
-  /** Same text, other colours. @param {Sight} sight */
+  /** Same text, other colours: those of the rows in sight at once, of the spare ones in `catchUp`. @param {Sight} sight */
   recolour(sight) {
     this.sight = sight;
-    for (const [row, element] of this.kept) this.colourRow(row, element);
+    const { top, height } = this.viewport.place(), step = rowHeight(sight.look);
+    for (const [row, element] of this.kept) {
+      if ((row + 1) * step <= top || row * step >= top + height) this.stale.set(row, element);
+      else this.colourRow(row, element);
+    }
+  }
+
+  /** Gives the rows that were out of sight the colours of now. */
+  catchUp() {
+    for (const [row, element] of this.stale) this.colourRow(row, element);
   }
 
   /** Adds the rows that came into sight and drops those that left it. */
@@ -100,6 +112,7 @@ export class Rows {
       if (row >= first && row < stop) continue;
       element.remove();
       this.kept.delete(row);
+      this.stale.delete(row);
       this.unguessed.delete(row);
     }
     const fresh = document.createDocumentFragment();
@@ -168,6 +181,7 @@ export class Rows {
 
   /** @param {number} row @param {HTMLElement} element */
   colourRow(row, element) {
+    this.stale.delete(row);
     const sight = /** @type {Sight} */ (this.sight);
     const { layout: { cells, rows }, colouring, unknown, cursor, marked } = sight;
     const spans = /** @type {HTMLElement} */ (element.firstElementChild).children;
@@ -258,7 +272,7 @@ export class Rows {
     for (let cell = layout.rows[row]; cell < layout.rows[row + 1]; cell += 1) {
       const width = columnsAt(layout.cells, cell, column, layout.tab);
       column += width;
-      const guesses = source.guesses(layout.cells.starts[cell + 1] - 1);
+      const last = layout.cells.starts[cell + 1] - 1, guesses = source.guesses(last), came = layout.chars[last + 1];
       if (guesses === undefined) return;
       lines.forEach((_, place) => {
         const span = document.createElement("span");
@@ -266,7 +280,7 @@ export class Rows {
         const guess = guesses[place];
         if (guess !== undefined && guess.probability >= 0.005) {
           span.textContent = markOf(guess.char);
-          span.className = probabilityClass(guess.probability) + (guess.probability < 0.08 ? " faint" : "");
+          span.className = probabilityClass(guess.probability) + (guess.char === came ? " came" : guess.probability < 0.08 ? " faint" : "");
         }
         made[place].push(span);
       });
