@@ -94,7 +94,7 @@ export class Reader {
     else this.rows.recolour(sight);
     if (top !== undefined) this.viewport.scrollTo(rowOf(sight.layout, top) * rowHeight(this.look));
     bar.show(sight);
-    this.rows.fill();
+    this.rows.fill({ spare: false });
     root.dataset.shown = sight.shown.neuron;
     root.dataset.signal = sight.shown.signal;
     root.dataset.key = this.key;
@@ -147,7 +147,6 @@ export class Reader {
     requestAnimationFrame(() => {
       this.isFilling = false;
       this.rows.catchUp();
-      this.rows.fill();
       const { sight } = this.rows;
       if (sight !== null) this.frame.overview.showPlace(sight, { ...this.viewport.place(), rowHeight: rowHeight(this.look) });
     });
@@ -215,7 +214,7 @@ export class Reader {
     if (centre && (isAbove || isBelow)) viewport.scrollTo(top - height / 3);
     else if (isAbove) viewport.scrollTo(top - covered);
     else if (isBelow) viewport.scrollTo(bottom - height);
-    this.rows.fill();
+    this.rows.fill({ spare: false }); // the others follow with the scrolling
   }
 
   // Marking text.

@@ -47,11 +47,12 @@ function stripsHeight(count) {
 /**
  * Which rows to keep for a scroll position.
  * @param {{top: number, height: number, rowHeight: number, count: number}} view in CSS pixels
+ * @param {number} [spare] rows more on both sides
  * @returns {[number, number]} first row and the one after the last
  */
-export function rowsInSight({ top, height, rowHeight: step, count }) {
-  const first = Math.floor(top / step) - SPARE_ROWS;
-  const stop = Math.ceil((top + height) / step) + SPARE_ROWS;
+export function rowsInSight({ top, height, rowHeight: step, count }, spare = SPARE_ROWS) {
+  const first = Math.floor(top / step) - spare;
+  const stop = Math.ceil((top + height) / step) + spare;
   return [Math.max(0, Math.min(first, count)), Math.max(0, Math.min(stop, count))];
 }
 
@@ -83,7 +84,7 @@ export class Rows {
     this.sheet.style.height = height;
     this.sheet.style.setProperty("--row", `${rowHeight(look)}px`);
     this.sheet.style.width = look.wrap ? "" : `calc(var(--gutter) + ${layout.widest + 2} * var(--column))`;
-    this.fill();
+    this.fill({ spare: false });
   }
 
   /** Same text, other colours: those of the rows in sight at once, of the spare ones in `catchUp`. @param {Sight} sight */
@@ -96,18 +97,21 @@ export class Rows {
     }
   }
 
-  /** Gives the rows that were out of sight the colours of now. */
+  /** Gives the rows that were out of sight the colours of now, and adds those that were left out. */
   catchUp() {
     for (const [row, element] of this.stale) this.colourRow(row, element);
+    this.fill();
   }
 
-  /** Adds the rows that came into sight and drops those that left it. */
-  fill() {
+  /**
+   * Adds the rows that came into sight and drops those that left it.
+   * @param {{spare?: boolean}} [options] spare: whether to add rows above and below them too, which can wait
+   */
+  fill({ spare = true } = {}) {
     if (this.sight === null) return;
     const step = rowHeight(this.sight.look);
-    const [first, stop] = rowsInSight({
-      ...this.viewport.place(), rowHeight: step, count: this.sight.layout.lines.length,
-    });
+    const view = { ...this.viewport.place(), rowHeight: step, count: this.sight.layout.lines.length };
+    const [first, stop] = rowsInSight(view), [begin, end] = spare ? [first, stop] : rowsInSight(view, 0);
     for (const [row, element] of this.kept) {
       if (row >= first && row < stop) continue;
       element.remove();
@@ -116,7 +120,7 @@ export class Rows {
       this.unguessed.delete(row);
     }
     const fresh = document.createDocumentFragment();
-    for (let row = first; row < stop; row += 1) {
+    for (let row = begin; row < end; row += 1) {
       if (this.kept.has(row)) continue;
       const element = this.buildRow(row);
       element.style.transform = `translateY(${row * step}px)`;

@@ -305,6 +305,29 @@ def test_folder_of_sources_shows_its_files_and_keys_lead_through_them(page, dash
     expect(page.locator(".place")).to_contain_text("a.py:")
 
 
+def test_second_reader_is_not_held_up_while_a_long_text_is_read(page, dashboard, browser):
+    page.goto(f"{dashboard}/?text=stdlib:_pydecimal.py&neuron=1:42&signal=cell")
+    cancel = page.get_by_role("button", name="Cancel")
+    expect(cancel).to_be_visible(timeout=WAIT)
+    context = browser.new_context()
+    second = context.new_page()
+    open_page(second, f"{dashboard}/?text=sample:lighthouse.txt&neuron=1:42&signal=cell")
+    context.close()
+    expect(page.locator("[data-at='0']")).to_have_count(0)  # the long one is still being read
+    cancel.click()
+    expect(page.get_by_role("button", name="Read it after all")).to_be_visible(timeout=WAIT)
+
+
+def test_screen_readers_are_told_what_the_cursor_is_on(page, dashboard, recording):  # noqa: F811
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
+    text = page.get_by_role("group", name=re.compile("characters coloured by neuron 1:42, cell state"))
+    text.focus()
+    page.keyboard.press("ArrowRight")
+    value = float(recording.trace(Neuron(1, 42), "cell")[1])
+    for said in ("position 1,", "line 1, column 2", f"{abs(value):#.6g}"):
+        expect(page.locator(".spoken[aria-live=polite]")).to_contain_text(said)
+
+
 def test_ten_readers_at_once_each_see_their_own_neuron(browser, dashboard):
     contexts = [browser.new_context(viewport={"width": 1000, "height": 700}) for _ in range(10)]
     pages, errors = [one.new_page() for one in contexts], []
