@@ -149,9 +149,9 @@ def lut(palette: str, kind: Kind, theme: Theme = "light") -> NDArray[np.uint8]:
     """Give the colour table: uint8 (256, 3), sRGB, read-only.
 
     Colours are mixed in OKLab (Ottosson 2020), where equal steps look equal, and a table of two hues then lifts what
-    is weak: a neuron spends most of a text near zero, and which side it is on should be seen there too. The legend is the
-    same table. Gates and probabilities have one colour in every palette, so that grey always means gate and violet
-    always means probability.
+    is weak: a neuron spends most of a text near zero, and which side it is on should be seen there too. The legend is
+    the same table. Gates and probabilities have one colour in every palette, so that grey always means gate and
+    violet always means probability.
     """
     paper = _PAPER[theme]
     table: NDArray[np.uint8]

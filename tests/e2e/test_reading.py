@@ -310,6 +310,7 @@ def test_second_reader_is_not_held_up_while_a_long_text_is_read(page, dashboard,
     cancel = page.get_by_role("button", name="Cancel")
     expect(cancel).to_be_visible(timeout=WAIT)
     context = browser.new_context()
+    context.set_default_timeout(WAIT)
     second = context.new_page()
     open_page(second, f"{dashboard}/?text=sample:lighthouse.txt&neuron=1:42&signal=cell")
     context.close()
