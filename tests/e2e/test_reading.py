@@ -144,8 +144,8 @@ def test_keys_work_at_first_sight_and_after_a_button_that_is_gone(page, dashboar
     open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
     page.keyboard.press("n")  # nothing was clicked yet
     expect(page.locator(".overlay")).to_have_attribute("data-shown", "1:43")
-    page.locator(".suggested .button", has_text="this one").click()
-    expect(page.locator(".suggested .button", has_text="this one")).to_have_count(0)
+    page.locator(".suggested .button", has_text="this one, ").click()
+    expect(page.locator(".suggested .button", has_text="this one, ")).to_have_count(0)
     page.keyboard.press("n")
     expect(page.locator(".overlay")).to_have_attribute("data-shown", "1:44")
 
