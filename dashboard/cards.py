@@ -272,18 +272,29 @@ def has_signals(reading: data.Reading, *signals: str) -> bool:
 
 def tell(view: state.View, reading: data.Reading, survey: Survey | None) -> None:
     """What is known about the neuron, in a plain sentence with its evidence."""
-    if reading.network is None:
-        quiet(f"Neuron {view.neuron} of a saved recording, which has no survey: Find ranks its neurons on this text.")
-    elif survey is None:
-        command = f"python -m inspector survey --network {reading.network.place}"
-        quiet(f"Neuron {view.neuron}: no survey of {reading.network.name} exists yet; `{command}` makes one.")
-    elif not (findings := survey.about(view.shown, view.concept or FIRST_CONCEPT)):
-        quiet(f"Neuron {view.neuron} is not among the best for any of the {len(survey.concepts)} surveyed concepts.")
+    headline, evidence = known(view, reading, survey)
+    if headline:
+        claim(headline, evidence)
     else:
-        _tell_findings(view.shown, findings, survey)
+        quiet(evidence)
 
 
-def _tell_findings(neuron: Neuron, findings: list[Finding], survey: Survey) -> None:
+def known(view: state.View, reading: data.Reading, survey: Survey | None) -> tuple[str, str]:
+    """What the neuron is ("" where nothing is known), and in a sentence what that rests on, or why there is nothing."""
+    if reading.network is None:
+        return (
+            "",
+            f"Neuron {view.neuron} of a saved recording, which has no survey: Find ranks its neurons on this text.",
+        )
+    if survey is None:
+        command = f"python -m inspector survey --network {reading.network.place}"
+        return "", f"Neuron {view.neuron}: no survey of {reading.network.name} exists yet; `{command}` makes one."
+    if findings := survey.about(view.shown, view.concept or FIRST_CONCEPT):
+        return _found(view.shown, findings, survey)
+    return "", f"Neuron {view.neuron} is not among the best for any of the {len(survey.concepts)} surveyed concepts."
+
+
+def _found(neuron: Neuron, findings: list[Finding], survey: Survey) -> tuple[str, str]:
     first, best = findings[0], survey.best(findings[0].concept)
     title = data.concept_title(first.concept)
     is_best = best is not None and best.neuron == neuron
@@ -291,7 +302,7 @@ def _tell_findings(neuron: Neuron, findings: list[Finding], survey: Survey) -> N
     others = dict.fromkeys(data.concept_title(f.concept) for f in findings if f.concept != first.concept)
     more = f" Listed too for: {', '.join(list(others)[:4])}." if others else ""
     evidence = f"{first.words()} ({first.verdict})." if first.verdict else f"{first.words()}."
-    claim(headline, evidence[0].upper() + evidence[1:] + more)
+    return headline, evidence[0].upper() + evidence[1:] + more
 
 
 def footnote(reading: data.Reading) -> None:

@@ -61,6 +61,7 @@ class Palette:
     single_hue: bool = False
 
 
+_LIFT = 0.75  # a value of a tenth of the scale gets 18 % of the end's colour
 _GATE: dict[Theme, _RGB] = {"light": (116, 126, 141), "dark": (103, 111, 123)}
 _PROBABILITY: dict[Theme, _RGB] = {"light": (138, 114, 210), "dark": (114, 94, 186)}
 
@@ -147,8 +148,10 @@ def colour_index(values: ArrayLike, scale: Scale) -> NDArray[np.int16]:
 def lut(palette: str, kind: Kind, theme: Theme = "light") -> NDArray[np.uint8]:
     """Give the colour table: uint8 (256, 3), sRGB, read-only.
 
-    Colours are mixed in OKLab (Ottosson 2020), where equal steps look equal; gates and probabilities have one colour
-    in every palette, so that grey always means gate and violet always means probability.
+    Colours are mixed in OKLab (Ottosson 2020), where equal steps look equal, and a table of two hues then lifts what
+    is weak: a neuron spends most of a text near zero, and which side it is on should be seen there too. The legend is
+    the same table. Gates and probabilities have one colour in every palette, so that grey always means gate and
+    violet always means probability.
     """
     paper = _PAPER[theme]
     table: NDArray[np.uint8]
@@ -162,8 +165,8 @@ def lut(palette: str, kind: Kind, theme: Theme = "light") -> NDArray[np.uint8]:
         if chosen.single_hue:
             table = _ramp(chosen.low[theme], chosen.high[theme], (place + 1.0) / 2.0)
         else:
-            below = _ramp(paper, chosen.low[theme], np.maximum(-place, 0.0))
-            above = _ramp(paper, chosen.high[theme], np.maximum(place, 0.0))
+            below = _ramp(paper, chosen.low[theme], np.maximum(-place, 0.0) ** _LIFT)
+            above = _ramp(paper, chosen.high[theme], np.maximum(place, 0.0) ** _LIFT)
             table = np.where(place[:, None] < 0.0, below, above)
     table.setflags(write=False)
     return table

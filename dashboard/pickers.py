@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePath
+from typing import Literal
 
 import streamlit as st
 
@@ -18,6 +19,7 @@ from inspector.recording import InspectorError, Neuron
 # How a pasted text is called, so that concepts know its language.
 _RECORDING = "recording:"
 _PASTED = {"plain text": "", "Python": ".py", "C": ".c"}
+LabelVisibility = Literal["visible", "collapsed"]
 
 
 def guarded(change: Callable[[], None]) -> Callable[[], None]:
@@ -33,8 +35,11 @@ def guarded(change: Callable[[], None]) -> Callable[[], None]:
     return run
 
 
-def pick_network(view: state.View) -> state.View:
-    """The network picker; the view comes back with a network that exists, or with None where there is none."""
+def pick_network(view: state.View, *, label: LabelVisibility = "visible") -> state.View:
+    """The network picker; the view comes back with a network that exists, or with None where there is none.
+
+    label : "collapsed" leaves it to screen readers.
+    """
     names = data.network_names()
     if view.network is not None and view.network not in names and data.network_folder(view.network) is not None:
         names = [view.network, *names]  # a snapshot
@@ -47,7 +52,7 @@ def pick_network(view: state.View) -> state.View:
     if names:
         st.session_state["pick_network"] = view.network
         st.selectbox(
-            "network", names, key="pick_network", width=170,
+            "network", names, key="pick_network", width=170, label_visibility=label,
             on_change=lambda: _take_network(view),
         )  # fmt: skip
     return view
@@ -72,8 +77,11 @@ def _first_text(network: str | None) -> str:
         return state.FIRST_TEXT
 
 
-def pick_text(view: state.View, *, with_recordings: bool = True) -> state.View:
-    """The text picker and, beside it, every way to bring a text; without recordings where a network has to read it."""
+def pick_text(view: state.View, *, with_recordings: bool = True, label: LabelVisibility = "visible") -> state.View:
+    """The text picker and, beside it, every way to bring a text; without recordings where a network has to read it.
+
+    label : "collapsed" leaves it to screen readers.
+    """
     known = {entry.id: entry.name for entry in texts.list_texts()}
     if with_recordings:
         known |= {f"{_RECORDING}{name}": f"{name} (recording)" for name in data.saved_recordings()}
@@ -88,6 +96,7 @@ def pick_text(view: state.View, *, with_recordings: bool = True) -> state.View:
     st.session_state["pick_text"] = view.text
     st.selectbox(
         "text", list(known), key="pick_text", format_func=lambda text_id: known.get(text_id, text_id), width=290,
+        label_visibility=label,
         on_change=lambda: state.jump(text=st.session_state["pick_text"], at=None),
     )  # fmt: skip
     if texts.is_read_only():

@@ -98,9 +98,8 @@ def test_a_change_elsewhere_is_told_before_one_types(kept):
 
 def test_each_neuron_has_its_own_note(kept):
     kept.put(Note(Neuron(0, 1), title="another"))
-    app = write(open_app(), title="first")
-    app.number_input(key="layer").set_value(0).run()
-    app.number_input(key="unit").set_value(1).run()
+    write(open_app(), title="first")
+    app = open_app(neuron="0:1")
     assert [one.value for one in app.text_input if one.key.startswith("note_title")] == ["another"]
     write(app, text="more")
     assert kept.get(Neuron(0, 1)).title == "another" and kept.get(BEST).title == "first"

@@ -86,8 +86,8 @@ def test_first_sight_is_the_best_string_neuron_on_source_code(checkpoints):
     assert (header["neuron"], header["signal"]) == ("1:3", "cell")
     expected = record(load_checkpoint(checkpoints / "python"), sample).trace(Neuron(1, 3), "cell")
     np.testing.assert_allclose(trace, expected, atol=2e-3)
-    assert "The best “inside a string” neuron: 1:3" in said(app)
-    assert "held-out AUROC 0.97, chance 0.50, untrained twin 0.60" in said(app)
+    assert header["title"] == "The best “inside a string” neuron: 1:3"
+    assert "held-out AUROC 0.97, chance 0.50, untrained twin 0.60" in header["evidence"]
 
 
 def test_read_shows_what_the_address_names_and_keeps_it():
@@ -121,27 +121,30 @@ def test_what_the_overlay_reports_becomes_the_address_and_is_no_move():
     assert app.text[0].value == "0"
 
 
+SAMPLE, OTHER = "sample:lighthouse.txt", "sample:ring_buffer.c"
+
+
 def test_late_address_is_not_taken_for_back():
-    app = open_app(network="python", neuron="0:1")
-    app.number_input(key="unit").set_value(5).run()
+    app = open_app(network="python", text=SAMPLE)
+    app.selectbox(key="pick_text").set_value(OTHER).run()
     jump = shown(app)[0]["jump"]
 
-    app.query_params["neuron"] = "0:1"  # the browser had not heard of 0:5 when the reader typed
+    app.query_params["text"] = SAMPLE  # the browser had not heard of the other one when the reader typed
     app.text_area(key="paste0").set_value("half a sentence").run()
 
-    assert (shown(app)[0]["neuron"], shown(app)[0]["jump"]) == ("0:5", jump)
-    assert address(app)["neuron"] == "0:5"
+    assert (shown(app)[1], shown(app)[0]["jump"]) == (texts.load_text(OTHER).content, jump)
+    assert address(app)["text"] == OTHER
 
 
 def test_going_back_moves_the_overlay():
-    app = open_app(network="python", neuron="0:1")
-    app.number_input(key="unit").set_value(5).run()
+    app = open_app(network="python", text=SAMPLE)
+    app.selectbox(key="pick_text").set_value(OTHER).run()
     jump = shown(app)[0]["jump"]
 
-    app.query_params["neuron"] = "0:1"
+    app.query_params["text"] = SAMPLE
     app.run()
 
-    assert (shown(app)[0]["neuron"], shown(app)[0]["jump"]) == ("0:1", jump + 1)
+    assert (shown(app)[1], shown(app)[0]["jump"]) == (texts.load_text(SAMPLE).content, jump + 1)
 
 
 def test_long_text_is_read_behind_the_page_and_can_be_cancelled(monkeypatch):
@@ -178,17 +181,17 @@ def wait_for_jobs():
             thread.join(20)
 
 
-def test_unit_picker_moves_overlay_and_address():
+def test_text_picker_moves_overlay_and_address():
     app = open_app()
     jump = shown(app)[0]["jump"]
 
-    app.number_input(key="unit").set_value(5).run()
-    assert (shown(app)[0]["neuron"], address(app)["neuron"]) == ("1:5", "1:5")
+    app.selectbox(key="pick_text").set_value(OTHER).run()
+    assert (shown(app)[1], address(app)["text"]) == (texts.load_text(OTHER).content, OTHER)
     assert shown(app)[0]["jump"] == jump + 1
 
 
 def test_read_tells_which_command_makes_a_missing_survey():
-    assert "python -m inspector survey" in said(open_app(network="small"))
+    assert "python -m inspector survey" in shown(open_app(network="small"))[0]["evidence"]
 
 
 def test_read_refuses_a_survey_of_other_weights(checkpoints, monkeypatch, tmp_path):

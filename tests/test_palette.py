@@ -106,3 +106,11 @@ def test_colour_index_never_reverses_two_values(one, other, reach):
 def test_tables_cannot_be_overwritten():
     with pytest.raises(ValueError, match="read-only"):
         lut("teal-orange", "diverging")[0] = 0
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("name", ["teal-orange", "red-blue"])
+def test_a_weak_value_can_be_told_from_zero_on_both_sides(name, theme):
+    table = oklab(lut(name, "diverging", theme))
+    weak = colour_index(np.array([-0.1, 0.1]), Scale("diverging", -1.0, 1.0))
+    assert (np.linalg.norm(table[weak] - table[128], axis=1) > 0.06).all()  # three just noticeable steps

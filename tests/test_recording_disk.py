@@ -25,7 +25,6 @@ from inspector.recording import (
     open_recording,
     recordings_folder,
 )
-from inspector.recording import folder as folder_room
 from tests.conftest import PYTHON_TEXT, tiny_model
 
 TEXT = PYTHON_TEXT * 40  # three stretches
@@ -354,22 +353,6 @@ def test_export_overwrites_nothing_and_a_full_disk_is_a_sentence(
     monkeypatch.setattr(os, "posix_fallocate", full)
     code, _, error = run(capsys, "export", whole, "--out", tmp_path / "npy")
     assert code == 1 and "No space left on device" in error and "Traceback" not in error
-
-
-def test_a_trace_announces_every_place_before_it_reads_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recording, seen = open_recording(kept(tmp_path / "kept")), []
-    read_at = folder_room.read_at
-
-    def read(path: Path, *place: int) -> bytes:
-        seen.append(("read", path, *place))
-        return read_at(path, *place)
-
-    monkeypatch.setattr(folder_room, "foresee", lambda path, *place: seen.append(("foreseen", path, *place)))
-    monkeypatch.setattr(folder_room, "read_at", read)
-    recording.trace("0:1")
-    n = -(-recording.n_chars // 4_096)
-    assert [what for what, *_ in seen] == ["foreseen"] * (n - 1) + ["read"] * n
-    assert [place for _, *place in seen[: n - 1]] == [place for _, *place in seen[n:]]  # the first is read at once
 
 
 def test_a_text_that_is_not_there_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

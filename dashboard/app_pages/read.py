@@ -25,30 +25,28 @@ def page() -> None:
     if (question := cards.asked()) is not None:
         st.switch_page(FIND, query_params=replace(view, ask=question).to_query())
     view = replace(view, ask=None)
-    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    bar = st.container(horizontal=True, vertical_alignment="center", gap="small")
     with bar:
-        view = pickers.pick_network(view)
-        view = pickers.pick_text(view)
-        neuron_slot = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
+        view = pickers.pick_network(view, label="collapsed")
+        view = pickers.pick_text(view, label="collapsed")
+        more_slot = st.container(horizontal=True, vertical_alignment="center", gap="small", width="content")
     words, place = st.container(), st.container()
     with place:
         reading = cards.read(view)
     found = cards.survey_of(reading)
     view = cards.fit(view, reading, found)
-    with neuron_slot:
-        pickers.pick_neuron(view, reading.layers)
+    with more_slot:
         share.export(view, reading, found)
         notes.card(reading.recording.network_hash, view.shown)
         if reading.network is not None:
             st.page_link(NEURON, label="neuron page →", query_params=view.to_query())
     with words:
         is_there = cards.has_signals(reading, str(view.signal))
-        cards.tell(view, reading, found)
         notes.line(reading.recording.network_hash, view.shown)
     if not is_there and cards.stands_alone():
         st.stop()  # a browser that cannot fetch has nothing to show meanwhile
     with place:
-        overlay(_payload(view, reading, found), key="overlay", height=700, on_change=pickers.guarded(_follow))
+        overlay(_payload(view, reading, found), key="overlay", on_change=pickers.guarded(_follow))
     cards.footnote(reading)
     _read_gates(view, reading)
 
@@ -58,6 +56,7 @@ def _payload(view: state.View, reading: data.Reading, found: Survey | None) -> b
     is_short = recording.n_chars <= WHOLE_CHARS or cards.stands_alone()
     is_whole = is_short and reading.is_recorded(str(view.signal))  # else the browser shows another signal meanwhile
     neurons = dict.fromkeys([view.shown, *(view.pins or ())]) if is_whole else ()
+    title, evidence = cards.known(view, reading, found)
     return build_payload(
         text=reading.text,
         traces={_choice(neuron, view, reading): reading.trace(*_choice(neuron, view, reading)) for neuron in neurons},
@@ -68,6 +67,9 @@ def _payload(view: state.View, reading: data.Reading, found: Survey | None) -> b
         guesses=reading.guesses() if is_whole else None,
         unknown=recording.unknown,
         documents=recording.documents,
+        title=title or None,
+        evidence=evidence,
+        fills=True,
         at=view.at,
         jump=state.moves(),
         look=cards.look(view),

@@ -35,7 +35,8 @@ export class Bar {
   constructor(act) {
     this.act = act;
     this.root = element("div", "bar");
-    this.neuron = element("span", "neuron");
+    this.neuron = this.button("", "go to a neuron (g)", { type: "go" });
+    this.neuron.classList.add("neuron");
     this.waiting = element("span", "waiting");
     this.waiting.setAttribute("role", "status");
     this.signals = element("div", "signals");
@@ -58,7 +59,6 @@ export class Bar {
     steps.append(
       this.button("‹", "previous neuron (p)", { type: "neuron", step: -1 }),
       this.button("›", "next neuron (n)", { type: "neuron", step: 1 }),
-      this.button("…", "go to a neuron (g)", { type: "go" }),
     );
     const find = this.button("search", "search in the text (/)", { type: "search" });
     this.write = this.button("write", "write in the text, and see it coloured anew (i)", { type: "write" });
@@ -78,6 +78,7 @@ export class Bar {
     const isWaiting = wanted.neuron !== shown.neuron || wanted.signal !== shown.signal;
     const isSurprise = colouring !== sight.trace;
     this.neuron.textContent = wanted.neuron;
+    this.neuron.setAttribute("aria-label", `neuron ${wanted.neuron}: go to another (g)`);
     this.root.classList.toggle("loading", isWaiting);
     this.waiting.textContent = isWaiting ? `still showing ${shown.neuron} ${signalTitle(shown.signal)}` : "";
     this.showSignals(payload.header.layers[Number(wanted.neuron.split(":")[0])].signals, wanted.signal);

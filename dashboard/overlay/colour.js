@@ -50,9 +50,17 @@ export class Trace {
     this.bytes = data.byteLength;
     this.values = data instanceof Float32Array ? data : null;
     this.entries = data instanceof Float32Array ? null : data;
-    this.none = scale.kind === "diverging" ? 0 : -1;
+    this.none = this.values === null && scale.kind === "diverging" ? 0 : -1;
     this.levels = levelsOf(scale);
+    /** @type {Uint8Array | Int16Array | null} */ this.painted = this.entries;
     this.reach = reach === undefined ? reachOf(this) : reach;
+  }
+
+  /** The entry of the colour table for every character; `none` for nan. Loops over a long text go by these. */
+  get codes() {
+    const { values, scale } = this;
+    this.painted ??= Int16Array.from(/** @type {Float32Array} */ (values), (value) => colourIndex(value, scale));
+    return this.painted;
   }
 
   /** The entry of the colour table: 0..255, or -1 for nan. @param {number} at */

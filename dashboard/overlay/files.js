@@ -32,11 +32,12 @@ export function documentAt(documents, at) {
  * @param {import("./colour.js").Trace} trace
  * @param {{start: number, stop: number}} stretch
  */
-export function strongestIn(trace, { start, stop }) {
+export function strongestIn({ codes, none, levels }, { start, stop }) {
+  const size = levels.map(Math.abs);
   let best = start, far = -1;
   for (let at = start; at < stop; at += 1) {
-    const size = Math.abs(trace.level(at));
-    if (size > far) { far = size; best = at; }
+    const entry = codes[at];
+    if (entry !== none && size[entry] > far) { far = size[entry]; best = at; }
   }
   return best;
 }

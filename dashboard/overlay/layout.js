@@ -204,14 +204,36 @@ export function lineAndColumn(layout, at) {
  */
 export function findNext(text, wanted, from, step) {
   if (wanted === "") return -1;
-  const isPlain = wanted === wanted.toLowerCase() && text.toLowerCase().length === text.length;
-  const where = isPlain ? text.toLowerCase() : text;
+  const where = searched(text, wanted);
   if (step > 0) {
     const found = where.indexOf(wanted, from);
     return found >= 0 ? found : where.indexOf(wanted);
   }
   const found = from < 0 ? -1 : where.lastIndexOf(wanted, from);
   return found >= 0 ? found : where.lastIndexOf(wanted);
+}
+
+/**
+ * How often a text holds what is sought, and which of the matches begins at a place; matches that overlap count each.
+ * @param {string} text
+ * @param {string} wanted lower case finds capitals too, as in findNext
+ * @param {number} place UTF-16 units
+ * @returns {[number, number]} which one, from 1, and how many
+ */
+export function countMatches(text, wanted, place) {
+  const where = searched(text, wanted);
+  let number = 0, count = 0;
+  for (let at = where.indexOf(wanted); at >= 0; at = where.indexOf(wanted, at + 1)) {
+    count += 1;
+    if (at <= place) number = count;
+  }
+  return [number, count];
+}
+
+/** @param {string} text @param {string} wanted what is looked through: without capitals where none are asked for */
+function searched(text, wanted) {
+  const small = text.toLowerCase();
+  return wanted === wanted.toLowerCase() && small.length === text.length ? small : text;
 }
 
 /** Counts code points. @param {string} text @param {number} units @returns {number} in the first `units` UTF-16 units */

@@ -19,30 +19,44 @@ const PLOT_HEIGHT = 58;
  * @param {Trace} trace nan is no peak
  * @returns {number[]}
  */
-export function peaksOf(trace) {
-  const { length } = trace, count = Math.min(512, length);
-  let sum = 0, known = 0;
-  for (let at = 0; at < length; at += 1) {
-    const value = trace.level(at);
-    if (value === value) { sum += value; known += 1; }
-  }
-  const mean = sum / known, best = [];
+export function peaksOf({ codes, levels, none, length }) {
+  const count = Math.min(512, length), far = distances(codes, levels, none), best = [];
   for (let part = 0; part < count; part += 1) {
     const stop = Math.floor(((part + 1) * length) / count);
-    let at = -1, far = 0;
+    let at = -1, furthest = 0;
     for (let place = Math.floor((part * length) / count); place < stop; place += 1) {
-      const size = Math.abs(trace.level(place) - mean);
-      if (size > far) { far = size; at = place; }
+      const size = far[codes[place]];
+      if (size > furthest) { furthest = size; at = place; }
     }
-    if (at >= 0) best.push({ at, far });
+    if (at >= 0) best.push({ at, far: furthest });
   }
   best.sort((one, other) => other.far - one.far || one.at - other.at);
   /** @type {number[]} */ const found = [];
-  for (const { at, far } of best) {
-    if (found.length === MOST_PEAKS || far < best[0].far / 2) break;
+  for (const { at, far: size } of best) {
+    if (found.length === MOST_PEAKS || size < best[0].far / 2) break;
     if (found.every((other) => Math.abs(other - at) >= length / 40)) found.push(at);
   }
   return found.sort((one, other) => one - other);
+}
+
+/**
+ * How far each entry's level is from the mean of a text; nothing for what stands for nan.
+ * @param {Uint8Array | Int16Array} codes
+ * @param {Float32Array} levels
+ * @param {number} none
+ */
+function distances(codes, levels, none) {
+  const counts = new Uint32Array(256);
+  for (let at = 0; at < codes.length; at += 1) counts[codes[at]] += 1; // -1 is no place in it, and counts nowhere
+  if (none >= 0) counts[none] = 0;
+  let sum = 0, known = 0;
+  for (let entry = 0; entry < 256; entry += 1) {
+    sum += counts[entry] * levels[entry];
+    known += counts[entry];
+  }
+  const far = levels.map((level) => Math.abs(level - sum / known));
+  if (none >= 0) far[none] = 0;
+  return far;
 }
 
 /**
@@ -52,18 +66,22 @@ export function peaksOf(trace) {
  * @param {{start: number, stop: number}} [stretch] of the text, if not all of it
  */
 export function extremes(trace, count, { start: from, stop: to } = { start: 0, stop: trace.length }) {
-  const length = to - from;
+  const length = to - from, { values, codes, none, levels } = trace;
+  const data = values ?? codes; // a million bytes are gone through in a millisecond, so nothing is asked twice
   const low = new Float32Array(count).fill(NaN), high = new Float32Array(count).fill(NaN);
   for (let part = 0; part < count; part += 1) {
     const start = from + Math.floor((part * length) / count);
     const stop = Math.min(Math.max(start + 1, from + Math.floor(((part + 1) * length) / count)), to);
     let least = Infinity, most = -Infinity;
     for (let at = start; at < stop; at += 1) {
-      const value = trace.level(at);
+      const value = data[at];
+      if (values === null && value === none) continue;
       if (value < least) least = value;
       if (value > most) most = value;
     }
-    if (least <= most) { low[part] = least; high[part] = most; }
+    if (least > most) continue;
+    low[part] = values === null ? levels[least] : least;
+    high[part] = values === null ? levels[most] : most;
   }
   return { low, high };
 }
@@ -166,21 +184,10 @@ export class Overview {
 
   /** @param {Sight} sight */
   paintMap(sight) {
-    const { layout, colouring } = sight;
-    const height = this.root.clientHeight, count = layout.lines.length;
+    const { layout, colouring } = sight, height = this.root.clientHeight;
     if (height === 0) return; // not in sight on a narrow page
-    this.step = Math.min(TALLEST_LINE, height / count);
-    const strongest = new Float32Array(MAP_WIDTH * height).fill(NaN);
-    const columns = Math.max(MAP_WIDTH, Math.min(layout.widest, 120));
-    for (let row = 0; row < count; row += 1) {
-      const line = Math.min(height - 1, Math.floor(row * this.step)) * MAP_WIDTH;
-      const start = layout.places[row], stop = Math.min(layout.places[row + 1], start + columns);
-      for (let at = start; at < stop; at += 1) {
-        const place = line + Math.floor(((at - start) * MAP_WIDTH) / columns);
-        const value = colouring.level(at);
-        if (!(Math.abs(strongest[place]) >= Math.abs(value))) strongest[place] = value;
-      }
-    }
+    this.step = Math.min(TALLEST_LINE, height / layout.lines.length);
+    const strongest = this.strongestOf(sight, height);
     const thick = Math.max(1, Math.floor(this.step) - (this.step >= 3 ? 1 : 0));
     this.lines.width = MAP_WIDTH;
     this.lines.height = height;
@@ -188,7 +195,7 @@ export class Overview {
     const picture = context.createImageData(MAP_WIDTH, height);
     const table = tableOf(sight, colouring.scale.kind);
     for (let place = 0; place < strongest.length; place += 1) {
-      const index = colourIndex(strongest[place], colouring.scale);
+      const index = strongest[place];
       if (index < 0) continue;
       for (let line = 0; line < thick; line += 1) {
         const target = 4 * (place + line * MAP_WIDTH);
@@ -197,6 +204,22 @@ export class Overview {
       }
     }
     context.putImageData(picture, 0, 0);
+  }
+
+  /** The strongest entry at each place of the map, -1 where there is none. @param {Sight} sight @param {number} height */
+  strongestOf({ layout: { lines, places, widest }, colouring: { codes, none, levels } }, height) {
+    const strongest = new Int16Array(MAP_WIDTH * height).fill(-1);
+    const size = levels.map(Math.abs), columns = Math.max(MAP_WIDTH, Math.min(widest, 120));
+    const across = Uint8Array.from({ length: columns }, (_, column) => Math.floor((column * MAP_WIDTH) / columns));
+    for (let row = 0; row < lines.length; row += 1) {
+      const line = Math.min(height - 1, Math.floor(row * this.step)) * MAP_WIDTH;
+      const start = places[row], stop = Math.min(places[row + 1], start + columns);
+      for (let at = start; at < stop; at += 1) {
+        const entry = codes[at], place = line + across[at - start], before = strongest[place];
+        if (entry !== none && (before < 0 || size[entry] > size[before])) strongest[place] = entry;
+      }
+    }
+    return strongest;
   }
 
   /** @param {Sight} sight */

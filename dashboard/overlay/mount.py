@@ -13,7 +13,7 @@ _mount = st.components.v2.component("charscope_overlay", js=javascript(), css=st
 
 
 def overlay(
-    payload: bytes, *, key: str, height: int = 640, on_change: Callable[[], None] | None = None
+    payload: bytes, *, key: str, height: int | None = None, on_change: Callable[[], None] | None = None
 ) -> dict[str, Any] | None:
     """Show a payload and return the view the reader last settled on.
 
@@ -22,7 +22,7 @@ def overlay(
     {'neuron': '1:43', 'signal': 'cell', 'at': 1290, 'look': {...}, 'ask': None, 'lacks': 0, 'alone': False}
 
     payload : from `build_payload`. A new one with the same text keeps scroll and cursor.
-    height : of the whole component, in CSS pixels.
+    height : of the whole component, in CSS pixels; None leaves it to the payload, whose `fills` says so.
     look : of the view, names the parts of `Look`. ask : "here" or "elsewhere", a question about the marked stretch.
     lacks : grows when something could not be fetched; alone : whether `serve.py` cannot be reached, so that every
         message has to bring everything along.
@@ -33,7 +33,7 @@ def overlay(
     """
     if type(payload) is not bytes:  # anything else would silently arrive as its repr
         raise TypeError(f"the overlay takes the bytes of build_payload, not {type(payload).__name__}")
-    result = _mount(key=key, data=payload, height=height, on_view_change=on_change or _ignore)
+    result = _mount(key=key, data=payload, height=height or "content", on_view_change=on_change or _ignore)
     view = result.get("view")
     return dict(view) if view is not None else None
 

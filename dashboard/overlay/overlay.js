@@ -7,11 +7,12 @@
 import { themeOf } from "./colour.js";
 import { draftPayload, draftTrace } from "./draft.js";
 import { listen } from "./input.js";
-import { codePointsIn, findNext, rowOf, unitsIn } from "./layout.js";
+import { codePointsIn, countMatches, findNext, rowOf, unitsIn } from "./layout.js";
 import { decodePayload } from "./payload.js";
 import { Reader } from "./reader.js";
 import { rowHeight } from "./rows.js";
 import { MOST_PINS, changedLook, changesChoice, mayGrow, neighbour, otherLayer, sameChoice, typedNeuron, withSignal } from "./view.js";
+import { distanceFromTop } from "./viewport.js";
 import { showCount } from "./words.js";
 
 /** @typedef {import("./payload.js").Payload} Payload */
@@ -44,6 +45,7 @@ class Overlay extends Reader {
     /** @type {Payload | null} what Python sent, while a draft is shown in its place */ this.base = null;
     this.editor = Array.from(crypto.getRandomValues(new Uint32Array(3)), (part) => part.toString(36)).join("-");
     this.versions = 0;
+    /** Whether it has shown no text yet. */ this.isNew = true;
     this.setStateValue = setStateValue;
     /** @type {Choice | null} the last that Python sent */ this.served = null;
     /** @type {Choice[]} */ this.asked = [];
@@ -63,14 +65,18 @@ class Overlay extends Reader {
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.frame.scroller);
     document.fonts.ready.then(() => this.resize()); // the code font may come after the first layout
+    this.onWindow = () => this.fillWindow();
+    window.addEventListener("resize", this.onWindow);
   }
 
   close() {
     clearTimeout(this.report);
     clearTimeout(this.foreseen);
     clearTimeout(this.speech);
+    this.later.stop();
     this.frame.overview.stop();
     this.observer.disconnect();
+    window.removeEventListener("resize", this.onWindow);
     this.stopListening();
     this.frame.root.remove();
     this.frame.colours.remove();
@@ -98,6 +104,7 @@ class Overlay extends Reader {
     this.theme = theme;
     this.frame.root.dataset.theme = theme;
     this.payload = payload;
+    this.fillWindow();
     this.source.take(payload);
     this.follow(header, hasJumped);
     if (hasJumped) this.takeLook(header.look);
@@ -108,6 +115,13 @@ class Overlay extends Reader {
       this.show({ rebuild: isNewTheme || isOther || hasJumped });
       if (hasJumped) this.takePlace(header);
     }
+  }
+
+  /** Reaches from where it stands to the bottom of the window, unless the page gave it a height. */
+  fillWindow() {
+    const { root } = this.frame;
+    root.classList.toggle("fills", this.payload?.header.fills ?? false);
+    root.style.setProperty("--above", `${Math.round(distanceFromTop(root))}px`);
   }
 
   /** Decides whether the reader's choice stands. @param {import("./payload.js").Header} header @param {boolean} hasJumped */
@@ -193,6 +207,7 @@ class Overlay extends Reader {
   /** @param {string} text @param {Iterable<number> | undefined} unknown */
   layOut(text, unknown) {
     const { header } = /** @type {Payload} */ (this.payload);
+    if (this.isNew) this.greet();
     this.cursor = 0;
     this.anchor = this.pointer = null;
     this.viewport.scrollTo(0);
@@ -201,6 +216,14 @@ class Overlay extends Reader {
     this.say(null);
     this.show({ rebuild: true });
     this.takePlace(header);
+  }
+
+  /** The first text takes the keys, where the reader does nothing else with them and no other page lies around this one. */
+  greet() {
+    this.isNew = false;
+    const { activeElement } = document;
+    const isFree = activeElement === null || activeElement === document.body || activeElement instanceof HTMLAnchorElement;
+    if (isFree && window === window.top) this.takeKeys();
   }
 
   /** @param {import("./payload.js").Header} header */
@@ -247,7 +270,7 @@ class Overlay extends Reader {
 
   /** @param {import("./view.js").Action} action */
   act(action) {
-    if (this.payload === null || this.key === null) return;
+    if (this.payload === null || this.key === null) return undefined;
     const { layers, palettes, only = null } = this.payload.header;
     const { type, move = "", extend = false, step = 0, place = 0, name } = action;
     switch (type) {
@@ -336,7 +359,8 @@ class Overlay extends Reader {
     this.mark(null);
     this.mark(at);
     this.moveTo(at + Array.from(typed).length - 1, { centre: true });
-    return `position ${showCount(at)}`;
+    const [number, count] = countMatches(text, typed, found);
+    return `${showCount(number)} of ${showCount(count)}${count > 1 ? " · Enter: next" : ""}`;
   }
 
   pinSimilar() {
@@ -351,6 +375,7 @@ class Overlay extends Reader {
     this.isMarking = false;
     this.mark(null);
     this.showMark();
+    this.takeKeys();
     this.tell();
   }
 

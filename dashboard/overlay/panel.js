@@ -23,6 +23,7 @@ export class Panel {
     this.files = new Files(act, jump);
     this.root = element("div", "panel");
     this.title = element("p", "title");
+    this.evidence = element("p", "evidence");
     this.char = element("span", "char");
     this.name = element("p", "name");
     this.place = element("p", "place");
@@ -32,11 +33,11 @@ export class Panel {
     this.pins = element("div", "pins");
     this.suggested = element("div", "suggested");
     const here = element("div", "here"), about = element("div", "about");
-    const who = element("div", "part who"), what = element("div", "part"), next = element("div", "part");
+    const who = this.who = element("div", "part who"), what = element("div", "part"), next = element("div", "part");
     const kept = element("div", "part kept");
     about.append(this.place, this.name);
     here.append(this.char, about);
-    who.append(this.title);
+    who.append(element("h3", "", "This neuron"), this.title, this.evidence);
     this.where = element("h3", "", "At the cursor");
     what.append(this.where, here, this.values);
     next.append(this.guessHead, this.guesses);
@@ -47,8 +48,10 @@ export class Panel {
   /** @param {Sight} sight */
   showNeuron(sight) {
     const { payload: { header }, shown } = sight;
-    const sentence = shown.neuron === header.neuron ? header.title : null;
-    this.title.textContent = sentence ?? "";
+    const isTold = shown.neuron === header.neuron; // Python says what is known once the reader has settled
+    this.title.textContent = (isTold ? header.title : null) ?? "";
+    this.evidence.textContent = (isTold ? header.evidence : null) ?? "";
+    this.who.hidden = isTold && this.title.textContent === "" && this.evidence.textContent === "";
     this.showPins(sight);
     this.files.show(sight);
   }

@@ -26,7 +26,9 @@ export const PAYLOAD_VERSION = 2;
  * @property {TextDocument[]} documents
  * @property {string[]} symbols           what the guesses' ids mean
  * @property {number} guesses             guesses per character, 0 where there are none
- * @property {string | null} title
+ * @property {string | null} title       what the chosen neuron is
+ * @property {string | null} evidence    what that rests on
+ * @property {boolean} [fills]           whether it reaches down to the bottom of the window
  * @property {number | null} at
  * @property {string | number | null} jump
  * @property {import("./view.js").Look} look

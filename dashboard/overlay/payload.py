@@ -60,6 +60,8 @@ def build_payload(
     unknown: ArrayLike | None = None,
     documents: Sequence[Any] | None = None,
     title: str | None = None,
+    evidence: str | None = None,
+    fills: bool = False,
     at: int | None = None,
     jump: str | int | None = None,
     look: Look | None = None,
@@ -84,7 +86,8 @@ def build_payload(
     guesses : (symbols, ids (n_chars, k), probabilities (n_chars, k)), for the character after each one.
     unknown : positions of characters the network does not know.
     documents : objects with `name`, `start`, `stop`, when the text is several documents.
-    title : one sentence about the chosen neuron.
+    title, evidence : one sentence about the chosen neuron, and what it rests on.
+    fills : whether the overlay reaches from where it stands to the bottom of the window, whatever height it is given.
     at, jump : position for the cursor. The browser goes there, and takes `look`, when `jump` differs from the last one
         it saw, so a click on a search result sends a new token, and an ordinary rerun the old one.
     suggested : neurons worth pinning, under a name that says why.
@@ -135,6 +138,8 @@ def build_payload(
         "symbols": list(guesses[0] if guesses is not None else symbols),
         "guesses": int(np.shape(guesses[1])[1]) if guesses is not None else 0,
         "title": title,
+        "evidence": evidence,
+        "fills": fills,
         "at": None if at is None else int(at),
         "jump": jump,
         "look": asdict(look),

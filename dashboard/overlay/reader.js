@@ -9,7 +9,7 @@ import { Page } from "./page.js";
 import { Rows, rowHeight } from "./rows.js";
 import { Source } from "./source.js";
 import { likelyNext, sameChoice, withSignal } from "./view.js";
-import { Viewport } from "./viewport.js";
+import { AfterPaint, Viewport } from "./viewport.js";
 import { showCount, signalTitle } from "./words.js";
 
 /** @typedef {import("./payload.js").Payload} Payload */
@@ -43,6 +43,7 @@ export class Reader {
     this.source = new Source(arrived);
     this.viewport = new Viewport(this.frame.scroller);
     this.rows = new Rows(this.viewport, this.frame.sheet);
+    this.later = new AfterPaint();
   }
 
   /** The reader has moved. */
@@ -76,13 +77,16 @@ export class Reader {
     return { neuron, signal: ready.includes(this.shown.signal) ? this.shown.signal : ready[0] };
   }
 
-  /** @param {{rebuild: boolean, top?: number}} options top: the position that is to stay on top */
+  /**
+   * The text at once, and what stands beside it when that has been painted.
+   * @param {{rebuild: boolean, top?: number}} options top: the position that is to stay on top
+   */
   show({ rebuild, top }) {
     if (this.key === null || this.payload === null) return;
     this.source.ask(this.meanwhile(this.wanted));
     const sight = this.sight();
     if (sight === null) return;
-    const { bar, panel, scroller, overview, colours, root } = this.frame;
+    const { bar, scroller, colours, root } = this.frame;
     const tables = `${this.look.palette} ${this.theme}`;
     if (colours.dataset.tables !== tables) colours.textContent = colourRules(sight);
     colours.dataset.tables = tables;
@@ -90,20 +94,41 @@ export class Reader {
     else this.rows.recolour(sight);
     if (top !== undefined) this.viewport.scrollTo(rowOf(sight.layout, top) * rowHeight(this.look));
     bar.show(sight);
-    panel.showNeuron(sight);
-    overview.show(sight);
-    this.rows.fill();
-    this.showPlace();
+    this.rows.fill({ spare: false });
     root.dataset.shown = sight.shown.neuron;
     root.dataset.signal = sight.shown.signal;
     root.dataset.key = this.key;
     root.dataset.known = String(sight.trace.known);
     scroller.setAttribute("aria-label", `${showCount(sight.layout.chars.length)} characters coloured by neuron `
       + `${sight.shown.neuron}, ${signalTitle(sight.shown.signal)}. Arrow keys move, question mark lists all keys.`);
-    const { layers } = this.payload.header;
+    this.later.start(() => this.showBeside());
+  }
+
+  /** The rows that are kept out of sight, the panel, the whole text at a glance; then what may be wanted next is fetched. */
+  showBeside() {
+    const sight = this.sight();
+    if (sight === null) return;
+    this.rows.catchUp();
+    const hadKeys = this.hasKeys();
+    this.frame.panel.showNeuron(sight);
+    if (hadKeys && !this.hasKeys()) this.takeKeys(); // what was pressed there is gone
+    this.frame.overview.show(sight);
+    this.showPlace();
+    const { layers } = sight.payload.header;
     const pins = this.look.pins.map((neuron) => withSignal(layers, neuron, this.wanted.signal));
     const isWhole = sight.trace.known === sight.trace.length; // else the rest of a draft is under way, which comes first
     if (isWhole && sameChoice(sight.shown, this.wanted)) this.source.prefetch([...pins, ...likelyNext(layers, this.wanted)]);
+  }
+
+  /** Whether keys come here. */
+  hasKeys() {
+    const { root } = this.frame, where = /** @type {Document | ShadowRoot} */ (root.getRootNode());
+    return where.activeElement !== null && root.contains(where.activeElement);
+  }
+
+  /** Outside of it keys mean other things: r would rerun the app, c open a dialog. */
+  takeKeys() {
+    this.frame.scroller.focus({ preventScroll: true });
   }
 
   /** The panel at the pointer or cursor, and where that is in the whole text. */
@@ -121,7 +146,7 @@ export class Reader {
     this.isFilling = true;
     requestAnimationFrame(() => {
       this.isFilling = false;
-      this.rows.fill();
+      this.rows.catchUp();
       const { sight } = this.rows;
       if (sight !== null) this.frame.overview.showPlace(sight, { ...this.viewport.place(), rowHeight: rowHeight(this.look) });
     });
@@ -189,7 +214,7 @@ export class Reader {
     if (centre && (isAbove || isBelow)) viewport.scrollTo(top - height / 3);
     else if (isAbove) viewport.scrollTo(top - covered);
     else if (isBelow) viewport.scrollTo(bottom - height);
-    this.rows.fill();
+    this.rows.fill({ spare: false }); // the others follow with the scrolling
   }
 
   // Marking text.

@@ -47,11 +47,12 @@ function stripsHeight(count) {
 /**
  * Which rows to keep for a scroll position.
  * @param {{top: number, height: number, rowHeight: number, count: number}} view in CSS pixels
+ * @param {number} [spare] rows more on both sides
  * @returns {[number, number]} first row and the one after the last
  */
-export function rowsInSight({ top, height, rowHeight: step, count }) {
-  const first = Math.floor(top / step) - SPARE_ROWS;
-  const stop = Math.ceil((top + height) / step) + SPARE_ROWS;
+export function rowsInSight({ top, height, rowHeight: step, count }, spare = SPARE_ROWS) {
+  const first = Math.floor(top / step) - spare;
+  const stop = Math.ceil((top + height) / step) + spare;
   return [Math.max(0, Math.min(first, count)), Math.max(0, Math.min(stop, count))];
 }
 
@@ -66,12 +67,15 @@ export class Rows {
     this.sight = null;
     /** @type {Map<number, Element[]>} rows whose guesses are under way */
     this.unguessed = new Map();
+    /** @type {Map<number, HTMLElement>} rows out of sight that have the colours of before */
+    this.stale = new Map();
   }
 
   /** Starts over: another text, another width, another theme. @param {Sight} sight */
   rebuild(sight) {
     this.sight = sight;
     this.kept.clear();
+    this.stale.clear();
     this.unguessed.clear();
     this.sheet.replaceChildren();
     const { layout, look } = sight;
@@ -80,30 +84,43 @@ export class Rows {
     this.sheet.style.height = height;
     this.sheet.style.setProperty("--row", `${rowHeight(look)}px`);
     this.sheet.style.width = look.wrap ? "" : `calc(var(--gutter) + ${layout.widest + 2} * var(--column))`;
+    this.fill({ spare: false });
+  }
+
+  /** Same text, other colours: those of the rows in sight at once, of the spare ones in `catchUp`. @param {Sight} sight */
+  recolour(sight) {
+    this.sight = sight;
+    const { top, height } = this.viewport.place(), step = rowHeight(sight.look);
+    for (const [row, element] of this.kept) {
+      if ((row + 1) * step <= top || row * step >= top + height) this.stale.set(row, element);
+      else this.colourRow(row, element);
+    }
+  }
+
+  /** Gives the rows that were out of sight the colours of now, and adds those that were left out. */
+  catchUp() {
+    for (const [row, element] of this.stale) this.colourRow(row, element);
     this.fill();
   }
 
-  /** Same text, other colours. @param {Sight} sight */
-  recolour(sight) {
-    this.sight = sight;
-    for (const [row, element] of this.kept) this.colourRow(row, element);
-  }
-
-  /** Adds the rows that came into sight and drops those that left it. */
-  fill() {
+  /**
+   * Adds the rows that came into sight and drops those that left it.
+   * @param {{spare?: boolean}} [options] spare: whether to add rows above and below them too, which can wait
+   */
+  fill({ spare = true } = {}) {
     if (this.sight === null) return;
     const step = rowHeight(this.sight.look);
-    const [first, stop] = rowsInSight({
-      ...this.viewport.place(), rowHeight: step, count: this.sight.layout.lines.length,
-    });
+    const view = { ...this.viewport.place(), rowHeight: step, count: this.sight.layout.lines.length };
+    const [first, stop] = rowsInSight(view), [begin, end] = spare ? [first, stop] : rowsInSight(view, 0);
     for (const [row, element] of this.kept) {
       if (row >= first && row < stop) continue;
       element.remove();
       this.kept.delete(row);
+      this.stale.delete(row);
       this.unguessed.delete(row);
     }
     const fresh = document.createDocumentFragment();
-    for (let row = first; row < stop; row += 1) {
+    for (let row = begin; row < end; row += 1) {
       if (this.kept.has(row)) continue;
       const element = this.buildRow(row);
       element.style.transform = `translateY(${row * step}px)`;
@@ -168,6 +185,7 @@ export class Rows {
 
   /** @param {number} row @param {HTMLElement} element */
   colourRow(row, element) {
+    this.stale.delete(row);
     const sight = /** @type {Sight} */ (this.sight);
     const { layout: { cells, rows }, colouring, unknown, cursor, marked } = sight;
     const spans = /** @type {HTMLElement} */ (element.firstElementChild).children;
@@ -258,7 +276,7 @@ export class Rows {
     for (let cell = layout.rows[row]; cell < layout.rows[row + 1]; cell += 1) {
       const width = columnsAt(layout.cells, cell, column, layout.tab);
       column += width;
-      const guesses = source.guesses(layout.cells.starts[cell + 1] - 1);
+      const last = layout.cells.starts[cell + 1] - 1, guesses = source.guesses(last), came = layout.chars[last + 1];
       if (guesses === undefined) return;
       lines.forEach((_, place) => {
         const span = document.createElement("span");
@@ -266,7 +284,7 @@ export class Rows {
         const guess = guesses[place];
         if (guess !== undefined && guess.probability >= 0.005) {
           span.textContent = markOf(guess.char);
-          span.className = probabilityClass(guess.probability) + (guess.probability < 0.08 ? " faint" : "");
+          span.className = probabilityClass(guess.probability) + (guess.char === came ? " came" : guess.probability < 0.08 ? " faint" : "");
         }
         made[place].push(span);
       });

@@ -1,6 +1,7 @@
 // @ts-check
-// Which part of the text is in sight. The browser is asked again only after something has moved: asked while elements are
-// being changed it first lays all of them out, which takes longer than everything else that a change takes.
+// Which part of the text is in sight, and when it has been painted. The browser is asked again only after something has
+// moved: asked while elements are being changed it first lays all of them out, which takes longer than everything else
+// that a change takes.
 
 export class Viewport {
   /** @param {HTMLElement} scroller */
@@ -31,5 +32,37 @@ export class Viewport {
   scrollTo(top) {
     this.scroller.scrollTop = top;
     this.moved();
+  }
+}
+
+/** How far an element is from the top of the window where nothing is scrolled, in CSS pixels. @param {Element} element */
+export function distanceFromTop(element) {
+  let distance = element.getBoundingClientRect().top;
+  for (let above = parentOf(element); above !== null; above = parentOf(above)) distance += above.scrollTop;
+  return distance;
+}
+
+/** @param {Element} element @returns {Element | null} */
+function parentOf(element) {
+  const root = element.getRootNode();
+  return element.parentElement ?? (root instanceof ShadowRoot ? root.host : null);
+}
+
+/** What can wait until the reader sees the change: done in a task of its own behind the next frame, and once only. */
+export class AfterPaint {
+  constructor() {
+    /** @type {number | undefined} */ this.frame = undefined;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */ this.task = undefined;
+  }
+
+  /** @param {() => void} work takes the place of what has not been begun */
+  start(work) {
+    this.stop();
+    this.frame = requestAnimationFrame(() => { this.task = setTimeout(work, 0); });
+  }
+
+  stop() {
+    if (this.frame !== undefined) cancelAnimationFrame(this.frame);
+    clearTimeout(this.task);
   }
 }

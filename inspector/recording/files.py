@@ -10,7 +10,7 @@ import sys
 import weakref
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -124,21 +124,6 @@ def read_at(path: Path, offset: int, n_bytes: int) -> bytes:
         return raw
     finally:
         os.close(descriptor)
-
-
-def foresee(path: Path, offset: int, n_bytes: int) -> None:
-    """Tell the system what will be read soon, where it listens: it then reads many places at once, in its own order.
-
-    Nothing is raised: what is wrong with a file shows when it is read.
-    """
-    if not hasattr(os, "posix_fadvise"):
-        return
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.posix_fadvise(descriptor, offset, n_bytes, os.POSIX_FADV_WILLNEED)
-        finally:
-            os.close(descriptor)
 
 
 @contextmanager

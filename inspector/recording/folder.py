@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from inspector.recording.coding import error_bound
-from inspector.recording.files import AGAIN, foresee, named, read_at, read_stamped, stamp
+from inspector.recording.files import AGAIN, named, read_at, read_stamped, stamp
 from inspector.recording.header import Header
 from inspector.recording.manifest import Entry, Manifest
 from inspector.recording.store import Stretches
@@ -46,25 +45,17 @@ class FolderStore(Stretches):
         values: Array = self._checked(stretch, key, first, n_rows)["values"]
         return values
 
-    def announce(self, stretches: Iterable[int], key: Key, first: int, n_rows: int) -> None:
-        for stretch in stretches:
-            foresee(self.folder / stretch_name(stretch), *self._place(stretch, key, first, n_rows))
-
-    def _place(self, stretch: int, key: Key, first: int, n_rows: int) -> tuple[int, int]:
-        """Where in its file rows begin, and how many bytes they have."""
-        entry = self._entries[stretch]
-        n_chars = entry["stop"] - entry["start"]
-        block = self._layout.blocks[key]
-        row_bytes = block.row(block.shape(n_chars)[1]).itemsize
-        return self._layout.offset(key, n_chars) + first * row_bytes, n_rows * row_bytes
-
     def _checked(self, stretch: int, key: Key, first: int, n_rows: int) -> Array:
         """Rows with their checksums, which they match."""
         entry = self._entries[stretch]
+        n_chars = entry["stop"] - entry["start"]
         block = self._layout.blocks[key]
-        n_columns = block.shape(entry["stop"] - entry["start"])[1]
+        n_columns = block.shape(n_chars)[1]
+        row_bytes = block.row(n_columns).itemsize
+        offset = self._layout.offset(key, n_chars) + first * row_bytes
+        path = self.folder / stretch_name(stretch)
         try:
-            raw = read_at(self.folder / stretch_name(stretch), *self._place(stretch, key, first, n_rows))
+            raw = read_at(path, offset, n_rows * row_bytes)
             return opened(block, raw, first, n_columns, seed_of(self._id, stretch))
         except Damaged as error:
             raise self._damage(stretch, str(error)) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,12 @@ from inspector.recording.stretch import STRETCH, Array, Key
 from inspector.recording.words import Progress
 
 _READERS = 4  # threads, so that the disk and the checksums do not wait for one another
-_MANY_ROWS = 64  # of a stretch: with fewer, threads wait for one another longer than for the disk
+_MANY_ROWS = 64  # of a stretch: with fewer, a thread takes a run of stretches, or it would wait for the others longer
+_SHORTEST_RUN = 16  # than for the disk
+_RUNS = 8  # which a cold disk serves side by side
+
+Part = tuple[int, int, int]
+"""A stretch, and from which to which character of it."""
 
 
 class Store(Protocol):
@@ -54,42 +59,38 @@ class Stretches(ABC):
     def rows(self, stretch: int, key: Key, first: int, n_rows: int) -> Array:
         """As of `StretchStore`."""
 
-    @abstractmethod
-    def announce(self, stretches: Iterable[int], key: Key, first: int, n_rows: int) -> None:
-        """`rows` will be asked for these soon, one stretch after the other."""
-
     def fill(self, values: Array, key: Key, first: int, start: int, progress: Progress | None = None) -> None:
         stop = start + values.shape[1]
 
-        def fill_from(part: tuple[int, int, int]) -> int:
-            stretch, begin, end = part
-            rows = self.rows(stretch, key, first, len(values))
-            origin = stretch * STRETCH
-            values[:, begin - start : end - start] = decoded(rows, begin - origin, end - origin)
-            return end - start
+        def fill_from(run: list[Part]) -> int:
+            for stretch, begin, end in run:
+                rows = self.rows(stretch, key, first, len(values))
+                origin = stretch * STRETCH
+                values[:, begin - start : end - start] = decoded(rows, begin - origin, end - origin)
+            return run[-1][2] - start
 
         parts = list(split(start, stop, STRETCH))
         is_wide = len(values) >= _MANY_ROWS
-        if not is_wide:
-            self.announce((stretch for stretch, _, _ in parts[1:]), key, first, len(values))
-        for done in _in_turn(fill_from, parts) if is_wide else map(fill_from, parts):
+        length = 1 if is_wide else max(_SHORTEST_RUN, -(-len(parts) // _RUNS))
+        runs = [parts[place : place + length] for place in range(0, len(parts), length)]
+        for done in _in_turn(fill_from, runs, _READERS if is_wide else _RUNS):
             if progress is not None:
                 progress(done, stop - start)
 
 
-def _in_turn(work: Callable[[tuple[int, int, int]], int], parts: list[tuple[int, int, int]]) -> Iterator[int]:
-    """What `work` answers for each part, in their order; several are at work at once."""
-    if len(parts) == 1:
-        yield work(parts[0])
+def _in_turn(work: Callable[[list[Part]], int], runs: list[list[Part]], n_readers: int) -> Iterator[int]:
+    """What `work` answers for each run, in their order; several are at work at once."""
+    if len(runs) <= 1:
+        yield from map(work, runs)
         return
-    readers = ThreadPoolExecutor(_READERS)
+    readers = ThreadPoolExecutor(n_readers)
     try:
-        yield from readers.map(work, parts)
+        yield from readers.map(work, runs)
     finally:
         readers.shutdown(cancel_futures=True)
 
 
-def split(start: int, stop: int, size: int) -> Iterator[tuple[int, int, int]]:
+def split(start: int, stop: int, size: int) -> Iterator[Part]:
     """The pieces of `size` characters that `start` to `stop` touch: their number, and from where to where it does."""
     while start < stop:
         number = start // size

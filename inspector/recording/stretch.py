@@ -16,6 +16,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +44,12 @@ class Snapshots(NamedTuple):
     n_bytes: int  # of one state
 
 
+@cache
+def _row(dtype: np.dtype[Any], n_columns: int) -> np.dtype[Any]:
+    """A checksum and so many columns; numpy takes longer to put that together than to read one row of them."""
+    return np.dtype([("crc", "<u4"), ("values", dtype, (n_columns,))])
+
+
 @dataclass(frozen=True)
 class Block:
     """One block: its place in the order of blocks, and how its values are stored.
@@ -66,7 +73,7 @@ class Block:
 
     def row(self, n_columns: int) -> np.dtype[Any]:
         """The bytes of one row: a checksum, then the values as they are stored."""
-        return np.dtype([("crc", "<u4"), ("values", self.dtype, (n_columns + self.is_scaled * SCALE_BYTES,))])
+        return _row(self.dtype, n_columns + self.is_scaled * SCALE_BYTES)
 
     def n_bytes(self, n_chars: int) -> int:
         n_rows, n_columns = self.shape(n_chars)

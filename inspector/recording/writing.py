@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -277,9 +277,6 @@ class _Memory(Stretches):
 
     def stretch(self, number: int) -> dict[Key, Array]:
         return self._stretches[number]
-
-    def announce(self, stretches: Iterable[int], key: Key, first: int, n_rows: int) -> None:
-        """All of it is at hand."""
 
     def rows(self, stretch: int, key: Key, first: int, n_rows: int) -> Array:
         return self._stretches[stretch][key][first : first + n_rows]

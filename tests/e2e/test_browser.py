@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from dashboard.palette import lut, scale_for
+from dashboard.palette import colour_index, lut, scale_for
 from inspector.capture import record
 from inspector.model import load_checkpoint
 from inspector.recording import Neuron
@@ -62,11 +62,9 @@ def test_first_screen_is_source_code_coloured_by_the_best_string_neuron(page, da
     expect(page.get_by_text(re.compile("inside a string"))).to_be_visible()
     trace = recording.trace(neuron, signal)
     scale = scale_for(signal, trace)
-    table = lut("teal-orange", scale.kind)
     seen = [rgb(colour) for colour in colours(page)]
-    share = np.clip((trace[: len(seen)] - scale.low) / (scale.high - scale.low), 0, 1)
-    expected = table[np.round(share * 255).astype(int)]
-    assert np.abs(np.array(seen) - expected).max() <= 3
+    expected = lut("teal-orange", scale.kind)[colour_index(trace[: len(seen)], scale)]
+    np.testing.assert_array_equal(seen, expected)
     assert len(set(seen)) > 10
 
 

@@ -140,6 +140,52 @@ def test_the_page_stays_correct_where_nothing_can_be_fetched(page, dashboard, re
     assert colour == "rgb({}, {}, {})".format(*lut("teal-orange", "diverging")[index])
 
 
+def test_keys_work_at_first_sight_and_after_a_button_that_is_gone(page, dashboard):
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
+    page.keyboard.press("n")  # nothing was clicked yet
+    expect(page.locator(".overlay")).to_have_attribute("data-shown", "1:43")
+    page.locator(".suggested .button", has_text="this one, ").click()
+    expect(page.locator(".suggested .button", has_text="this one, ")).to_have_count(0)
+    page.keyboard.press("n")
+    expect(page.locator(".overlay")).to_have_attribute("data-shown", "1:44")
+
+
+def test_rows_that_come_into_sight_after_a_switch_have_its_colours(page, dashboard, recording):  # noqa: F811
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
+    page.locator(".scroller").focus()
+    page.keyboard.press("n")
+    page.keyboard.press("PageDown")
+    page.keyboard.press("PageDown")
+    trace = recording.trace(Neuron(1, 43), "cell")
+    expect(page.locator(".overlay")).to_have_attribute("data-shown", "1:43")
+    line = sum(map(len, ADDRESS_BOOK.splitlines(keepends=True)[:33]))  # below what was in sight, among the spare rows
+    expect(page.locator(f"[data-at='{line}']")).to_be_in_viewport()
+    for at in range(line, line + 10):
+        index = int(colour_index(trace[at], scale_for("cell", trace)))
+        colour = page.locator(f"[data-at='{at}']").evaluate("(one) => getComputedStyle(one).backgroundColor")
+        assert colour == "rgb({}, {}, {})".format(*lut("teal-orange", "diverging")[index])
+
+
+@pytest.mark.parametrize("height", [700, 1300])
+def test_the_text_fills_the_window(page, dashboard, height):
+    page.set_viewport_size({"width": 1400, "height": height})
+    open_page(page, dashboard)
+    box = page.locator(".overlay").bounding_box()
+    assert height - 80 < box["y"] + box["height"] < height
+    assert page.locator(".scroller").bounding_box()["y"] < 180
+
+
+def test_what_is_known_of_the_neuron_follows_it(page, dashboard):
+    open_page(page, dashboard)
+    neuron = page.locator(".bar .neuron").inner_text()
+    expect(page.locator(".panel .title")).to_contain_text(f"“inside a string” neuron: {neuron}")
+    expect(page.locator(".panel .evidence")).to_contain_text("held-out AUROC")
+    page.locator(".scroller").press("n")
+    expect(page.locator(".panel .title")).not_to_contain_text(neuron)
+    layer, unit = map(int, neuron.split(":"))
+    expect(page.locator(".panel .who")).to_contain_text(f"{layer}:{unit + 1}")
+
+
 def test_search_and_go_take_what_is_typed_and_nothing_else_happens(page, dashboard):
     open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
     page.locator("[data-at='0']").click()
@@ -147,6 +193,7 @@ def test_search_and_go_take_what_is_typed_and_nothing_else_happens(page, dashboa
     page.keyboard.type("return")
     page.keyboard.press("Enter")
     expect(page.locator(".mark-bar .said")).to_have_text("6 characters marked")
+    expect(page.locator(".prompt .said")).to_contain_text(f"1 of {ADDRESS_BOOK.lower().count('return')}")
     at = ADDRESS_BOOK.lower().index("return")
     page.wait_for_function("(mark) => new URL(location).searchParams.get('mark') === mark", arg=f"{at}-{at + 6}")
     page.keyboard.press("Escape")
@@ -257,6 +304,30 @@ def test_folder_of_sources_shows_its_files_and_keys_lead_through_them(page, dash
     expect(page.locator(".file[aria-current]")).to_contain_text("c.py")
     page.locator(".file").first.click()
     expect(page.locator(".place")).to_contain_text("a.py:")
+
+
+def test_second_reader_is_not_held_up_while_a_long_text_is_read(page, dashboard, browser):
+    page.goto(f"{dashboard}/?text=stdlib:_pydecimal.py&neuron=1:42&signal=cell")
+    cancel = page.get_by_role("button", name="Cancel")
+    expect(cancel).to_be_visible(timeout=WAIT)
+    context = browser.new_context()
+    context.set_default_timeout(WAIT)
+    second = context.new_page()
+    open_page(second, f"{dashboard}/?text=sample:lighthouse.txt&neuron=1:42&signal=cell")
+    context.close()
+    expect(page.locator("[data-at='0']")).to_have_count(0)  # the long one is still being read
+    cancel.click()
+    expect(page.get_by_role("button", name="Read it after all")).to_be_visible(timeout=WAIT)
+
+
+def test_screen_readers_are_told_what_the_cursor_is_on(page, dashboard, recording):  # noqa: F811
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
+    text = page.get_by_role("group", name=re.compile("characters coloured by neuron 1:42, cell state"))
+    text.focus()
+    page.keyboard.press("ArrowRight")
+    value = float(recording.trace(Neuron(1, 42), "cell")[1])
+    for said in ("position 1,", "line 1, column 2", f"{abs(value):#.6g}"):
+        expect(page.locator(".spoken[aria-live=polite]")).to_contain_text(said)
 
 
 def test_ten_readers_at_once_each_see_their_own_neuron(browser, dashboard):

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { codePointsIn, findNext, kindOf, layoutRows, lineAndColumn, moved, rowOf, screenColumn, segment, unitsIn } from "../../dashboard/overlay/layout.js";
+import { codePointsIn, countMatches, findNext, kindOf, layoutRows, lineAndColumn, moved, rowOf, screenColumn, segment, unitsIn } from "../../dashboard/overlay/layout.js";
 import { rowsInSight } from "../../dashboard/overlay/rows.js";
 
 /**
@@ -136,4 +136,9 @@ test("a search goes round, and lower case finds capitals", () => {
   assert.deepEqual([findNext(text, "ab", 7, -1), findNext(text, "ab", -1, -1)], [5, 8]);
   assert.deepEqual([findNext(text, "", 0, 1), findNext(text, "zz", 0, 1)], [-1, -1]);
   assert.deepEqual([codePointsIn(text, 5), unitsIn(text, 4)], [4, 5]);
+});
+
+test("which of the matches it is, and how many there are, follow the same rule", () => {
+  const text = "😀ab Ab ab";
+  assert.deepEqual([countMatches(text, "ab", 5), countMatches(text, "Ab", 5), countMatches(text, "zz", 5)], [[2, 3], [1, 1], [0, 0]]);
 });

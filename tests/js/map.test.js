@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Trace } from "../../dashboard/overlay/colour.js";
-import { extremes, peaksOf } from "../../dashboard/overlay/map.js";
+import { Overview, extremes, peaksOf } from "../../dashboard/overlay/map.js";
 
 const scale = /** @type {const} */ ({ kind: "diverging", low: -1, high: 1 });
 
@@ -20,6 +20,25 @@ test("a flat, an empty and an unknown trace have no peaks", () => {
   for (const values of [new Float32Array(50), new Float32Array(0), new Float32Array(50).fill(NaN)]) {
     assert.deepEqual(peaksOf(new Trace(values, scale)), []);
   }
+});
+
+test("peaks and extremes of colours that were fetched are those of the values, as far as colours tell", () => {
+  const entries = new Uint8Array(100_000).fill(128);
+  entries[70_123] = 10;
+  entries[50_000] = 0; // nan
+  const trace = new Trace(entries, scale, null);
+  assert.deepEqual(peaksOf(trace), [70_123]);
+  const { low, high } = extremes(trace, 4, { start: 50_000, stop: 50_004 });
+  assert.deepEqual([Array.from(low), Array.from(high)], [[NaN, 0, 0, 0], [NaN, 0, 0, 0]]);
+});
+
+test("the strongest colour of each place of the map is kept, whichever way up", () => {
+  const entries = Uint8Array.of(128, 140, 120, 0, 128, 128);
+  const layout = { lines: new Int32Array(2), places: Int32Array.of(0, 4, 6), widest: 4 };
+  const sight = /** @type {import("../../dashboard/overlay/rows.js").Sight} */ (/** @type {unknown} */ (
+    { layout, colouring: new Trace(entries, scale, null) }));
+  const strongest = Overview.prototype.strongestOf.call(/** @type {Overview} */ ({ step: 1 }), sight, 2);
+  assert.deepEqual([Array.from(strongest.subarray(0, 5)), Array.from(strongest.subarray(72, 75))], [[128, 140, 120, -1, -1], [128, 128, -1]]);
 });
 
 test("extremes keep every peak and say where nothing is known", () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Viewport } from "../../dashboard/overlay/viewport.js";
+import { AfterPaint, Viewport } from "../../dashboard/overlay/viewport.js";
 
 /** An element that counts how often the browser would have to lay it out. */
 function scroller() {
@@ -30,4 +30,19 @@ test("how far it scrolls is the browser's to say", () => {
   const viewport = new Viewport(scroller());
   viewport.scrollTo(5000);
   assert.equal(viewport.top, 1000);
+});
+
+test("what can wait is done behind the next frame, and only what was asked for last", async () => {
+  /** @type {(() => void)[]} */ const frames = [], done = /** @type {string[]} */ ([]);
+  Object.assign(globalThis, {
+    requestAnimationFrame: (/** @type {() => void} */ work) => frames.push(work) - 1,
+    cancelAnimationFrame: (/** @type {number} */ frame) => { frames[frame] = () => {}; },
+  });
+  const later = new AfterPaint();
+  later.start(() => done.push("first"));
+  later.start(() => done.push("second"));
+  for (const frame of frames) frame();
+  assert.deepEqual(done, []);
+  await new Promise((resolve) => { setTimeout(resolve, 5); });
+  assert.deepEqual(done, ["second"]);
 });
