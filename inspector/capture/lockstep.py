@@ -95,7 +95,8 @@ def given_alone(weights: LayerWeights, inputs: Tensor) -> Given:
 
 def given_abreast(panels: Panels, inputs: Tensor) -> Given:
     """Of the inputs of sequences side by side, (steps, batch, n_in)."""
-    from inspector.capture.panels import WIDTH, aligned, multiply
+    from inspector.capture.panels import multiply
+    from inspector.products import WIDTH, aligned
 
     n_steps, batch, _ = inputs.shape
     read, stride = as_rows(inputs)
@@ -153,7 +154,7 @@ def run_alone(weights: LayerWeights, given: Given, state: State) -> tuple[Signal
 def run_abreast(weights: LayerWeights, panels: Panels, given: Given, state: State) -> tuple[Signals, State]:
     """All signals of sequences side by side, (steps, batch, units), and the state they end in."""
     from inspector.capture import steps
-    from inspector.capture.panels import WIDTH, aligned
+    from inspector.products import WIDTH, aligned
 
     n_units, names = weights.hidden_weight.shape[1], _names(weights)
     n_steps, batch = given.which.shape

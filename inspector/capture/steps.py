@@ -18,8 +18,9 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from inspector.capture.panels import WIDTH, multiply
+from inspector.capture.panels import multiply
 from inspector.compiled import compiled, fast
+from inspector.products import WIDTH
 
 LSTM, GRU, TANH, RELU = range(4)
 BLOCK = 8  # rows of weights that are read together

@@ -21,7 +21,7 @@ from inspector.search.candidates import Candidates, Kept
 from inspector.search.counting import N_BINS, N_LANES, add_numbers, count
 from inspector.search.extremes import RARE, Extremes
 from inspector.search.judging import Choice, Counts, Measures, choose, measure
-from inspector.search.kernels import centre_on, take_in
+from inspector.search.kernels import by_character, centre_on, take_in
 from inspector.search.lanes import Lanes, aligned
 from inspector.search.threads import each, slices
 
@@ -29,7 +29,7 @@ MAX_BLOCKS = 64  # into which the scoring part is cut for the jackknife
 N_CANDIDATES = 5  # of each label, whose values are kept: scored exactly, and checked against shifted labels
 _GROUP = 64  # traces that one thread counts at a time
 _COPIED = 16  # and copies: as many of their values side by side as lie in one line of the cache
-_TAKEN = 64  # and takes in: their tables of bins stay in its own cache
+_TAKEN = 256  # and takes in: enough that calling the loop costs nothing beside it
 CAPACITY = 2**15  # characters whose bins wait to be counted together: the counts of a trace are fetched once for them
 _AT_ONCE = 4096  # characters that are taken in together: threads that are woken for less are not worth it. The first
 # of them lay out the bins, where `calibrate` was not asked for others
@@ -225,17 +225,18 @@ class Census:
             for block, begins, ends in zip(blocks, cuts, cuts[1:], strict=False):
                 mine = of_labels[:, begins:ends].astype(np.float64)
                 self._counts.label_moments[block] += mine @ mine.T
+        beside = [(by_character(of_labels), len(of_labels), masks, of_labels[masks]) for of_labels in columns]
         starts = begin + np.cumsum([0, *(len(some.positions) for some in folded)])
         widths = np.cumsum([0, *map(len, folded[0].values)])
 
         def take(task: tuple[int, slice]) -> None:
             part, traces = task
             layout, within = self.bins.part(traces), slice(traces.start - widths[part], traces.stop - widths[part])
-            for some, of_labels, piece, start, stop in zip(folded, columns, pieces, starts, starts[1:], strict=False):
+            for some, of_labels, piece, start, stop in zip(folded, beside, pieces, starts, starts[1:], strict=False):
                 blocks, cuts = piece
                 take_in(
                     some.values[part][within], some.places, layout.kinds, layout.low, layout.steps, layout.lookup,
-                    self._centre[traces], self._scale[traces], of_labels, masks, cuts, blocks,
+                    self._centre[traces], self._scale[traces], *of_labels, cuts, blocks,
                     self._room[traces, start:stop], self.summary[traces], self._counts.moments[:, traces],
                     self._counts.squares[traces],
                 )  # fmt: skip

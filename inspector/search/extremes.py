@@ -21,7 +21,7 @@ from inspector.search.threads import each, slices
 
 RARE = 2_000  # positives in the choosing part: with more of them a few that are out of order say nothing
 KEPT = 1_024  # values at each end of a trace, at most
-_GROUP = 64  # traces that one thread goes through at a time
+_GROUP = 256  # traces that one thread goes through at a time
 _LOW, _HIGH = 0, 1  # the ends
 
 Array = NDArray[Any]
@@ -51,9 +51,8 @@ class Extremes:
 
         def take_some(task: tuple[int, slice]) -> None:
             part, traces = task
-            rows, columns = _far_out(bins[traces], self._cuts[traces])
-            found = values[part][rows + (traces.start - firsts[part]), places[columns]]
-            _put(rows, found, positions[columns], bins[traces], columns, self._cuts[traces],
+            within = slice(traces.start - firsts[part], traces.stop - firsts[part])
+            _put(values[part][within], places, positions, bins[traces], self._cuts[traces],
                  self._values[traces], self._positions[traces], self._bins[traces], self._n[traces])  # fmt: skip
 
         each(take_some, [(part, traces) for part in range(len(values))
@@ -98,48 +97,43 @@ def _n_within(counts: Array) -> Array:
 
 
 @compiled
-def _far_out(bins: Array, cuts: Array) -> tuple[Array, Array]:
-    """Row and column of every one of bins (traces, n) that lies below the first or from the second cut on."""
-    n = 0
+def _put(
+    values: Array, places: Array, positions: Array, bins: Array, cuts: Array, kept_values: Array,
+    kept_positions: Array, kept_bins: Array, n_kept: Array,
+) -> None:  # fmt: skip
+    """Keep the values (traces, any n) at `places` whose bins (traces, n) lie below the first or from the second cut on;
+    where there is no room left, the cut moves outwards and the bins behind it are let go.
+    """
     for u in range(len(bins)):
         low, width = np.uint8(cuts[u, 0]), cuts[u, 1] - cuts[u, 0]
-        for t in range(bins.shape[1]):
-            n += np.uint8(bins[u, t] - low) >= width
-    rows, columns = np.empty(n, np.int64), np.empty(n, np.int64)
-    i = 0
-    for u in range(len(bins)):
-        low, width = np.uint8(cuts[u, 0]), cuts[u, 1] - cuts[u, 0]
-        for t in range(bins.shape[1]):
-            if np.uint8(bins[u, t] - low) >= width:
-                rows[i], columns[i] = u, t
-                i += 1
-    return rows, columns
+        row = bins[u]
+        for t in range(len(row)):
+            b = row[t]
+            if np.uint8(b - low) < width:
+                continue
+            for end in range(2):
+                while _is_beyond(b, cuts[u, end], end) and n_kept[u, end] == KEPT:
+                    cuts[u, end] += 1 if end == _HIGH else -1
+                    n_kept[u, end] = _let_go(
+                        kept_values[u, end], kept_positions[u, end], kept_bins[u, end], cuts[u, end], end
+                    )
+                    low, width = np.uint8(cuts[u, 0]), cuts[u, 1] - cuts[u, 0]
+                if _is_beyond(b, cuts[u, end], end):
+                    n = n_kept[u, end]
+                    kept_values[u, end, n], kept_bins[u, end, n] = values[u, places[t]], b
+                    kept_positions[u, end, n] = positions[t]
+                    n_kept[u, end] = n + 1
 
 
 @compiled
-def _put(
-    rows: Array, values: Array, positions: Array, bins: Array, columns: Array, cuts: Array, kept_values: Array,
-    kept_positions: Array, kept_bins: Array, n_kept: Array,
-) -> None:  # fmt: skip
-    """Keep values; where there is no room left, the cut moves outwards and the bins behind it are let go."""
-    for i in range(len(rows)):
-        u = rows[i]
-        b = bins[u, columns[i]]
-        for end in range(2):
-            while _is_beyond(b, cuts[u, end], end) and n_kept[u, end] == KEPT:
-                cuts[u, end] += 1 if end == _HIGH else -1
-                n = 0
-                for k in range(KEPT):
-                    if _is_beyond(kept_bins[u, end, k], cuts[u, end], end):
-                        kept_values[u, end, n] = kept_values[u, end, k]
-                        kept_positions[u, end, n] = kept_positions[u, end, k]
-                        kept_bins[u, end, n] = kept_bins[u, end, k]
-                        n += 1
-                n_kept[u, end] = n
-            if _is_beyond(b, cuts[u, end], end):
-                n = n_kept[u, end]
-                kept_values[u, end, n], kept_positions[u, end, n], kept_bins[u, end, n] = values[i], positions[i], b
-                n_kept[u, end] = n + 1
+def _let_go(values: Array, positions: Array, bins: Array, cut: int, end: int) -> int:
+    """Of KEPT values only those beyond the cut stay, in front; how many."""
+    n = 0
+    for k in range(KEPT):
+        if _is_beyond(bins[k], cut, end):
+            values[n], positions[n], bins[n] = values[k], positions[k], bins[k]
+            n += 1
+    return n
 
 
 @compiled

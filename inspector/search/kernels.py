@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.compiled import compiled, fast
+from inspector.products import ROWS, WIDTH, add_products, aligned
 from inspector.search.counting import N_BINS
 
 N_CELLS = 4096  # equal steps over a trace's own range; what a bin can be made of
@@ -218,24 +219,35 @@ def _off_centre(values: Array, centre: np.float32, scale: np.float32) -> None:
 
 
 @fast
-def _product(values: Array, column: Array) -> Any:
+def _square_product(values: Array, column: Array) -> Any:
     total = np.float32(0)
     for t in range(len(values)):
-        total += values[t] * column[t]
+        total += values[t] * values[t] * column[t]
     return total
+
+
+def by_character(columns: Array) -> Array:
+    """Columns (any number, n) as (groups, n, WIDTH), filled up with zeros: WIDTH of them beside each other."""
+    n_groups = -(-len(columns) // WIDTH)
+    found = aligned((n_groups, columns.shape[1], WIDTH))
+    for group in range(n_groups):
+        some = columns[group * WIDTH : (group + 1) * WIDTH]
+        found[group, :, : len(some)], found[group, :, len(some) :] = some.T, 0
+    return found
 
 
 @compiled
 def take_in(
     values: Array, places: Array, kinds: Array, low: Array, steps: Array, lookup: Array, centre: Array, scale: Array,
-    columns: Array, masks: Array, cuts: Array, blocks: Array, bins: Array, summary: Array, products: Array,
-    squares: Array,
+    columns: Array, n_columns: int, masks: Array, of_masks: Array, cuts: Array, blocks: Array, bins: Array,
+    summary: Array, products: Array, squares: Array,
 ) -> None:  # fmt: skip
     """Everything about values (traces, n), float32 of any strides, but how often labels come with their bins.
 
     places : (n,) which of the values is each character's, in the order of columns and bins.
     kinds, low, steps, lookup : as `Bins` has them. centre, scale : (traces,) float32, what values are taken about.
-    columns : (columns, n) float32; `masks` says which of them are masks.
+    columns : as `by_character` has them, `n_columns` in all; `masks` says which of them are masks, and
+    of_masks (masks, n) has these alone.
     cuts : (pieces + 1,) where each piece begins, and n; blocks : (pieces,) the block of each.
     bins : (traces, n) uint8, filled. summary : (traces, 6) takes in sums over the values and over their squares, both
     about `centre`; the lowest and the highest; how many are < .1, how many > .9.
@@ -245,6 +257,7 @@ def take_in(
     n = len(places)
     tile = np.empty((_WIDTH, _TILE + _WIDTH), np.float32)  # rows a power of two apart would push each other out
     scaled, cells = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.uint16)
+    sums, none = np.empty((_WIDTH, WIDTH), np.float32), np.zeros(WIDTH, np.float32)
     for first in range(0, len(values), _WIDTH):
         n_traces = min(_WIDTH, len(values) - first)
         for start in range(0, n, _TILE):
@@ -270,16 +283,24 @@ def take_in(
                 _sums(row, centre[u], summary[u])
                 lowest, highest = _ends(row)
                 summary[u, 2], summary[u, 3] = min(summary[u, 2], lowest), max(summary[u, 3], highest)
-                if len(columns):
+                if n_columns:
                     _off_centre(row, centre[u], scale[u])
-                    piece, begin = first_piece, 0
-                    while begin < length:
-                        end = min(cuts[piece + 1] - start, length)
-                        for i in range(len(columns)):
-                            column = columns[i][start + begin : start + end]
-                            products[blocks[piece], u, i] += _product(row[begin:end], column)
-                        piece, begin = piece + 1, end
-                    for t in range(length):
-                        row[t] *= row[t]
-                    for i in masks:
-                        squares[u, i] += _product(row, columns[i][start : start + length])
+            if n_columns:
+                piece, begin = first_piece, 0
+                while begin < length:
+                    end = min(cuts[piece + 1] - start, length)
+                    for group in range(len(columns)):
+                        panel = (group * n + start + begin) * WIDTH
+                        for k in range(0, n_traces, ROWS):
+                            add_products(
+                                min(ROWS, n_traces - k), columns, panel, tile, k * tile.shape[1] + begin, tile.shape[1],
+                                end - begin, none, 0, sums, k * WIDTH, WIDTH,
+                            )  # fmt: skip
+                        for k in range(n_traces):
+                            for i in range(min(n_columns - group * WIDTH, WIDTH)):
+                                products[blocks[piece], first + k, group * WIDTH + i] += sums[k, i]
+                    piece, begin = piece + 1, end
+                for k in range(n_traces):
+                    row = tile[k, :length]
+                    for i in range(len(masks)):
+                        squares[first + k, masks[i]] += _square_product(row, of_masks[i, start : start + length])
