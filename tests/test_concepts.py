@@ -143,6 +143,13 @@ def test_causal_labels_need_no_later_text(text, language, data):
             np.testing.assert_array_equal(concept.label(text[:cut], language), concept.label(text, language)[:cut])
 
 
+@pytest.mark.parametrize("text", ["00#error://", "#error//", "#warning a/*"])
+def test_a_comment_behind_the_prose_of_an_error_shows_no_sooner_than_it_is_one(text):
+    label = CONCEPTS["operator"].label(text, "c")
+    for cut in range(len(text)):
+        np.testing.assert_array_equal(CONCEPTS["operator"].label(text[:cut], "c"), label[:cut])
+
+
 def columns_one_by_one(text: str, tab: int) -> tuple[list[int], list[int]]:
     """Line position and indentation, as a reader keeps them character by character."""
     positions, columns = [], []

@@ -82,7 +82,7 @@ def test_snapshot_opens_as_a_network_on_read_and_stands_among_the_others_here():
     app = AppTest.from_file(APP, default_timeout=120)
     app.query_params["network"] = "grown@9"
     app.run()
-    assert "no survey of grown@9 exists yet" in said(app)
+    assert "no survey of grown@9 exists yet" in app.get("bidi_component")[0].proto.bytes.decode(errors="ignore")
     assert app.selectbox(key="pick_network").value == "grown@9"
 
     assert open_app(TRAINING, network="grown@9").selectbox(key="pick_network").value == "grown"

@@ -10,7 +10,7 @@ import re
 import numpy as np
 
 from inspector.concepts.characters import Bools, Ints, latest, paint_class, paint_pairs, paint_spans
-from inspector.concepts.scan import COMMENT, PREFIXES, code_only, scan
+from inspector.concepts.scan import COMMENT, OTHER, PREFIXES, code_only, scan
 from inspector.concepts.statements import BLANK, logical
 
 # Numbers are matched to be passed over: 0x1F and 1e5 hold no words.
@@ -83,7 +83,8 @@ def is_number(text: str, language: str) -> Bools:
 def is_operator(text: str, language: str) -> Bools:
     """True on the characters of operators; not on the sign of an exponent and the "@" of a decorator."""
     found = scan(text, language)
-    begins_later = (found.kinds == COMMENT) & (language == "c")  # at "/" it is still one
+    begins_later = (found.kinds == COMMENT) & (language == "c")  # at "/" it is still one, but in the prose after #error
+    begins_later[1:] &= (found.kinds[:-1] != OTHER) | (found.stops[:-1] != found.starts[1:])
     hidden = paint_spans(len(text), found.starts + begins_later, found.stops)
     label = paint_class(text, _OPERATORS[language].__contains__) & ~hidden
     code = logical(text, language)
