@@ -18,6 +18,7 @@ from torch import Tensor
 
 from inspector.capture.arithmetic import is_plain
 from inspector.capture.lanes import Lanes, Reading
+from inspector.capture.lockstep import together
 from inspector.capture.weights import LayerWeights, Signals
 from inspector.recording import STRETCH, does_not_fit
 
@@ -71,12 +72,24 @@ class Columns:
                 continue
             here[:, 1] -= start
             here[:, 2] -= piece.start
-            for name, columns in piece.values[layer].items():
-                if not self._turn(found[name], columns, here):
-                    raise does_not_fit((layer, name), "float16")
+            self._turn_all(layer, found, piece.values[layer], here)
+
+    def _turn_all(self, layer: int, found: Signals, columns: dict[str, np.ndarray], spans: np.ndarray) -> None:
+        """Turn each signal on a thread of its own, as far as there are cores."""
+        names = list(columns)
+        n_shares, fits = min(torch.get_num_threads(), len(names)), dict[str, bool]()
+
+        def take_share(me: int, _arrived: np.ndarray) -> None:
+            for name in names[me::n_shares]:
+                fits[name] = self._turn(found[name], columns[name], spans)
+
+        together(take_share, n_shares)
+        for name in names:
+            if not fits[name]:
+                raise does_not_fit((layer, name), "float16")
 
     def _turn(self, values: Tensor, columns: np.ndarray, spans: np.ndarray) -> bool:
-        """Whether all of them fit. By this thread alone: after a run torch's own still spin on the other cores."""
+        """Whether all of them fit."""
         from inspector.capture.turning import turn_halves, turn_round
 
         rows = values if is_plain(values) and values.stride(2) == 1 else values.float().cpu().contiguous()
