@@ -4,8 +4,8 @@
 
 Runs on a bare Python 3.11 or newer. On Linux without an NVIDIA GPU the CPU build of torch is taken when its index
 answers within two seconds, so that nobody downloads gigabytes of GPU libraries for a demo; otherwise pip decides.
-At the end a short text is searched, which compiles the loops that reading and searching need: the first reader of the
-dashboard would wait for that otherwise.
+At the end a few short texts are searched, which compiles the loops that reading and searching need: the first reader
+of the dashboard would wait for that otherwise.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 CPU_REQUIREMENTS = ROOT / "requirements-cpu.txt"
-SEARCH = ("search", "--text", "dashboard/samples/address_book.py", "--concept", "inside_string")
+SEARCH = ("search", "--text", "dashboard/samples", "--concept", "inside_string")
 
 
 def main() -> int:

@@ -168,7 +168,7 @@ def read_abreast(
 
 
 def n_lanes(n_texts: int) -> int:
-    """In how many lanes so many texts are read: a power of two, so that few batches must be proved."""
+    """In how many lanes so many texts are read: a power of two, to be halved as texts end."""
     return 1 << (n_texts - 1).bit_length()
 
 

@@ -35,22 +35,11 @@ def fresh(*shape: int, like: Tensor) -> Tensor:
 
 
 def product(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`linear` without gradients, by oneDNN where torch has it: twice as fast as MKL on an AMD with AVX-512.
-
-    weight : may be `packed`.
-    """
+    """`linear` without gradients, by oneDNN where torch has it: twice as fast as MKL on an AMD with AVX-512."""
     if is_plain(inputs) and _has_onednn():
         answer: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
         return answer
     return linear(inputs, weight, bias)
-
-
-def packed(weight: Tensor, batch: int) -> Tensor:
-    """A weight in the order in which `product` takes it up: worth it where many products have this weight."""
-    if is_plain(weight) and _has_onednn():
-        order: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, batch)
-        return order
-    return weight
 
 
 @cache
