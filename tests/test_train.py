@@ -42,6 +42,18 @@ PATTERN = corpus_of("abcd" * 1_000, "abcd" * 200)
 # ---------------------------------------------------------------------------------------------------------- corpus
 
 
+def test_more_text_is_learned_from_and_never_holds_a_copy_of_what_is_held_out(tmp_path):
+    (tmp_path / "more.py").write_text("new text")
+    (tmp_path / "copy.py").write_text("held out")
+    (tmp_path / "notes.txt").write_text("of another pattern")
+    mine = corpus_of("learned", "held out")
+    found = mine.and_learn_from(load_corpus(tmp_path, pattern="*.py"))
+    assert [text for _, text in found.splits["train"]] == ["learned", "new text"]
+    assert (found.splits["choose"], found.splits["report"]) == (mine.splits["choose"], mine.splits["report"])
+    assert any("copy.py is a held-out file too" in said for said in found.skipped)
+    assert tmp_path.name in found.name
+
+
 def test_split_hangs_on_the_name_alone(tmp_path):
     for number in range(60):
         (tmp_path / f"{number}.txt").write_text(f"text {number}")
@@ -398,6 +410,14 @@ def test_top_k_of_one_is_the_likeliest(writer):
 def test_sample_refuses_bad_arguments(writer, wrong):
     with pytest.raises(InspectorError):
         sample(writer, "a", **wrong)
+
+
+def test_forget_gates_begin_by_remembering_where_they_are_told_to(tmp_path):
+    options = dataclasses.replace(OPTIONS, n_chars=1, forget_bias=1.0, learning_rate=1e-12)
+    biases = dict(train(PATTERN, CONFIG, options, tmp_path / "run").rnn.named_parameters())
+    added = (biases["bias_ih_l0"] + biases["bias_hh_l0"]).detach().chunk(4)
+    torch.testing.assert_close(added[1], torch.ones(24))
+    assert all(float((part - 1).abs().max()) > 0.01 for part in (added[0], added[2], added[3]))
 
 
 def test_run_that_begins_with_a_network_starts_from_its_weights_and_says_so(tmp_path):
