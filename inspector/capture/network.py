@@ -62,9 +62,9 @@ class Network:
         weights = self.weights[layer]
         if not self._in_lockstep:
             return self._engine(weights, inputs, state, signals)
-        if inputs.shape[1] == 1:
-            return run_alone(weights, given_alone(weights, inputs), state)
-        return self._run(layer, given_abreast(self._panels_of(layer), inputs), state)
+        is_alone = inputs.shape[1] == 1
+        given = given_alone(weights, inputs) if is_alone else given_abreast(self._panels_of(layer), inputs)
+        return self._run(layer, given, state)
 
     def _run(self, layer: int, given: Given, state: State) -> tuple[Signals, State]:
         if given.which.shape[1] == 1:
