@@ -50,11 +50,11 @@ def test_enough_gives_the_beginning_and_the_same_version_again_goes_on():
     model, text = MODELS["lstm"], "def shout(words):\n    return words\n" * 40
     draft, asked = Draft(model), []
 
-    first = draft.read(text, enough=lambda: not asked.append(None))
+    first = draft.read(text, enough=lambda share: not asked.append(share))
     whole = draft.read(text)
 
     assert 0 < first.n_chars < len(text)
-    assert (len(asked), draft.n_kept) == (1, first.n_chars)
+    assert (asked, draft.n_kept) == ([first.n_chars / len(text)], first.n_chars)
     assert_same_reading(first, record(model, text[: first.n_chars]))
     assert_same_reading(whole, record(model, text))
 

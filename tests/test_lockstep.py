@@ -66,7 +66,7 @@ def test_lockstep_equals_the_oracle(kind, batch, n_units, bias, n_threads, threa
 @pytest.mark.parametrize("is_half", [False, True])
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_the_number_of_threads_changes_no_bit(kind, is_half, batch, threads, monkeypatch):
-    module, inputs = KINDS[kind](20, 70), torch.randn(400, batch, 20)
+    module, inputs = KINDS[kind](20, 170), torch.randn(400, batch, 20)
     if is_half:
         monkeypatch.setattr(room, "_LARGE_SHARE", 0)
         with torch.no_grad():
@@ -75,7 +75,7 @@ def test_the_number_of_threads_changes_no_bit(kind, is_half, batch, threads, mon
     weights, results = layer_of(module), []
     for n_threads in (1, 2, 5):
         threads(n_threads)
-        assert len(room._shares(70, 1000, steps.BLOCK)) == n_threads
+        assert len(room._shares(170, 1000)) == n_threads
         results.append(lockstep(weights, inputs, weights.zero_state(batch), ())[0])
     for other in results[1:]:
         for name, values in results[0].items():
@@ -101,10 +101,10 @@ def test_panels_of_float16_numbers_are_half_as_large_and_change_no_bit(monkeypat
         for weight in module.parameters():
             weight.copy_(weight.half())
     weights = layer_of(module)
-    assert room.panels_of(weights).recurrent.dtype == np.uint16
+    assert room.Layout(weights).recurrent_panels.dtype == np.uint16
     small, _ = lockstep(weights, inputs, weights.zero_state(3), ())
     monkeypatch.setattr(room, "_widens_fast", lambda: False)
-    assert room.panels_of(weights).recurrent.dtype == np.float32
+    assert room.Layout(weights).recurrent_panels.dtype == np.float32
     large, _ = lockstep(weights, inputs, weights.zero_state(3), ())
     for name, values in large.items():
         assert torch.equal(small[name], values)
@@ -124,7 +124,7 @@ def test_weights_that_are_float16_numbers_are_read_as_such_and_change_no_bit(kin
             weight.copy_(weight.half())
     weights = layer_of(module)
     small, _ = lockstep(weights, inputs, weights.zero_state(1), ())
-    monkeypatch.setattr(room, "_LONG", 301)
+    monkeypatch.setattr(room, "_LARGE_SHARE", 2**30)
     large, _ = lockstep(weights, inputs, weights.zero_state(1), ())
     assert seen == [np.float32, np.uint16, np.float32]
     for name, values in large.items():

@@ -167,7 +167,7 @@ class Typed:
     n_read = 0
 
     def read(self, text, /, *, enough):
-        self.n_read = next((n for n in range(self.n_read + 2, len(text)) if enough()), len(text))
+        self.n_read = next((n for n in range(self.n_read + 2, len(text)) if enough(n / len(text))), len(text))
         return made(text[: self.n_read])
 
 
@@ -188,7 +188,7 @@ def test_draft_comes_with_colours_loss_and_a_name_for_the_rest():
 def test_beginning_of_a_draft_comes_first_and_the_same_version_again_brings_the_rest(monkeypatch):
     recording, text = made(), "abcé\n" * 3
     address = serve.offer(recording, draft=Typed)
-    monkeypatch.setattr(serve, "_FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(serve, "_WHOLE_SECONDS", 0.0)
 
     _, first = fetched(f"{address}/draft/e1/1:2/cell", text.encode())
     _, again = fetched(f"{address}/draft/e1/1:2/cell", text.encode())
@@ -204,7 +204,7 @@ def test_newer_version_ends_the_reading_of_an_older_one():
             if not typed:  # while the first version is read the next one comes
                 typed.append(text)
                 fetched(f"{address}/draft/e1/0:0/hidden", b"abcabc")
-                typed.append(enough())
+                typed.append(enough(1.0))
             return super().read(text, enough=enough)
 
     address = serve.offer(recording, draft=Slow)

@@ -187,7 +187,7 @@ class Overlay extends Reader {
     this.key = key;
     this.anchor = null;
     this.cursor = Math.min(this.frame.editor.caret(), chars - 1);
-    this.show({ rebuild: true });
+    this.show({ rebuild: "changed" });
     this.moveTo(this.cursor, { centre: true, silent: true });
   }
 

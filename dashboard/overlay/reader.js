@@ -79,7 +79,8 @@ export class Reader {
 
   /**
    * The text at once, and what stands beside it when that has been painted.
-   * @param {{rebuild: boolean, top?: number}} options top: the position that is to stay on top
+   * @param {{rebuild: boolean | "changed", top?: number}} options rebuild: every row, or those that read otherwise than
+   *   before; top: the position that is to stay on top
    */
   show({ rebuild, top }) {
     if (this.key === null || this.payload === null) return;
@@ -90,7 +91,8 @@ export class Reader {
     const tables = `${this.look.palette} ${this.theme}`;
     if (colours.dataset.tables !== tables) colours.textContent = colourRules(sight);
     colours.dataset.tables = tables;
-    if (rebuild) this.rows.rebuild(sight);
+    if (rebuild === "changed") this.rows.revise(sight);
+    else if (rebuild) this.rows.rebuild(sight);
     else this.rows.recolour(sight);
     if (top !== undefined) this.viewport.scrollTo(rowOf(sight.layout, top) * rowHeight(this.look));
     bar.show(sight);

@@ -56,6 +56,11 @@ export function rowsInSight({ top, height, rowHeight: step, count }, spare = SPA
   return [Math.max(0, Math.min(first, count)), Math.max(0, Math.min(stop, count))];
 }
 
+/** What a row reads. @param {Layout} layout @param {number} row */
+function contentOf({ chars, places }, row) {
+  return chars.slice(places[row], places[row + 1]).join("");
+}
+
 export class Rows {
   /** @param {import("./viewport.js").Viewport} viewport @param {HTMLElement} sheet */
   constructor(viewport, sheet) {
@@ -78,13 +83,54 @@ export class Rows {
     this.stale.clear();
     this.unguessed.clear();
     this.sheet.replaceChildren();
-    const { layout, look } = sight;
+    this.stretch(sight);
+    this.fill({ spare: false });
+  }
+
+  /**
+   * Another version of the text: rows that read as they did keep their elements, which saves the browser laying them
+   * out anew.
+   * @param {Sight} sight
+   */
+  revise(sight) {
+    const before = this.sight;
+    if (before === null || before.look !== sight.look || sight.look.expects) return this.rebuild(sight);
+    /** @type {Map<string, [number, HTMLElement][]>} */ const known = new Map();
+    for (const one of Array.from(this.kept).sort(([row], [other]) => row - other)) {
+      const words = contentOf(before.layout, one[0]), alike = known.get(words);
+      if (alike === undefined) known.set(words, [one]);
+      else alike.push(one);
+    }
+    this.sight = sight;
+    this.kept.clear();
+    this.stale.clear();
+    this.stretch(sight);
+    const view = { ...this.viewport.place(), rowHeight: rowHeight(sight.look), count: sight.layout.lines.length };
+    const [begin, end] = rowsInSight(view, 0), [first, stop] = rowsInSight(view);
+    for (let row = first; row < stop; row += 1) {
+      const [was, element] = known.get(contentOf(sight.layout, row))?.shift() ?? [];
+      if (was === undefined || element === undefined) continue;
+      this.kept.set(row, element);
+      this.place(row, element, sight.layout.places[row] - before.layout.places[was]);
+      if (row >= begin && row < end) this.colourRow(row, element);
+      else this.stale.set(row, element);
+    }
+    for (const rest of known.values()) for (const [, element] of rest) element.remove();
+    /** @type {HTMLElement | null} */ let above = null;
+    for (const element of this.kept.values()) { // a screen reader goes through them in this order
+      if (element.previousElementSibling !== above) this.sheet.insertBefore(element, above?.nextElementSibling ?? this.sheet.firstElementChild);
+      above = element;
+    }
+    this.fill({ spare: false });
+  }
+
+  /** Room for all rows of a text. @param {Sight} sight */
+  stretch({ layout, look }) {
     const height = `${layout.lines.length * rowHeight(look)}px`;
     if (this.sheet.style.height !== height) this.viewport.moved(); // a shorter text may not reach as far as was scrolled
     this.sheet.style.height = height;
     this.sheet.style.setProperty("--row", `${rowHeight(look)}px`);
     this.sheet.style.width = look.wrap ? "" : `calc(var(--gutter) + ${layout.widest + 2} * var(--column))`;
-    this.fill({ spare: false });
   }
 
   /** Same text, other colours: those of the rows in sight at once, of the spare ones in `catchUp`. @param {Sight} sight */
@@ -119,15 +165,31 @@ export class Rows {
       this.stale.delete(row);
       this.unguessed.delete(row);
     }
-    const fresh = document.createDocumentFragment();
-    for (let row = begin; row < end; row += 1) {
+    for (let row = end - 1; row >= begin; row -= 1) {
       if (this.kept.has(row)) continue;
       const element = this.buildRow(row);
-      element.style.transform = `translateY(${row * step}px)`;
+      this.sheet.insertBefore(element, this.kept.get(row + 1) ?? null);
       this.kept.set(row, element);
-      fresh.append(element);
     }
-    this.sheet.append(fresh);
+  }
+
+  /** Where a row stands: on the sheet, in its line and document, in the text. @param {number} row @param {HTMLElement} element @param {number} moved by so many characters since it was built */
+  place(row, element, moved = 0) {
+    const { layout, payload: { header: { documents } }, look } = /** @type {Sight} */ (this.sight);
+    const start = layout.places[row];
+    const begun = documents.length > 1 ? documents.find((one) => one.start === start) : undefined;
+    element.style.transform = `translateY(${row * rowHeight(look)}px)`;
+    element.dataset.row = String(row);
+    for (const [name, value] of [
+      ["line", start === layout.lineStarts[row] ? String(layout.lines[row]) : undefined], ["document", begun?.name],
+    ]) {
+      if (value === undefined) delete element.dataset[/** @type {string} */ (name)];
+      else element.dataset[/** @type {string} */ (name)] = value;
+    }
+    if (moved === 0) return;
+    for (const span of /** @type {HTMLCollectionOf<HTMLElement>} */ (element.children[0].children)) {
+      span.dataset.at = String(Number(span.dataset.at) + moved);
+    }
   }
 
   /** Paints again the rows that hold positions `from` to `to`. @param {number} from @param {number} to */
@@ -145,14 +207,10 @@ export class Rows {
 
   /** @param {number} row */
   buildRow(row) {
-    const { layout, payload, look, pins } = /** @type {Sight} */ (this.sight);
+    const { layout, look, pins } = /** @type {Sight} */ (this.sight);
     const element = document.createElement("div");
     element.className = "row";
-    element.dataset.row = String(row);
-    const start = layout.places[row];
-    if (start === layout.lineStarts[row]) element.dataset.line = String(layout.lines[row]);
-    const begun = payload.header.documents.length > 1 && payload.header.documents.find((one) => one.start === start);
-    if (begun) element.dataset.document = begun.name;
+    this.place(row, element);
     const text = document.createElement("div");
     text.className = "text";
     let column = 0;

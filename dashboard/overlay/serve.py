@@ -37,13 +37,14 @@ _PAINTED_AT_ONCE = 16_384  # characters, whose numbers fit into the processor's 
 _MOST_OFFERS = 256
 _MOST_SIMILAR = 8
 _MOST_DRAFTS = 6
-_FIRST_SECONDS, _MORE_SECONDS = 0.06, 0.3  # how long a new version is read before an answer, and how long one goes on
+_WHOLE_SECONDS = 0.15  # a new version that can be read by then is answered as a whole, of another one its beginning
+_MORE_SECONDS = 0.3  # how long the rest of a version is read before an answer
 
 
 class Draft(Protocol):
     """Reads one version of a text after the other, as `inspector.capture.Draft` does."""
 
-    def read(self, text: str, /, *, enough: Callable[[], bool] | None = None) -> Recording:
+    def read(self, text: str, /, *, enough: Callable[[float], bool] | None = None) -> Recording:
         """Record a version of the text, or its beginning."""
 
 
@@ -56,10 +57,16 @@ class _Writing:
         self._recording: Recording | None = None  # kept: the offer is forgotten when nobody keeps the recording
 
     def read(self, text: str) -> Recording:
-        """As much of a version as can be read soon; the same version again goes on, a newer one ends this."""
-        until = time.monotonic() + (_MORE_SECONDS if text == self._newest else _FIRST_SECONDS)
+        """A version, or as much of it as can be read soon; the same one again goes on, a newer one ends this."""
+        begun, is_new = time.monotonic(), text != self._newest
         self._newest = text
-        enough = lambda: time.monotonic() >= until or self._newest is not text  # noqa: E731
+
+        def enough(share: float) -> bool:
+            """Whether to answer now; the first time as soon as it can be told how long the whole would take."""
+            seconds = time.monotonic() - begun
+            is_long = seconds / share >= _WHOLE_SECONDS if is_new else seconds >= _MORE_SECONDS
+            return is_long or self._newest is not text
+
         self._recording = recording = self._draft.read(text, enough=enough)
         return recording
 

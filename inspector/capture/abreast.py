@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,11 +19,9 @@ from torch import Tensor
 from inspector.capture.arithmetic import is_plain
 from inspector.capture.lanes import Lanes, Reading
 from inspector.capture.lockstep import together
+from inspector.capture.network import Network
 from inspector.capture.weights import LayerWeights, Signals
 from inspector.recording import STRETCH, does_not_fit
-
-if TYPE_CHECKING:
-    from inspector.model import CharModel
 
 N_GUESSES = 10
 _NEURON_STEPS = 2**21  # neurons x characters that are read at a time: 50 MB for all six signals in float32. Torch's
@@ -128,7 +126,7 @@ def _within(spans: np.ndarray, column: int, start: int, stop: int) -> np.ndarray
 
 
 def read_abreast(
-    model: CharModel, weights: list[LayerWeights], texts: Sequence[str], start: int, signals: Sequence[str], dtype: str
+    network: Network, texts: Sequence[str], start: int, signals: Sequence[str], dtype: str
 ) -> Iterator[tuple[int, list[Piece]]]:
     """Read texts side by side that follow one another from position `start` on.
 
@@ -142,16 +140,16 @@ def read_abreast(
     batch = n_lanes(len(texts))
     ids = torch.zeros(batch, int(lengths[0]), dtype=torch.long)  # behind a text's end any symbol, and below the last
     for row, i in zip(ids, order, strict=False):
-        row[: len(texts[i])] = torch.from_numpy(model.vocabulary.encode(texts[i]))
-    lanes = Lanes(model, weights, batch)
-    columns = Columns(start, int(starts[-1]), [one.hidden_weight.shape[1] for one in weights], signals, dtype)
+        row[: len(texts[i])] = torch.from_numpy(network.model.vocabulary.encode(texts[i]))
+    lanes = Lanes(network, batch)
+    columns = Columns(start, int(starts[-1]), [one.hidden_weight.shape[1] for one in network.weights], signals, dtype)
     left, at = [len(text) for text in texts], 0
     while at < lengths[0]:
         going = int((lengths > at).sum())
         while batch >= 2 * going:
             batch //= 2
             lanes.keep(range(batch))
-        part = ids[:batch, at : at + n_steps_at_once(weights, batch)]
+        part = ids[:batch, at : at + n_steps_at_once(network.weights, batch)]
         lane = np.arange(going)
         n = np.minimum(lengths[:going] - at, part.shape[1])
         spans = np.stack([lane, 0 * lane, starts[order][:going] + at, n], axis=1)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from inspector.capture.lanes import CELLS_AT_ONCE, Lanes
+from inspector.capture.network import Network
 from inspector.capture.recorder import _check_model, _check_signals
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class BatchReader:
         self._queue = sorted((i for i, text in enumerate(texts) if text), key=lambda i: -len(texts[i]))
         self._next = 0  # of the queue
         self._lanes: list[list[int]] = []  # [document, characters read] of each lane
-        self._network = Lanes(model, self._weights, 0)
+        self._network = Lanes(Network(model, self._weights), 0)
         self._n_lanes = lanes
         widths = [layer.hidden_weight.shape[1] for layer in self._weights]
         self.parts = [(layer, name) for layer in range(len(widths)) for name in self._signals]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from inspector.capture.engines import engine_for
+from inspector.capture.network import Network
 from inspector.capture.recorder import _check_model, _joined, _Kept, _Part, _read
 from inspector.capture.replay import STATE_SIGNALS
 from inspector.capture.standstill import to_bytes
@@ -43,17 +44,18 @@ class Draft:
     def __init__(self, model: CharModel) -> None:
         self._model, self._hash = model, model.hash  # which takes as long as reading thirty characters
         self._weights, self._kind = _check_model(model)
+        self._network = Network(model, self._weights)
         self._signals = STATE_SIGNALS[self._kind]
         self._text = ""
         self._part: _Part | None = None
         self._turn = Lock()
         self.n_kept = 0
 
-    def read(self, text: str, name: str = "draft", *, enough: Callable[[], bool] | None = None) -> Recording:
+    def read(self, text: str, name: str = "draft", *, enough: Callable[[float], bool] | None = None) -> Recording:
         """Record a version of the text, in memory; its numbers are those of `record` within contract 5.
 
-        enough : asked between pieces of a few hundred characters. Once it is true the recording covers only what has
-            been read by then, one piece behind the change at least; read the same text again to go on.
+        enough : asked between pieces of a few hundred characters, given what share of the characters behind the change
+            has been read, 0 to 1. Once it is true the recording covers only these; read the same text again to go on.
 
         Raises InspectorError where there is no text.
         """
@@ -62,10 +64,11 @@ class Draft:
         with self._turn:
             same = _n_same(self._text, text)
             parts = [_first(self._part, same)] if self._part is not None and same else []
-            state = self._state(parts[0]) if parts else b""
+            state, n_read = self._state(parts[0]) if parts else b"", 0
             for part in self._pieces(text, same, state):
                 parts.append(part)
-                if enough is not None and enough():
+                n_read += len(part.loss)
+                if enough is not None and enough(n_read / (len(text) - same)):
                     break
             part = self._part = _joined(parts)
             self._text, self.n_kept = text[: len(part.loss)], same
@@ -76,7 +79,7 @@ class Draft:
         sizes = chain(_PIECES, repeat(_PIECES[-1]))
         while at < len(text):
             piece = text[at : at + next(sizes)]
-            for part in _read(self._model, self._weights, piece, _Kept(self._signals, None, at), state):
+            for part in _read(self._network, piece, _Kept(self._signals, None, at), state):
                 yield part
                 state = part.state or b""
             at += len(piece)
@@ -108,7 +111,7 @@ class Draft:
             engine=engine_for(self._weights).__name__,
         )
         with writer:
-            writer.append(*part[:4])
+            writer.append(*part[:4], is_given=True)  # nobody writes to what a version was made of
             return writer.finish()
 
 

@@ -8,18 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from inspector.capture.arithmetic import put
 from inspector.capture.network import Network
-from inspector.capture.weights import LayerWeights, Signals, State
-
-if TYPE_CHECKING:
-    from inspector.model import CharModel
-
+from inspector.capture.weights import Signals, State
 
 Take = Callable[[int, int, Signals], None]  # layer, the step that a piece begins at, and its signals: only lent
 
@@ -41,10 +37,10 @@ class Lanes:
     nan at a text's start. Both may be replaced, to go on elsewhere.
     """
 
-    def __init__(self, model: CharModel, weights: Sequence[LayerWeights], n: int) -> None:
-        self._model, self._network = model, Network(model, weights)
-        self.states: list[State] = [layer.zero_state(n) for layer in weights]
-        self.expected = model.head.weight.new_full((n, model.head.out_features), math.nan, dtype=torch.float32)
+    def __init__(self, network: Network, n: int) -> None:
+        self._network, head = network, network.model.head
+        self.states: list[State] = [layer.zero_state(n) for layer in network.weights]
+        self.expected = head.weight.new_full((n, head.out_features), math.nan, dtype=torch.float32)
 
     def keep(self, lanes: Sequence[int], n_new: int = 0) -> None:
         """Only these go on, and behind them n_new begin."""
@@ -60,7 +56,7 @@ class Lanes:
 
         take : is given the signals as they come, so that they need not be kept together for all n symbols.
         """
-        head, layers = self._model.head, list[Signals]()
+        head, layers = self._network.model.head, list[Signals]()
         given = ids.to(head.weight.device).t()
         with torch.inference_mode(), torch.autocast(head.weight.device.type, enabled=False):
             for i in range(len(self.states)):

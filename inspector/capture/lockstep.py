@@ -14,8 +14,8 @@ import os
 import platform
 import threading
 from collections.abc import Callable, Collection
-from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache, cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,12 +24,8 @@ from torch import Tensor
 from inspector.capture.weights import LayerWeights, Signals, State
 from inspector.recording import SIGNALS
 
-if TYPE_CHECKING:
-    from inspector.capture.panels import Panels
-
 _SHARE_BYTES = 2**19  # of weights that are worth a thread: what it reads takes longer than the threads' meeting
 _LARGE_SHARE = 3 * 2**19  # bytes of float32 weights for one thread, from which on memory is what limits it
-_LONG = 64  # steps, from which on it pays to look whether the weights are float16 numbers
 _NEVER = np.iinfo(np.int64).max
 _turn = threading.Lock()  # threads that wait for each other must all have a core: one call at a time
 
@@ -59,52 +55,73 @@ class Given(NamedTuple):
     fill: Callable[[int, int], None]  # called by a thread for its neurons, first to last, before it reads the numbers
 
 
+class Layout:
+    """A layer's weights as the loops read them, laid out once they are needed; anew when a weight has changed."""
+
+    def __init__(self, weights: LayerWeights) -> None:
+        self.weights = weights
+        self.n_units = weights.hidden_weight.shape[1]
+
+    @cached_property
+    def bias(self) -> np.ndarray:
+        """Added to each gate, (gates, units and zeros up to whole panels)."""
+        from inspector.capture.panels import filled_up
+
+        return filled_up(_biases(self.weights)[0])
+
+    @cached_property
+    def behind(self) -> np.ndarray:
+        """Added inside the reset gate's product of a GRU, (units,)."""
+        return _biases(self.weights)[1]
+
+    @cached_property
+    def input_panels(self) -> np.ndarray:
+        from inspector.capture.panels import in_panels
+
+        return in_panels(_by_gate(self.weights.input_weight, self.n_units))
+
+    @cached_property
+    def recurrent(self) -> np.ndarray:
+        """(gates, units, units)."""
+        return _by_gate(self.weights.hidden_weight, self.n_units)
+
+    @cached_property
+    def recurrent_halves(self) -> np.ndarray | None:
+        """The same as the bits of float16, where no bit is lost by that: half as much to be read from memory. The
+        weights of a checkpoint in half precision are such numbers.
+        """
+        from inspector.capture import steps
+
+        rows = self.recurrent.reshape(-1, self.n_units)
+        small = np.empty(rows.shape, np.uint16)
+        is_same = _widens_fast() and steps.make_small(rows, small)
+        return small.reshape(self.recurrent.shape) if is_same else None
+
+    @cached_property
+    def recurrent_panels(self) -> np.ndarray:
+        from inspector.capture.panels import in_panels
+
+        return in_panels(self.recurrent if self.recurrent_halves is None else self.recurrent_halves)
+
+
 def lockstep(weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
     """As `recompute`; all signals come, whatever `signals` says. Those of a lone sequence lie neuron by neuron."""
-    if inputs.shape[1] == 1:
-        return run_alone(weights, given_alone(weights, inputs), state)
-    panels = panels_of(weights)
-    return run_abreast(weights, panels, given_abreast(panels, inputs), state)
+    layout = Layout(weights)
+    return run(layout, given_by(layout, inputs), state)
 
 
-def panels_of(weights: LayerWeights) -> Panels:
-    """What sequences side by side are multiplied with; to be made anew when a weight has changed."""
-    from inspector.capture.panels import Panels, filled_up, in_panels
-
-    n_units = weights.hidden_weight.shape[1]
-    bias, behind = _biases(weights)
-    by_gate = weights.input_weight.detach().contiguous().numpy().reshape(len(bias), n_units, -1)
-    recurrent = _as_read(weights.hidden_weight.detach(), may_be_small=True).reshape(-1, n_units, n_units)
-    return Panels(in_panels(by_gate), in_panels(recurrent), filled_up(bias), behind)
-
-
-def given_alone(weights: LayerWeights, inputs: Tensor) -> Given:
-    """Of the inputs of a lone sequence, (steps, 1, n_in)."""
-    from inspector.capture import steps
-
-    n_units = weights.hidden_weight.shape[1]
-    read, (bias, _) = _padded(inputs.detach()[:, 0], steps.INPUT_TILE), _biases(weights)
-    input_weight = weights.input_weight.detach().contiguous().numpy().reshape(-1, n_units, read.shape[1])
-    numbers = np.empty((len(read), len(input_weight), n_units), np.float32)
-
-    def fill(first: int, last: int) -> None:
-        steps.take_inputs(input_weight, bias, read, numbers, first, last)
-
-    return Given(numbers, np.arange(len(inputs))[:, None], fill)
-
-
-def given_abreast(panels: Panels, inputs: Tensor) -> Given:
-    """Of the inputs of sequences side by side, (steps, batch, n_in)."""
+def given_by(layout: Layout, inputs: Tensor) -> Given:
+    """Of the inputs (steps, batch, n_in)."""
     from inspector.capture.panels import multiply
     from inspector.products import WIDTH, aligned
 
     n_steps, batch, _ = inputs.shape
     read, stride = as_rows(inputs)
-    numbers = aligned((n_steps * batch, *panels.bias.shape))
+    numbers = aligned((n_steps * batch, *layout.bias.shape))
 
     def fill(first: int, last: int) -> None:
         blocks = first // WIDTH, -(-last // WIDTH)
-        multiply(panels.input, read, 0, stride, len(numbers), panels.bias, numbers, *blocks, True)
+        multiply(layout.input_panels, read, 0, stride, len(numbers), layout.bias, numbers, *blocks, True)
 
     return Given(numbers, np.arange(len(numbers)).reshape(n_steps, batch), fill)
 
@@ -123,59 +140,57 @@ def as_rows(values: Tensor) -> tuple[np.ndarray, int]:
     return flat, stride
 
 
-def run_alone(weights: LayerWeights, given: Given, state: State) -> tuple[Signals, State]:
-    """All signals of a lone sequence, (steps, 1, units), and the state it ends in."""
+def run(layout: Layout, given: Given, state: State) -> tuple[Signals, State]:
+    """All signals, (steps, batch, units), and the state they end in."""
+    found = (_run_alone if given.which.shape[1] == 1 else _run_abreast)(layout, given, state)
+    return found, tuple(found[name][-1].clone() for name in _names(layout.weights)[: len(state)])
+
+
+def _run_alone(layout: Layout, given: Given, state: State) -> Signals:
     from inspector.capture import steps
 
-    n_units, names = weights.hidden_weight.shape[1], _names(weights)
+    weights, names = layout.weights, _names(layout.weights)
     n_steps = len(given.which)
-    rows = np.empty((1 + n_steps, len(names), n_units), np.float32)
+    rows = np.empty((1 + n_steps, len(names), layout.n_units), np.float32)
     for row, part in zip(rows[0], state, strict=False):  # hidden, and an LSTM's cell
         row[:] = part.detach()[0].numpy()
-    columns = np.empty((len(names), n_units, n_steps), np.float32)
-    shares = _shares(n_units, weights.hidden_weight.nbytes, steps.BLOCK)
-    may_be_small = n_steps >= _LONG and weights.hidden_weight.nbytes >= len(shares) * _LARGE_SHARE
-    recurrent = _as_read(weights.hidden_weight.detach(), may_be_small).reshape(-1, n_units, n_units)
-    _, behind = _biases(weights)
+    columns = np.empty((len(names), layout.n_units, n_steps), np.float32)
+    shares = _shares(layout.n_units, layout.recurrent.nbytes)
+    is_large = layout.recurrent.nbytes >= len(shares) * _LARGE_SHARE
+    halves = layout.recurrent_halves if is_large else None
+    recurrent = layout.recurrent if halves is None else halves
     which = np.ascontiguousarray(given.which[:, 0])
 
     def take_share(me: int, arrived: np.ndarray) -> None:
-        first, last = shares[me]
-        given.fill(first, last)
+        given.fill(*shares[me])
         steps.take_steps(
-            _kind(weights), recurrent, given.numbers, which, behind, rows, columns, first, last, me, arrived
+            _kind(weights), recurrent, given.numbers, which, layout.behind, rows, columns, *shares[me], me, arrived
         )
 
     together(take_share, len(shares))
-    found = {name: torch.from_numpy(values).t()[:, None] for name, values in zip(names, columns, strict=True)}
-    return found, _end(weights, found, state)
+    return {name: torch.from_numpy(values).t()[:, None] for name, values in zip(names, columns, strict=True)}
 
 
-def run_abreast(weights: LayerWeights, panels: Panels, given: Given, state: State) -> tuple[Signals, State]:
-    """All signals of sequences side by side, (steps, batch, units), and the state they end in."""
+def _run_abreast(layout: Layout, given: Given, state: State) -> Signals:
     from inspector.capture import steps
-    from inspector.products import WIDTH, aligned
+    from inspector.products import aligned
 
-    n_units, names = weights.hidden_weight.shape[1], _names(weights)
+    weights, names = layout.weights, _names(layout.weights)
     n_steps, batch = given.which.shape
-    rows = aligned((1 + n_steps, batch, len(names), n_units))
+    rows = aligned((1 + n_steps, batch, len(names), layout.n_units))
     for i, part in enumerate(state):  # hidden, and an LSTM's cell
         rows[0, :, i] = part.detach().numpy()
-    shares = _shares(n_units, weights.hidden_weight.nbytes * batch, WIDTH)
+    shares = _shares(layout.n_units, layout.recurrent.nbytes * batch)
+    panels = layout.recurrent_panels
 
     def take_share(me: int, arrived: np.ndarray) -> None:
         given.fill(*shares[me])
         steps.take_steps_abreast(
-            _kind(weights), panels.recurrent, given.numbers, given.which, panels.behind, rows, *shares[me], me, arrived
+            _kind(weights), panels, given.numbers, given.which, layout.behind, rows, *shares[me], me, arrived
         )
 
     together(take_share, len(shares))
-    found = {name: torch.from_numpy(rows[1:, :, i]) for i, name in enumerate(names)}
-    return found, _end(weights, found, state)
-
-
-def _end(weights: LayerWeights, found: Signals, state: State) -> State:
-    return tuple(found[name][-1].clone() for name in _names(weights)[: len(state)])
+    return {name: torch.from_numpy(rows[1:, :, i]) for i, name in enumerate(names)}
 
 
 def _kind(weights: LayerWeights) -> int:
@@ -188,18 +203,10 @@ def _names(weights: LayerWeights) -> tuple[str, ...]:
     return SIGNALS[weights.kind if weights.kind in SIGNALS else "rnn"]
 
 
-def _as_read(weight: Tensor, may_be_small: bool) -> np.ndarray:
-    """A weight as `take_steps` reads it: as the bits of float16 where no bit is lost by that, which halves what a step
-    reads from memory. The weights of a checkpoint in half precision are such numbers.
-    """
-    from inspector.capture import steps
-
-    exact: np.ndarray = weight.contiguous().numpy()
-    if may_be_small and _widens_fast():
-        small = np.empty(exact.shape, np.uint16)
-        if steps.make_small(exact, small):
-            return small
-    return exact
+def _by_gate(weight: Tensor, n_units: int) -> np.ndarray:
+    """A weight (gates * units, n) as (gates, units, n)."""
+    exact: np.ndarray = weight.detach().contiguous().numpy()
+    return exact.reshape(-1, n_units, exact.shape[1])
 
 
 @cache
@@ -210,13 +217,6 @@ def _widens_fast() -> bool:
     from llvmlite.binding import get_host_cpu_features
 
     return bool(get_host_cpu_features().get("f16c", False))
-
-
-def _padded(inputs: Tensor, tile: int) -> np.ndarray:
-    """The inputs (steps, n_in), row by row, and zeros up to a multiple of `tile` steps."""
-    padded = np.zeros((-(-len(inputs) // tile) * tile, inputs.shape[1]), np.float32)
-    padded[: len(inputs)] = inputs.numpy()
-    return padded
 
 
 def _biases(weights: LayerWeights) -> tuple[np.ndarray, np.ndarray]:
@@ -232,12 +232,14 @@ def _biases(weights: LayerWeights) -> tuple[np.ndarray, np.ndarray]:
     return (bias + before).reshape(-1, n_units), behind
 
 
-def _shares(n_units: int, n_bytes: int, block: int) -> list[tuple[int, int]]:
-    """First and last neuron, exclusive, of each thread, cut between blocks."""
+def _shares(n_units: int, n_bytes: int) -> list[tuple[int, int]]:
+    """First and last neuron, exclusive, of each thread, cut between panels."""
+    from inspector.products import WIDTH
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    n_blocks = n_units // block
-    n_threads = max(1, min(torch.get_num_threads(), cores, n_bytes // _SHARE_BYTES, n_blocks))
-    cuts = [n_blocks * i // n_threads * block for i in range(n_threads)] + [n_units]
+    n_panels = n_units // WIDTH
+    n_threads = max(1, min(torch.get_num_threads(), cores, n_bytes // _SHARE_BYTES, n_panels))
+    cuts = [n_panels * i // n_threads * WIDTH for i in range(n_threads)] + [n_units]
     return list(itertools.pairwise(cuts))
 
 

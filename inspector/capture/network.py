@@ -15,21 +15,10 @@ import torch
 from torch import Tensor
 
 from inspector.capture.engines import engine_for
-from inspector.capture.lockstep import (
-    Given,
-    as_rows,
-    given_abreast,
-    given_alone,
-    lockstep,
-    panels_of,
-    run_abreast,
-    run_alone,
-    together,
-)
+from inspector.capture.lockstep import Given, Layout, as_rows, given_by, lockstep, run, together
 from inspector.capture.weights import LayerWeights, Signals, State
 
 if TYPE_CHECKING:
-    from inspector.capture.panels import Panels
     from inspector.model import CharModel
 
 _ROWS = 64  # of hidden states that are worth a thread
@@ -39,46 +28,33 @@ class Network:
     """Runs the layers of `model`, whose weights are `weights`. Call it under `torch.inference_mode()`."""
 
     def __init__(self, model: CharModel, weights: Sequence[LayerWeights]) -> None:
-        self._model, self.weights = model, list(weights)
+        self.model, self.weights = model, list(weights)
         self._engine = engine_for(self.weights)
         self._in_lockstep = self._engine is lockstep
-        self._panels: dict[int, Panels] = {}
+        self._layouts = list(map(Layout, self.weights))
         self._given: np.ndarray | None = None  # by symbol, to the first layer
         self._head: tuple[np.ndarray, np.ndarray] | None = None
 
     def begin(self, ids: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
         """The first layer reads symbols (steps, batch) from `state`: its signals and the state after them."""
         if not self._in_lockstep:
-            return self._engine(self.weights[0], self._model.embed(ids), state, signals)
+            return self._engine(self.weights[0], self.model.embed(ids), state, signals)
         if self._given is None:
-            every = torch.arange(len(self._model.vocabulary), device=ids.device)[None]
-            found = given_abreast(self._panels_of(0), self._model.embed(every))
-            found.fill(0, self.weights[0].hidden_weight.shape[1])
+            every = torch.arange(len(self.model.vocabulary), device=ids.device)[None]
+            found = given_by(self._layouts[0], self.model.embed(every))
+            found.fill(0, self._layouts[0].n_units)
             self._given = found.numbers
-        return self._run(0, Given(self._given, ids.contiguous().numpy(), lambda first, last: None), state)
+        return run(self._layouts[0], Given(self._given, ids.contiguous().numpy(), lambda first, last: None), state)
 
     def go_on(self, layer: int, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
         """A layer behind the first one reads the hidden states of the one before, (steps, batch, units)."""
-        weights = self.weights[layer]
         if not self._in_lockstep:
-            return self._engine(weights, inputs, state, signals)
-        is_alone = inputs.shape[1] == 1
-        given = given_alone(weights, inputs) if is_alone else given_abreast(self._panels_of(layer), inputs)
-        return self._run(layer, given, state)
-
-    def _run(self, layer: int, given: Given, state: State) -> tuple[Signals, State]:
-        if given.which.shape[1] == 1:
-            return run_alone(self.weights[layer], given, state)
-        return run_abreast(self.weights[layer], self._panels_of(layer), given, state)
-
-    def _panels_of(self, layer: int) -> Panels:
-        if layer not in self._panels:
-            self._panels[layer] = panels_of(self.weights[layer])
-        return self._panels[layer]
+            return self._engine(self.weights[layer], inputs, state, signals)
+        return run(self._layouts[layer], given_by(self._layouts[layer], inputs), state)
 
     def expected(self, hidden: Tensor) -> Tensor:
         """Log probabilities (steps, batch, symbols), float32, of what follows hidden states of the last layer."""
-        head = self._model.head
+        head = self.model.head
         if not self._in_lockstep:
             return torch.nn.functional.linear(hidden, head.weight, head.bias).float().log_softmax(-1)
         from inspector.capture.expecting import expect, head_panels

@@ -5,7 +5,7 @@
 Weights may lie there as the bits of float16, where that is what they are.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -15,15 +15,6 @@ from inspector.products import ROWS, WIDTH, add_products, aligned
 _NEAR = 2**15  # numbers of the rows that are gone through while a panel is near: 128 kB, a part of the second cache
 
 Array = NDArray[Any]
-
-
-class Panels(NamedTuple):
-    """A layer's weights as these loops read them; rows of `units` are filled up with zeros to whole blocks."""
-
-    input: Array  # (gates, blocks, n_in, WIDTH) float32
-    recurrent: Array  # (gates, blocks, units, WIDTH) float32, or uint16: the bits of float16
-    bias: Array  # (gates, blocks * WIDTH) float32
-    behind: Array  # (units,) float32, added inside the reset gate's product of a GRU
 
 
 def in_panels(weights: Array) -> Array:

@@ -21,6 +21,7 @@ from torch import Tensor
 from inspector.capture.abreast import guesses, n_steps_at_once, read_abreast
 from inspector.capture.engines import engine_for
 from inspector.capture.lanes import Lanes
+from inspector.capture.network import Network
 from inspector.capture.replay import STATE_SIGNALS, Replayer, snapshots_of, states_before
 from inspector.capture.standstill import from_bytes, to_bytes
 from inspector.capture.weights import LayerWeights, Signals, State, flat_weights, rnn_kind, split_weights
@@ -107,6 +108,7 @@ def record(
         snapshots=snapshots,
         replay=Replayer(model) if snapshots else None,
     )
+    network = Network(model, weights)
     report = _Reporter(progress, should_stop, len(whole), writer.n_written)
     with writer:
         for group in groups:
@@ -116,12 +118,12 @@ def record(
             if len(group) == 1:
                 done = writer.n_written - start
                 keep = _Kept(kept, snapshots, start + done)
-                for part in _read(model, weights, whole[start + done : stop], keep, writer.state if done else b""):
+                for part in _read(network, whole[start + done : stop], keep, writer.state if done else b""):
                     writer.append(*part)
                     report(len(part.loss))
                 continue
             contents = [whole[document.start : document.stop] for document in group]
-            for n_chars, pieces in read_abreast(model, weights, contents, start, kept, dtype):
+            for n_chars, pieces in read_abreast(network, contents, start, kept, dtype):
                 for piece in pieces:  # a resumed recording begins again where a group does, from zero
                     state = b"" if piece.stop == stop else None
                     writer.append(*piece[2:], state=state, is_given=True)
@@ -175,18 +177,18 @@ def _joined(parts: list[_Part]) -> _Part:
     )
 
 
-def _read(model: CharModel, weights: list[LayerWeights], text: str, keep: _Kept, state: bytes) -> Iterator[_Part]:
+def _read(network: Network, text: str, keep: _Kept, state: bytes) -> Iterator[_Part]:
     """Read a lone text, or the rest of one from `state` (b"" is its start).
 
     Torch's modes are set anew for each part, never across a yield.
     """
-    ids = torch.from_numpy(model.vocabulary.encode(text))[None]
-    lanes = Lanes(model, weights, 1)
+    ids = torch.from_numpy(network.model.vocabulary.encode(text))[None]
+    lanes = Lanes(network, 1)
     if state:
         stored = iter(from_bytes(state, [*chain(*lanes.states), lanes.expected]))
         lanes.states, lanes.expected = [tuple(next(stored) for _ in layer) for layer in lanes.states], next(stored)
-    wanted, start = STATE_SIGNALS[model.config.kind] if keep.snapshots else keep.signals, 0
-    for part in torch.split(ids, n_steps_at_once(weights, 1), dim=1):
+    wanted, start = STATE_SIGNALS[network.model.config.kind] if keep.snapshots else keep.signals, 0
+    for part in torch.split(ids, n_steps_at_once(network.weights, 1), dim=1):
         before, found = list(lanes.states), lanes.read(part, wanted)
         with torch.inference_mode():
             loss = found.loss[:, 0].cpu().numpy()

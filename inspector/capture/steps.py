@@ -24,8 +24,6 @@ from inspector.products import WIDTH
 
 LSTM, GRU, TANH, RELU = range(4)
 BLOCK = 8  # rows of weights that are read together
-INPUT_TILE = 4  # rows of weights and steps that are multiplied together where every step's input is known
-_NEAR_STEPS = 32  # steps whose inputs stay in the nearest cache while the weights go by
 _TILE = 16  # neurons and steps that are turned round together, a cache line of each
 LINE = 8  # whole numbers in a cache line: the threads' step numbers lie in lines of their own
 _PATIENCE = 4_000  # looks at another thread's step number, a few microseconds, before the core is left to others
@@ -132,52 +130,6 @@ def make_small(weights: Array, small: Array) -> bool:
             small[row, k] = bits
             is_same &= _wide(bits) == weights[row, k]
     return is_same
-
-
-@fast
-def _input_tile(weights: Array, bias: Array, inputs: Array, given: Array) -> None:
-    """given[step, row] = weights[row] . inputs[step] + bias[row], four of each: what is read is used four times."""
-    a = b = c = d = e = f = g = h = i = j = k = l = m = n = o = p = _f32(0)  # noqa: E741
-    for z in range(weights.shape[1]):
-        w, x, y, v = weights[0, z], weights[1, z], weights[2, z], weights[3, z]
-        q, r, s, t = inputs[0, z], inputs[1, z], inputs[2, z], inputs[3, z]
-        a, b, c, d = a + w * q, b + x * q, c + y * q, d + v * q
-        e, f, g, h = e + w * r, f + x * r, g + y * r, h + v * r
-        i, j, k, l = i + w * s, j + x * s, k + y * s, l + v * s  # noqa: E741
-        m, n, o, p = m + w * t, n + x * t, o + y * t, p + v * t
-    given[0, 0], given[0, 1], given[0, 2], given[0, 3] = a + bias[0], b + bias[1], c + bias[2], d + bias[3]
-    given[1, 0], given[1, 1], given[1, 2], given[1, 3] = e + bias[0], f + bias[1], g + bias[2], h + bias[3]
-    given[2, 0], given[2, 1], given[2, 2], given[2, 3] = i + bias[0], j + bias[1], k + bias[2], l + bias[3]
-    given[3, 0], given[3, 1], given[3, 2], given[3, 3] = m + bias[0], n + bias[1], o + bias[2], p + bias[3]
-
-
-@fast
-def _input_row(weights: Array, bias: float, inputs: Array, given: Array) -> None:
-    for step in range(inputs.shape[0]):
-        total = _f32(0)
-        for z in range(weights.shape[0]):
-            total += weights[z] * inputs[step, z]
-        given[step] = total + bias
-
-
-@compiled
-def take_inputs(weights: Array, bias: Array, inputs: Array, given: Array, first: int, last: int) -> None:
-    """What the input adds to each gate of the neurons first..last, at all steps.
-
-    weights : (gates, units, n_in), bias (gates, units). inputs : (steps, n_in), steps a multiple of INPUT_TILE. given :
-    (steps, gates, units), filled.
-    """
-    tiled = first + (last - first) // INPUT_TILE * INPUT_TILE
-    for begin in range(0, inputs.shape[0], _NEAR_STEPS):
-        end = min(begin + _NEAR_STEPS, inputs.shape[0])
-        for gate in range(weights.shape[0]):
-            for row in range(first, tiled, INPUT_TILE):
-                rows = slice(row, row + INPUT_TILE)
-                for step in range(begin, end, INPUT_TILE):
-                    now = slice(step, step + INPUT_TILE)
-                    _input_tile(weights[gate, rows], bias[gate, rows], inputs[now], given[now, gate, rows])
-            for row in range(tiled, last):
-                _input_row(weights[gate, row], bias[gate, row], inputs[begin:end], given[begin:end, gate, row])
 
 
 @fast

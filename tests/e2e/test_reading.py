@@ -258,6 +258,40 @@ def test_what_is_written_is_coloured_as_the_network_reads_it_and_can_be_kept(pag
     expect(page.locator("[data-at='5']")).to_have_text("2")
 
 
+ROWS = """() => [...document.querySelectorAll("*")].map((one) => one.shadowRoot?.querySelector(".sheet"))
+  .find((one) => one).children"""
+PAINTED = f"""() => [...({ROWS})()].map((row) => [row.dataset.row, row.dataset.line, row.style.transform,
+  [...row.children[0].children].map((cell) => [cell.dataset.at, cell.textContent, cell.className])])"""
+
+
+def test_lines_that_were_not_written_in_stay_the_elements_they_were_and_stand_where_they_should(page, dashboard):
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
+    page.locator(".scroller").focus()
+    page.keyboard.press("i")
+    field = page.get_by_role("textbox", name="the text, to write in")
+    length = len(ADDRESS_BOOK)
+    expect(page.locator(f".overlay[data-known='{length}']")).to_be_visible(timeout=WAIT)
+    settle(page)
+    page.evaluate(f"() => {{ for (const row of ({ROWS})()) row.was = row.children[0].textContent; }}")
+    field.press("Control+Home")
+    field.press("ArrowDown")
+    for key in ("x", "Enter", "y", "Backspace", "Delete"):  # a line more, and one joined with the next
+        field.press(key)
+    length += 1
+    expect(page.locator(f".overlay[data-known='{length}']")).to_be_visible(timeout=WAIT)
+    kept = page.evaluate(f"() => [...({ROWS})()].map((row) => [row.was, row.children[0].textContent])")
+    assert sum(was is not None for was, _ in kept) > len(kept) / 2
+    assert all(was in (None, now) for was, now in kept)
+
+    settle(page)
+    revised = page.evaluate(PAINTED)
+    size = page.viewport_size
+    for width in (size["width"] - 200, size["width"]):
+        page.set_viewport_size({**size, "width": width})  # which lays everything out anew
+        settle(page)
+    assert revised == page.evaluate(PAINTED)
+
+
 def test_discarded_draft_leaves_the_text_as_it_was(page, dashboard):
     open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
     page.locator(".scroller").focus()
