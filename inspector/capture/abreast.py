@@ -132,24 +132,23 @@ def read_abreast(
 
     After each text's part of what was read at once: its length, and the pieces that are full now, in their order.
 
-    As the shorter ones end, the batch is halved. Torch's modes are set anew for each reading, never across a yield.
+    As the shorter ones end, the others go on without them. Torch's modes are set anew for each reading, never across a
+    yield.
     """
     order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
     lengths = np.array([len(texts[i]) for i in order])
     starts = start + np.cumsum([0, *map(len, texts)])
-    batch = n_lanes(len(texts))
-    ids = torch.zeros(batch, int(lengths[0]), dtype=torch.long)  # behind a text's end any symbol, and below the last
-    for row, i in zip(ids, order, strict=False):
+    ids = torch.zeros(len(texts), int(lengths[0]), dtype=torch.long)  # behind a text's end any symbol
+    for row, i in zip(ids, order, strict=True):
         row[: len(texts[i])] = torch.from_numpy(network.model.vocabulary.encode(texts[i]))
-    lanes = Lanes(network, batch)
+    lanes = Lanes(network, len(texts))
     columns = Columns(start, int(starts[-1]), [one.hidden_weight.shape[1] for one in network.weights], signals, dtype)
     left, at = [len(text) for text in texts], 0
     while at < lengths[0]:
         going = int((lengths > at).sum())
-        while batch >= 2 * going:
-            batch //= 2
-            lanes.keep(range(batch))
-        part = ids[:batch, at : at + n_steps_at_once(network.weights, batch)]
+        if going < len(lanes.expected):
+            lanes.keep(range(going))
+        part = ids[:going, at : at + n_steps_at_once(network.weights, going)]
         lane = np.arange(going)
         n = np.minimum(lengths[:going] - at, part.shape[1])
         spans = np.stack([lane, 0 * lane, starts[order][:going] + at, n], axis=1)
@@ -163,11 +162,6 @@ def read_abreast(
             del columns.pieces[: len(full)]
             yield n_read, full
         at += part.shape[1]
-
-
-def n_lanes(n_texts: int) -> int:
-    """In how many lanes so many texts are read: a power of two, to be halved as texts end."""
-    return 1 << (n_texts - 1).bit_length()
 
 
 def n_steps_at_once(weights: Sequence[LayerWeights], batch: int) -> int:
