@@ -23,10 +23,11 @@ from dashboard.evidence import FIRST_CONCEPT, Finding, Survey
 from dashboard.findings import Findings
 from dashboard.jobs import Job
 from dashboard.overlay import Look
-from dashboard.palette import DEFAULT, Scale, Theme, colour_index, ink, lut
+from dashboard.palette import DEFAULT, Scale, Theme, colour_index, ink, lut, scale_for
 from inspector.recording import InspectorError, Neuron
 
 _PATIENCE = 2.0  # seconds in which a short text is read before anybody needs a bar
+_BEGINNING = 2_000  # characters of a text that are shown while it is being read: a screen of them
 _ALONE, _ASKED = "overlay_alone", "overlay_asked"
 _CSS = Path(__file__).parent / "app.css"
 _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="118" height="26" viewBox="0 0 118 26"
@@ -130,11 +131,20 @@ def read(view: state.View) -> data.Reading:
     if job is not None:
         if not job.wait(_PATIENCE):
             wait_for(job)
+            _show_beginning(text.content)
             st.stop()
         if job.has_failed:
             _offer_again(job, data.forget_attempt, kept, text)
         job.check()
     return data.read_with(kept, text)
+
+
+def _show_beginning(text: str) -> None:
+    """What stands at the top of a text, in no colour yet."""
+    some = text[:_BEGINNING]
+    nothing = np.full(len(some), np.nan, np.float32)
+    with st.container(key="unread"):
+        excerpt(some, nothing, scale_for("hidden", nothing), first_line=1)
 
 
 def _offer_again(job: Job, forget: Callable[..., None], *what: Any) -> None:

@@ -18,7 +18,8 @@ from inspector.search.ranges import find_neurons
 FIRST_RESULTS = 5
 MOST_ROWS = 200
 NEURON, READ, FIND = "app_pages/neuron.py", "app_pages/read.py", "app_pages/find.py"
-AROUND = 90  # characters shown on each side of a mark or a place
+AROUND = 90  # characters shown on each side of a mark or a place, and more up to whole lines
+LONG_LINE = 160  # characters; a longer line is cut
 LONGEST = 400  # characters of a place that are shown
 PLACES = 12
 _COLUMNS = ("neuron", "note", "signal", "direction", "f1", "precision", "recall", "threshold", "contrast", "chance")
@@ -50,7 +51,7 @@ def _here(table: pd.DataFrame, view: state.View, mark: state.Mark, reading: data
         f"On in “{_shortened(reading.text[mark.start : mark.stop])}” and off around it: {best.layer}:{best.unit}",
         f"{_on_words(best)} Among {best.n_marked:,} marked characters and {best.n_around:,} around them; the best "
         f"neuron for other stretches so long has F1 {best.chance:.2f}. One place shows what a neuron does there, "
-        "not what it means: look at it elsewhere.",
+        "not what it means: look at it elsewhere. Underlined: the mark.",
     )
     with st.container(key="found"):
         results, rows = st.columns([11, 9], gap="medium")
@@ -73,11 +74,17 @@ def _result(row: dict, view: state.View, reading: data.Reading, mark: state.Mark
 
 
 def _excerpt(reading: data.Reading, trace: np.ndarray, signal: str, mark: state.Mark) -> None:
-    """A marked stretch and a little around it, inside its document, coloured by a trace of the whole text."""
-    document = reading.recording.document_at(mark.start)
+    """A marked stretch, underlined, and the lines around it inside its document, coloured by a trace of the text."""
+    document, text = reading.recording.document_at(mark.start), reading.text
     first, last = max(document.start, mark.start - AROUND), min(document.stop, mark.stop + AROUND)
+    begins = text.rfind("\n", max(document.start, first - LONG_LINE), first) + 1
+    ends = text.find("\n", last, min(document.stop, last + LONG_LINE))
+    first = begins or (document.start if first - document.start <= LONG_LINE else first)
+    last = ends + 1 or (document.stop if document.stop - last <= LONG_LINE else last)
+    holds = np.zeros(last - first, bool)
+    holds[mark.start - first : mark.stop - first] = True
     line = reading.recording.place(first).line
-    cards.excerpt(reading.text[first:last], trace[first:last], scale_for(signal, trace), first_line=line)
+    cards.excerpt(text[first:last], trace[first:last], scale_for(signal, trace), first_line=line, holds=holds)
 
 
 def _opens(row: dict, view: state.View, mark: state.Mark) -> state.View:
@@ -105,7 +112,8 @@ def _elsewhere(table: pd.DataFrame, view: state.View, mark: state.Mark, reading:
     cards.claim(
         f"{condition.neuron}, its {signal_words(condition.signal)} at "
         f"{'least' if condition.polarity > 0 else 'most'} {condition.threshold:.2f}: {places.said()}",
-        f"{_on_words(row.iloc[0])} That threshold was chosen on the marked stretch; the places most alike come first.",
+        f"{_on_words(row.iloc[0])} That threshold was chosen on the marked stretch; the places most alike come first, "
+        "each underlined.",
     )
     _list_places(places, view, reading)
 

@@ -242,8 +242,11 @@ def _neuron(row: dict, place: int, answer: Answer, view: state.View, reading: da
     """One neuron of the ranking: what it scores, where it is right and wrong, and how well it parts the two."""
     neuron, signal = Neuron(int(row["layer"]), int(row["unit"])), str(row["signal"])
     there = replace(view, neuron=neuron, signal=signal, at=None, ask=None)
-    rank = "the best" if place == 0 else f"number {place + 1:,}"
-    cards.heading(f"{neuron}, {rank}", f"its {signal_words(signal)} is {score_words(row)}; {verdict(row)}")
+    if place:
+        said = f"its {signal_words(signal)} is {score_words(row)}; {verdict(row)}"
+        cards.heading(f"{neuron}, number {place + 1:,}", said)
+    else:
+        cards.heading(f"{neuron}, the best", f"by its {signal_words(signal)}")
     notes.line(reading.recording.network_hash, neuron)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.page_link(READ, label=f"Read with **{neuron}** →", query_params=there.to_query())

@@ -26,7 +26,8 @@ LSTM, GRU, TANH, RELU = range(4)
 BLOCK = 8  # rows of weights that are read together
 _TILE = 16  # neurons and steps that are turned round together, a cache line of each
 LINE = 8  # whole numbers in a cache line: the threads' step numbers lie in lines of their own
-_PATIENCE = 4_000  # looks at another thread's step number, a few microseconds, before the core is left to others
+_PATIENCE = 100_000  # looks at another thread's step number, longer than a step takes, before a thread sleeps
+_NAP = np.uint32(1 if os.name == "nt" else 50)  # milliseconds, microseconds
 
 Array = NDArray[Any]
 
@@ -89,7 +90,9 @@ narrow: Any = intrinsic(_half_bits)
 _look: Any = intrinsic(_load_acquire)
 _say: Any = intrinsic(_store_release)
 _from_bits: Any = intrinsic(_float_of_bits)
-_leave_core: Any = types.ExternalFunction("SwitchToThread" if os.name == "nt" else "sched_yield", types.int32())
+_sleep: Any = types.ExternalFunction(
+    *(("Sleep", types.void(types.uint32)) if os.name == "nt" else ("usleep", types.int32(types.uint32)))
+)
 
 
 @fast
@@ -278,14 +281,18 @@ def _turn_round(rows: Array, columns: Array, first: int, last: int) -> None:
 
 @compiled
 def _meet(arrived: Array, me: int, step: int) -> None:
-    """Wait until every thread has said that it is done with this step."""
+    """Wait until every thread has said that it is done with this step.
+
+    One that is late has lost its core to another process. Whoever waits for it sleeps, so that there is a core for it,
+    and comes back at once when it wakes; leaving the core without sleeping would cost a slice of time at every step.
+    """
     _say(arrived, me * LINE, step)
     for other in range(arrived.shape[0] // LINE):
         looks = 0
         while _look(arrived, other * LINE) < step:
             looks += 1
             if looks > _PATIENCE:
-                _leave_core()
+                _sleep(_NAP)
 
 
 @compiled
