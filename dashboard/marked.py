@@ -22,7 +22,7 @@ AROUND = 90  # characters shown on each side of a mark or a place, and more up t
 LONG_LINE = 160  # characters; a longer line is cut
 LONGEST = 400  # characters of a place that are shown
 PLACES = 12
-_COLUMNS = ("neuron", "note", "signal", "direction", "f1", "precision", "recall", "threshold", "contrast", "chance")
+_COLUMNS = ("neuron", "note", "signal", "direction", "f1", "precision", "recall", "threshold", "contrast")
 
 
 def answer(view: state.View, reading: data.Reading) -> None:

@@ -45,7 +45,6 @@ COLUMNS = {
     "recall": _number("recall", format="%.2f", width=60, help="in how much of the mark it is on"),
     "threshold": _number("threshold", format="%.3f", width=75, help="of this place: the best F1"),
     "contrast": _number("contrast", format="%.2f", width=70, help="inside less around, in standard deviations"),
-    "chance": _number("chance", format="%.2f", width=60, help="F1 of the best neuron for other stretches so long"),
 }
 
 
