@@ -7,7 +7,8 @@ from test_search import recording_of
 
 from inspector.search import rank_neurons
 from inspector.search.counting import N_BINS
-from inspector.search.extremes import KEPT, Extremes
+from inspector.search.extremes import Extremes
+from inspector.search.far import KEPT, keep_far
 from inspector.search.lanes import Lanes
 from inspector.search.parts import parts_of
 
@@ -49,11 +50,15 @@ def test_without_the_ends_bins_blur_it(rare, monkeypatch):
 
 
 def some_stretches(rng, n_traces=3, n=9_000):
-    """Values in three stretches, as `Extremes.take` gets them, with bins that follow them; and all of them at once."""
+    """Values, bins that follow them, and the positions of three stretches of them."""
     values = rng.standard_normal((n_traces, n)).astype(np.float32)
     bins = np.clip(128 + 40 * values, 0, N_BINS - 1).astype(np.uint8)
-    pieces = np.split(rng.permutation(n), 3)
-    return values, bins, [([values[:1], values[1:]], piece, piece, bins[:, piece]) for piece in pieces]
+    return values, bins, np.split(rng.permutation(n), 3)
+
+
+def take(extremes, values, bins, positions):
+    for u in range(len(values)):
+        keep_far(extremes.of(slice(None)), u, values[u, positions], bins[u, positions], positions)
 
 
 def lanes_of(label):
@@ -68,7 +73,7 @@ def test_whole_bins_are_kept_from_the_end_as_many_as_there_is_room_for(upwards):
     extremes = Extremes(["rare"], np.zeros(bins.shape))  # as if nothing were expected: room runs out
 
     for stretch in stretches:
-        extremes.take(*stretch)
+        take(extremes, values, bins, stretch)
     side = 1 if upwards else -1
     (n_bins, precisions), *_ = extremes.heads(lanes_of(label), {"rare": np.full(3, side)})["rare"]
 
@@ -86,14 +91,14 @@ def test_what_was_stopped_goes_on_with_what_was_kept():
     lanes, sides = lanes_of(rng.random(values.shape[1]) < 0.02), {"rare": np.ones(3)}
     whole = Extremes(["rare"], np.zeros(bins.shape))
     for stretch in stretches:
-        whole.take(*stretch)
+        take(whole, values, bins, stretch)
 
     begun = Extremes(["rare"], np.zeros(bins.shape))
-    begun.take(*stretches[0])
+    take(begun, values, bins, stretches[0])
     again = Extremes((), np.zeros(bins.shape))
     again.restore(begun.state())
     for stretch in stretches[1:]:
-        again.take(*stretch)
+        take(again, values, bins, stretch)
 
     assert np.array_equal(again.heads(lanes, sides)["rare"], whole.heads(lanes, sides)["rare"])
     assert whole.heads(lanes, sides)["rare"][:, 1].min() > 0

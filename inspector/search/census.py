@@ -235,17 +235,16 @@ class Census:
             for some, of_labels, piece, start, stop in zip(folded, beside, pieces, starts, starts[1:], strict=False):
                 blocks, cuts = piece
                 take_in(
-                    some.values[part][within], some.places, layout.kinds, layout.low, layout.steps, layout.lookup,
-                    self._centre[traces], self._scale[traces], *of_labels, cuts, blocks,
+                    some.values[part][within], some.places, some.positions, layout.kinds, layout.low, layout.steps,
+                    layout.lookup, self._centre[traces], self._scale[traces], *of_labels, cuts, blocks,
                     self._room[traces, start:stop], self.summary[traces], self._counts.moments[:, traces],
-                    self._counts.squares[traces],
+                    self._counts.squares[traces], self._extremes.of(traces),
                 )  # fmt: skip
 
         each(take, [(part, traces) for part, ends in enumerate(itertools.pairwise(widths))
                      for traces in slices(*ends, _TAKEN)])  # fmt: skip
-        for some, start, stop in zip(folded, starts, starts[1:], strict=False):
+        for some in folded:
             self._candidates.take_values(some.values, some.places)
-            self._extremes.take(some.values, some.places, some.positions, self._room[:, start:stop])
         self._waiting += [(some.positions, some.blocks) for some in folded]
         self.n_chars += sum(len(some.positions) for some in folded)
 

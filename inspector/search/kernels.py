@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from inspector.compiled import compiled, fast
 from inspector.products import ROWS, WIDTH, add_products, aligned
 from inspector.search.counting import N_BINS
+from inspector.search.far import Far, keep_far
 
 N_CELLS = 4096  # equal steps over a trace's own range; what a bin can be made of
 _WIDTH = 16  # traces that are turned together: as many floats as one vector has
@@ -238,13 +239,13 @@ def by_character(columns: Array) -> Array:
 
 @compiled
 def take_in(
-    values: Array, places: Array, kinds: Array, low: Array, steps: Array, lookup: Array, centre: Array, scale: Array,
-    columns: Array, n_columns: int, masks: Array, of_masks: Array, cuts: Array, blocks: Array, bins: Array,
-    summary: Array, products: Array, squares: Array,
+    values: Array, places: Array, positions: Array, kinds: Array, low: Array, steps: Array, lookup: Array,
+    centre: Array, scale: Array, columns: Array, n_columns: int, masks: Array, of_masks: Array, cuts: Array,
+    blocks: Array, bins: Array, summary: Array, products: Array, squares: Array, far: Far,
 ) -> None:  # fmt: skip
     """Everything about values (traces, n), float32 of any strides, but how often labels come with their bins.
 
-    places : (n,) which of the values is each character's, in the order of columns and bins.
+    places : (n,) which of the values is each character's, in the order of columns and bins; positions (n,) in the text.
     kinds, low, steps, lookup : as `Bins` has them. centre, scale : (traces,) float32, what values are taken about.
     columns : as `by_character` has them, `n_columns` in all; `masks` says which of them are masks, and
     of_masks (masks, n) has these alone.
@@ -252,7 +253,7 @@ def take_in(
     bins : (traces, n) uint8, filled. summary : (traces, 6) takes in sums over the values and over their squares, both
     about `centre`; the lowest and the highest; how many are < .1, how many > .9.
     products : (blocks, traces, columns), squares : (traces, columns) take in sums over the scaled values times columns,
-    and over their squares times masks.
+    and over their squares times masks. far : as `keep_far` takes it.
     """
     n = len(places)
     tile = np.empty((_WIDTH, _TILE + _WIDTH), np.float32)  # rows a power of two apart would push each other out
@@ -280,6 +281,8 @@ def take_in(
                     for t in range(np.uintp(len(stretch))):
                         into[at + t] = layout[np.uintp(cells[t])]
                     at += np.uintp(len(stretch))
+                if len(far.n):
+                    keep_far(far, u, row, into[start : start + length], positions[start : start + length])
                 _sums(row, centre[u], summary[u])
                 lowest, highest = _ends(row)
                 summary[u, 2], summary[u, 3] = min(summary[u, 2], lowest), max(summary[u, 3], highest)
