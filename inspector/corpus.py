@@ -27,6 +27,7 @@ MAX_FILE_BYTES = 50_000_000
 
 _STDLIB_LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "__pycache__", "_bundled", "dist-packages"}
 _STDLIB_GENERATED = {"encodings", "pydoc_data"}  # code page tables and one 700 kB help text: data, not source code
+_TELLING = 500  # characters of held-out text that stand in no other text by chance
 _SHARE_CHOOSE, _SHARE_REPORT = 0.05, 0.05
 
 
@@ -49,14 +50,17 @@ class Corpus:
         return sum(len(text) for _, text in self.splits[split])
 
     def and_learn_from(self, more: Corpus) -> Corpus:
-        """The same held-out files, and all of another corpus beside the train files; copies of a held-out file are not.
+        """The same held-out text, and all of another corpus beside the train files, but for texts that hold some of it.
 
         >>> load_corpus("linux", pattern="kernel/**/*.c").and_learn_from(load_corpus("linux/mm"))
         """
         held_out = {text for split in SPLITS if split != "train" for _, text in self.splits[split]}
         found = [text for split in SPLITS for text in more.splits[split]]
-        copies = tuple(f"{more.name}/{name} is a held-out file too." for name, text in found if text in held_out)
-        new = tuple(Text(f"{more.name}/{name}", text) for name, text in found if text not in held_out)
+        long = [text for text in held_out if len(text) >= _TELLING]
+        known = [text in held_out or any(part in text for part in long) for _, text in found]
+        both = list(zip(found, known, strict=True))
+        copies = tuple(f"{more.name}/{name} holds held-out text." for (name, _), is_known in both if is_known)
+        new = tuple(Text(f"{more.name}/{name}", text) for (name, text), is_known in both if not is_known)
         splits = self.splits | {"train": self.splits["train"] + new}
         return Corpus(f"{self.name}, to learn from also {more.name}", splits, self.skipped + more.skipped + copies)
 

@@ -16,7 +16,7 @@ INSPECTOR = {
     "recording": (set(), {"numpy", "platformdirs"}),
     "corpus": ({"recording"}, set()),
     "concepts": ({"recording"}, {"numpy", "tree_sitter"}),
-    "compiled": (set(), {"numba"}),
+    "compiled": (set(), {"numba", "platformdirs"}),
     "products": ({"compiled"}, {"numpy", "numba", "llvmlite"}),
     "search": ({"recording", "compiled", "products"}, {"numpy", "pandas", "numba", "llvmlite"}),
     "model": ({"recording"}, {"torch", "numpy", "safetensors"}),

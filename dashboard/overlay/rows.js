@@ -165,11 +165,13 @@ export class Rows {
       this.stale.delete(row);
       this.unguessed.delete(row);
     }
+    const below = Array.from(this.kept.keys()).filter((row) => row >= end);
+    let next = this.kept.get(Math.min(...below)) ?? null;
     for (let row = end - 1; row >= begin; row -= 1) {
-      if (this.kept.has(row)) continue;
-      const element = this.buildRow(row);
-      this.sheet.insertBefore(element, this.kept.get(row + 1) ?? null);
+      const element = this.kept.get(row) ?? this.buildRow(row);
+      if (!this.kept.has(row)) this.sheet.insertBefore(element, next);
       this.kept.set(row, element);
+      next = element;
     }
   }
 

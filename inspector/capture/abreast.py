@@ -24,9 +24,8 @@ from inspector.capture.weights import LayerWeights, Signals
 from inspector.recording import STRETCH, does_not_fit
 
 N_GUESSES = 10
-_NEURON_STEPS = 2**21  # neurons x characters that are read at a time: 50 MB for all six signals in float32. Torch's
-# threads spin for milliseconds after each of its products, on the cores that `lockstep` wants: a quarter of this costs
-# a lone text a fifth more.
+_NEURON_STEPS = 2**21  # neurons x characters that are read at a time: 50 MB for all six signals in float32. Finding the
+# likeliest guesses is left to torch, whose threads then spin for milliseconds on the cores that `lockstep` wants
 
 
 class Piece(NamedTuple):

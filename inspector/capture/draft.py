@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from inspector.model import CharModel
 
 # Characters read before the next look at `enough`: a first answer soon, then fewer of them; not so many that torch
-# shares its own products among threads, which then spin on the cores that `lockstep` wants.
+# shares the search for their likeliest guesses among threads, which then spin on the cores that `lockstep` wants.
 _PIECES = (128, 256)
 
 

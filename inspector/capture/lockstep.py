@@ -56,7 +56,7 @@ class Given(NamedTuple):
 
 
 class Layout:
-    """A layer's weights as the loops read them, laid out once they are needed; anew when a weight has changed."""
+    """A layer's weights as the loops read them, laid out once they are needed: they must not change afterwards."""
 
     def __init__(self, weights: LayerWeights) -> None:
         self.weights = weights
@@ -78,7 +78,9 @@ class Layout:
     def input_panels(self) -> np.ndarray:
         from inspector.capture.panels import in_panels
 
-        return in_panels(_by_gate(self.weights.input_weight, self.n_units))
+        exact = _by_gate(self.weights.input_weight, self.n_units)
+        halves = _halves_of(exact)
+        return in_panels(exact if halves is None else halves)
 
     @cached_property
     def recurrent(self) -> np.ndarray:
@@ -87,15 +89,7 @@ class Layout:
 
     @cached_property
     def recurrent_halves(self) -> np.ndarray | None:
-        """The same as the bits of float16, where no bit is lost by that: half as much to be read from memory. The
-        weights of a checkpoint in half precision are such numbers.
-        """
-        from inspector.capture import steps
-
-        rows = self.recurrent.reshape(-1, self.n_units)
-        small = np.empty(rows.shape, np.uint16)
-        is_same = _widens_fast() and steps.make_small(rows, small)
-        return small.reshape(self.recurrent.shape) if is_same else None
+        return _halves_of(self.recurrent)
 
     @cached_property
     def recurrent_panels(self) -> np.ndarray:
@@ -207,6 +201,18 @@ def _by_gate(weight: Tensor, n_units: int) -> np.ndarray:
     """A weight (gates * units, n) as (gates, units, n)."""
     exact: np.ndarray = weight.detach().contiguous().numpy()
     return exact.reshape(-1, n_units, exact.shape[1])
+
+
+def _halves_of(weights: np.ndarray) -> np.ndarray | None:
+    """The same as the bits of float16, where no bit is lost by that: half as much to be read from memory. The weights
+    of a checkpoint in half precision are such numbers.
+    """
+    from inspector.capture import steps
+
+    rows = weights.reshape(-1, weights.shape[2])
+    small = np.empty(rows.shape, np.uint16)
+    is_same = _widens_fast() and steps.make_small(rows, small)
+    return small.reshape(weights.shape) if is_same else None
 
 
 @cache

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inspector.capture.engines import engine_for
+from inspector.capture.engines import Engine, engine_for
 from inspector.capture.lockstep import Given, Layout, as_rows, given_by, lockstep, run, together
 from inspector.capture.weights import LayerWeights, Signals, State
 
@@ -29,11 +29,18 @@ class Network:
 
     def __init__(self, model: CharModel, weights: Sequence[LayerWeights]) -> None:
         self.model, self.weights = model, list(weights)
-        self._engine = engine_for(self.weights)
-        self._in_lockstep = self._engine is lockstep
         self._layouts = list(map(Layout, self.weights))
         self._given: np.ndarray | None = None  # by symbol, to the first layer
         self._head: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def _engine(self) -> Engine:
+        """Asked anew each time: the network may have been moved, or be of another precision by now."""
+        return engine_for(self.weights)
+
+    @property
+    def _in_lockstep(self) -> bool:
+        return self._engine is lockstep
 
     def begin(self, ids: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
         """The first layer reads symbols (steps, batch) from `state`: its signals and the state after them."""

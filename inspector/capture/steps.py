@@ -1,4 +1,4 @@
-"""The steps of one layer for a lone sequence, compiled: each thread works out its share of the neurons, all signals.
+"""The steps of one layer, compiled: each thread works out its share of the neurons, all signals.
 
     what the input gives, for all steps
     weights . h_{t-1} + what the input gives  ──►  gates, c_t, h_t  ──►  threads meet  ──►  next step

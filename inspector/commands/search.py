@@ -79,6 +79,11 @@ def _search(options: argparse.Namespace) -> None:
 def _show_earlier(options: argparse.Namespace) -> None:
     from inspector.survey import open_found
 
+    if given := [name for name in ("text", "state", "out") if getattr(options, name) is not None]:
+        raise InspectorError(
+            f"--open shows a search as it was saved: leave {', '.join(f'--{name}' for name in given)} out, or make the "
+            "search anew with --concept."
+        )
     found = open_found(options.open)
     made_by = found.made_by
     read = f"{made_by['n_choose_chars'] + made_by['n_score_chars']:,} characters of {made_by['n_documents']:,} texts"

@@ -42,7 +42,6 @@ _ASKED = {
     "dtype": "dtype",
     "network_hash": "network",
     "symbols": "network",
-    "engine": "engine",
     "snapshots": "store",
 }  # what must be the same when a recording is resumed, in words
 
@@ -187,6 +186,11 @@ def _check_same(entry: Entry, header: Header) -> None:
         raise InspectorError(
             f"it was begun with other {' and '.join(differing)} than now. Ask for the same again, or choose another "
             "folder."
+        )
+    if due["engine"] != entry.get("engine"):
+        raise InspectorError(
+            f"it was begun with the engine {entry.get('engine')}, and this version reads with {due['engine']} here, "
+            "which rounds otherwise. Choose another folder."
         )
 
 

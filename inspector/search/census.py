@@ -22,7 +22,7 @@ from inspector.search.counting import N_BINS, N_LANES, add_numbers, count
 from inspector.search.extremes import RARE, Extremes
 from inspector.search.judging import Choice, Counts, Measures, choose, measure
 from inspector.search.kernels import by_character, centre_on, take_in
-from inspector.search.lanes import Lanes, aligned
+from inspector.search.lanes import Lanes, aligned_copy
 from inspector.search.threads import each, slices
 
 MAX_BLOCKS = 64  # into which the scoring part is cut for the jackknife
@@ -151,7 +151,7 @@ class Census:
         places = np.argsort(blocks, kind="stable")
         blocks, cuts = _pieces(blocks[places])
         labels = [(group.which[positions[places]], group.rows) for group in self.lanes.groups]
-        numbers = [aligned(rows[positions]) for rows in self.lanes.numbers] if self.has_turned else []
+        numbers = [aligned_copy(rows[positions]) for rows in self.lanes.numbers] if self.has_turned else []
         for i, (which, rows) in enumerate(labels):
             for block, begin, end in zip(blocks, cuts, cuts[1:], strict=False):
                 counts.sizes[block, i] += np.bincount(which[begin:end], minlength=len(rows)) @ rows

@@ -21,6 +21,7 @@ from inspector.search.scores import put_in_order
 from inspector.search.threads import each, slices
 
 RARE = 2_000  # positives in the choosing part: with more of them a few that are out of order say nothing
+_MARKS_AT_ONCE = 2**26  # bytes of labels, one for each character
 _GROUP = 256  # traces that one thread goes through at a time
 
 Array = NDArray[Any]
@@ -55,12 +56,20 @@ class Extremes:
         """
         if not self.names:
             return {}
-        marks = np.stack([marks_of(lanes, lanes.yes_no[name], slice(None)) for name in self.names])
-        upwards = np.stack([polarities[name] > 0 for name in self.names], axis=1)
         n = len(self._far.n)
         found = np.zeros((len(self.names), n, 2))
-        each(lambda some: _judge_ends(self.of(some), marks, upwards[some], found[:, some]), slices(0, n, _GROUP))
+        for some in slices(0, len(self.names), max(_MARKS_AT_ONCE // lanes.columns.shape[1], 1)):
+            names = self.names[some]
+            marks = np.stack([marks_of(lanes, lanes.yes_no[name], slice(None)) for name in names])
+            upwards = np.stack([polarities[name] > 0 for name in names], axis=1)
+            self._judge(marks, upwards, found[some])
         return dict(zip(self.names, found, strict=True))
+
+    def _judge(self, marks: Array, upwards: Array, out: Array) -> None:
+        each(
+            lambda some: _judge_ends(self.of(some), marks, upwards[some], out[:, some]),
+            slices(0, len(self._far.n), _GROUP),
+        )
 
     def state(self) -> dict[str, Array]:
         """For `restore`."""

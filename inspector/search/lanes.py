@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.search.counting import N_BYTES, N_LANES, N_NUMBERS
+from inspector.products import aligned
+from inspector.search.counting import N_LANES, N_NUMBERS
 
 _HIGHEST_RANK = 2**16 - 1  # ranks are spread over so many steps: far finer than a Spearman correlation to 1e-3 takes
 
@@ -151,13 +152,11 @@ def _pack(lanes: list[Array], n_chars: int) -> Group:
     order = np.argsort(-counts, kind="stable")  # frequent rows side by side: they stay in the nearest cache
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
-    return Group(place[which].astype(np.uint32), aligned(bits[first[order]]))
+    return Group(place[which].astype(np.uint32), aligned_copy(bits[first[order]]))
 
 
-def aligned(rows: Array) -> Array:
+def aligned_copy(rows: Array) -> Array:
     """A copy that begins where a line of the cache does, so that no row lies across two."""
-    room = np.zeros(rows.nbytes + N_BYTES, np.uint8)
-    first = -room.ctypes.data % N_BYTES
-    copy = room[first : first + rows.nbytes].view(rows.dtype).reshape(rows.shape)
+    copy = aligned(rows.shape, rows.dtype)
     copy[:] = rows
     return copy

@@ -85,6 +85,11 @@ class Run:
     def load(cls, folder: Path, corpus: Corpus) -> Run:
         """A run as it was saved last."""
         kept = RunFolder(folder).load()
+        if kept.get("corpus", str(corpus)) != str(corpus):
+            raise InspectorError(
+                f"The run in {folder} learns from {kept['corpus']}; this is {corpus}. Name the same text to go on "
+                "(--corpus, --pattern, --also, --also-pattern), or begin another run."
+            )
         options = TrainOptions(**{**kept["options"], "snapshots": tuple(kept["options"]["snapshots"])})
         model = CharModel(ModelConfig(**kept["config"]), Vocabulary(kept["symbols"]), name=folder.name)
         model.load_state_dict(kept["model"])
@@ -108,6 +113,7 @@ class Run:
             "choose_nats": self.choose_nats,
             "best": self.best,
             "begun_with": self.begun_with,
+            "corpus": str(self.corpus),
             "random": torch.get_rng_state(),
             "options": dataclasses.asdict(self.options),
             "config": dataclasses.asdict(self.model.config),
