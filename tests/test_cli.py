@@ -153,6 +153,7 @@ def test_list_of_concepts_needs_nothing_else(capsys):
         (("search", "--network", "NET", "--text", "TEXT", "--regex", "(?s)."), "Too little to rank: the label is yes"),
         (("search", "--network", "NET", "--text", "SHORT", "--concept", "digit"), "Too little to rank"),
         (("search", "--open", "TEXT"), "is no result of a search"),
+        (("search", "--open", "TEXT", "--out", "b.parquet"), "as it was saved: leave --out out"),
         (("survey", "--network", "NET", "--show"), "has no survey"),
         (("sample", "--network", "NET", "--temperature", "-1"), "temperature"),
         (("train", "--corpus", "EMPTY", "--out", "OUT"), "empty"),

@@ -203,3 +203,12 @@ def test_cli_records_snapshots(capsys, tmp_path: Path) -> None:
     assert main(["recordings", str(tmp_path)]) == 0 and "  snapshots  " in capsys.readouterr().out
     assert main([*arguments, str(tmp_path / "s"), "--store", "snapshots", "--dtype", "float16"]) == 1
     assert "leave signals and dtype out" in capsys.readouterr().err
+
+
+def test_network_that_was_cast_after_the_recording_is_read_as_it_is_now():
+    model = tiny_model()
+    recording = record(model, PYTHON_TEXT, store="snapshots")
+    before = recording.trace("0:1", "cell")
+    again = record(model, PYTHON_TEXT, store="snapshots")
+    model.double()
+    np.testing.assert_allclose(again.trace("0:1", "cell"), before, atol=1e-5)

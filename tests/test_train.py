@@ -50,8 +50,18 @@ def test_more_text_is_learned_from_and_never_holds_a_copy_of_what_is_held_out(tm
     found = mine.and_learn_from(load_corpus(tmp_path, pattern="*.py"))
     assert [text for _, text in found.splits["train"]] == ["learned", "new text"]
     assert (found.splits["choose"], found.splits["report"]) == (mine.splits["choose"], mine.splits["report"])
-    assert any("copy.py is a held-out file too" in said for said in found.skipped)
+    assert any("copy.py holds held-out text" in said for said in found.skipped)
     assert tmp_path.name in found.name
+
+
+def test_text_of_which_a_part_is_held_out_is_not_learned_from_elsewhere(tmp_path):
+    book = "".join(f"line {number}\n" for number in range(2_000))
+    (tmp_path / "book.txt").write_text(book)
+    (tmp_path / "other.txt").write_text("another text")
+    mine = load_corpus(tmp_path / "book.txt")  # its last tenth is held out
+    found = mine.and_learn_from(load_corpus(tmp_path))
+    assert [text for _, text in found.splits["train"]] == [*(text for _, text in mine.splits["train"]), "another text"]
+    assert any("book.txt holds held-out text" in said for said in found.skipped)
 
 
 def test_split_hangs_on_the_name_alone(tmp_path):
@@ -309,6 +319,19 @@ def test_patience_stops_a_run_that_does_not_get_better(tmp_path):
     facts = model.training_facts
     assert facts["steps"] == facts["best_step"] + 15 < options.n_steps
     assert train(OVERFITTING, CONFIG, options, tmp_path / "run", resume=True).hash == model.hash
+
+
+def test_a_run_goes_on_with_the_text_that_it_was_begun_with(tmp_path):
+    def kill(progress):
+        if progress.step == 13:
+            raise RuntimeError
+
+    more = dataclasses.replace(PATTERN, name="another corpus")
+    options = dataclasses.replace(OPTIONS, n_chars=4_800)
+    with pytest.raises(RuntimeError):
+        train(PATTERN.and_learn_from(more), CONFIG, options, tmp_path / "cut", on_step=kill)
+    with pytest.raises(InspectorError, match=r"learns from .*another corpus.*Name the same text to go on"):
+        train(PATTERN, CONFIG, options, tmp_path / "cut", resume=True)
 
 
 def test_resumed_run_writes_each_look_once(tmp_path):

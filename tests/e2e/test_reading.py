@@ -291,6 +291,14 @@ def test_lines_that_were_not_written_in_stay_the_elements_they_were_and_stand_wh
         settle(page)
     assert revised == page.evaluate(PAINTED)
 
+    for _ in range(18):  # where the rows in sight end
+        field.press("ArrowDown")
+    page.keyboard.insert_text("a\n\n\n")
+    expect(page.locator(f".overlay[data-known='{length + 4}']")).to_be_visible(timeout=WAIT)
+    settle(page)
+    rows = [int(row) for row, *_ in page.evaluate(PAINTED)]
+    assert rows == list(range(len(rows)))
+
 
 def test_discarded_draft_leaves_the_text_as_it_was(page, dashboard):
     open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
