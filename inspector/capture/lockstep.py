@@ -106,12 +106,13 @@ def lockstep(weights: LayerWeights, inputs: Tensor, state: State, signals: Colle
 
 def given_by(layout: Layout, inputs: Tensor) -> Given:
     """Of the inputs (steps, batch, n_in)."""
+    from inspector.capture.lending import lent
     from inspector.capture.panels import multiply
-    from inspector.products import WIDTH, aligned
+    from inspector.products import WIDTH
 
     n_steps, batch, _ = inputs.shape
     read, stride = as_rows(inputs)
-    numbers = aligned((n_steps * batch, *layout.bias.shape))
+    numbers = lent((n_steps * batch, *layout.bias.shape))
 
     def fill(first: int, last: int) -> None:
         blocks = first // WIDTH, -(-last // WIDTH)
@@ -142,13 +143,14 @@ def run(layout: Layout, given: Given, state: State) -> tuple[Signals, State]:
 
 def _run_alone(layout: Layout, given: Given, state: State) -> Signals:
     from inspector.capture import steps
+    from inspector.capture.lending import lent
 
     weights, names = layout.weights, _names(layout.weights)
     n_steps = len(given.which)
-    rows = np.empty((1 + n_steps, len(names), layout.n_units), np.float32)
+    rows = lent((1 + n_steps, len(names), layout.n_units))
     for row, part in zip(rows[0], state, strict=False):  # hidden, and an LSTM's cell
         row[:] = part.detach()[0].numpy()
-    columns = np.empty((len(names), layout.n_units, n_steps), np.float32)
+    columns = lent((len(names), layout.n_units, n_steps))
     shares = _shares(layout.n_units, layout.recurrent.nbytes)
     is_large = layout.recurrent.nbytes >= len(shares) * _LARGE_SHARE
     halves = layout.recurrent_halves if is_large else None
@@ -167,11 +169,11 @@ def _run_alone(layout: Layout, given: Given, state: State) -> Signals:
 
 def _run_abreast(layout: Layout, given: Given, state: State) -> Signals:
     from inspector.capture import steps
-    from inspector.products import aligned
+    from inspector.capture.lending import lent
 
     weights, names = layout.weights, _names(layout.weights)
     n_steps, batch = given.which.shape
-    rows = aligned((1 + n_steps, batch, len(names), layout.n_units))
+    rows = lent((1 + n_steps, batch, len(names), layout.n_units))
     for i, part in enumerate(state):  # hidden, and an LSTM's cell
         rows[0, :, i] = part.detach().numpy()
     shares = _shares(layout.n_units, layout.recurrent.nbytes * batch)

@@ -1,0 +1,47 @@
+"""Memory for what the loops leave behind, used again: new pages cost as much as a good part of the work itself.
+
+lent(shape) ──► an array; once it and every view of it are gone, the next one of its size gets the memory
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+
+from inspector.products import aligned
+
+_MOST_BYTES = 2**27  # that wait to be used again
+
+_free: deque[np.ndarray] = deque()  # each step of it is one for all threads; a lock could be held when a process forks
+
+
+class _Loan:
+    """What a lent array and its views keep alive."""
+
+    def __init__(self, memory: np.ndarray) -> None:
+        self.memory = memory
+        self.__array_interface__ = memory.__array_interface__
+
+    def __del__(self, give_back: Callable[[np.ndarray], None] = _free.append) -> None:
+        give_back(self.memory)
+
+
+def lent(shape: tuple[int, ...]) -> np.ndarray:
+    """Memory for float32 numbers, not filled, that begins where a line of the cache does."""
+    n, waiting, memory = int(np.prod(shape)), list[np.ndarray](), None
+    while memory is None and _free:
+        try:
+            one = _free.pop()
+        except IndexError:  # another thread was quicker
+            break
+        if one.size == n:
+            memory = one
+        else:
+            waiting.append(one)
+    n_bytes = sum(one.nbytes for one in _free)
+    for one in waiting:  # newest first
+        n_bytes += one.nbytes
+        if n_bytes <= _MOST_BYTES:
+            _free.appendleft(one)
+    found: np.ndarray = np.asarray(_Loan(aligned((n,)) if memory is None else memory)).reshape(shape)
+    return found
