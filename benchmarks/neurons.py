@@ -44,6 +44,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "320 neurons": {"n_units": 320},
     "two layers of 128": {"n_units": 128, "n_layers": 2},
     "GRU": {"kind": "gru"},
+    "forget bias 1, seed 1": {"forget_bias": 1.0, "seed": 1},
 }
 ASKED = ("inside_string", "inside_comment", "inside_docstring", "inside_if_condition", "bracket_depth", "indentation",
          "line_position")  # fmt: skip
