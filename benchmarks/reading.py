@@ -5,7 +5,7 @@
 A 2x512 LSTM reads 200,000 characters; its recording is kept twice, as hidden and cell in float16 and as snapshots. Then
 traces and windows are read at random places. Before each, the system is asked to drop what it has cached of the files,
 so that the disk is read; a disk of a virtual machine may have a cache of its own, about which nothing can be done.
-Weights are random: speed does not depend on them. Windows of snapshots are computed, so torch's own forward of as many
+Weights are random numbers that float16 holds, as a checkpoint does. Windows of snapshots are computed, so torch's own forward of as many
 characters, 32 sequences side by side and nothing kept, is shown beside them: no window can be there sooner.
 """
 
@@ -87,7 +87,7 @@ def main() -> None:
     options = parser.parse_args()
     vocabulary = Vocabulary.from_text("".join(map(chr, range(32, 127))) + "\n\t")
     torch.manual_seed(0)
-    model = CharModel(ModelConfig("lstm", options.layers, options.units), vocabulary)
+    model = CharModel(ModelConfig("lstm", options.layers, options.units), vocabulary).half().float()
     text = "".join(random.Random(0).choices(vocabulary.symbols[1:], k=options.chars))
     # Speed does not depend on the text being one: pieces of it are read side by side, which is sooner done.
     pieces = [text[start : start + 2_048] for start in range(0, len(text), 2_048)]

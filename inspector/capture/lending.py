@@ -38,7 +38,7 @@ def lent(shape: tuple[int, ...]) -> np.ndarray:
             memory = one
         else:
             waiting.append(one)
-    n_bytes = sum(one.nbytes for one in _free)
+    n_bytes = sum(one.nbytes for one in list(_free))  # a list: more may come back meanwhile
     for one in waiting:  # newest first
         n_bytes += one.nbytes
         if n_bytes <= _MOST_BYTES:
