@@ -5,8 +5,9 @@
 A 2x512 LSTM reads 200,000 characters; its recording is kept twice, as hidden and cell in float16 and as snapshots. Then
 traces and windows are read at random places. Before each, the system is asked to drop what it has cached of the files,
 so that the disk is read; a disk of a virtual machine may have a cache of its own, about which nothing can be done.
-Weights are random numbers that float16 holds, as a checkpoint does. Windows of snapshots are computed, so torch's own forward of as many
-characters, 32 sequences side by side and nothing kept, is shown beside them: no window can be there sooner.
+Weights are random numbers that float16 holds, as a checkpoint does. Windows of snapshots are computed, so torch's own
+forward of as many characters, 32 sequences side by side and nothing kept, is shown beside them: no window can be there
+sooner.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     engine.py      weights, input and initial state of one layer ──► its signals at every step
     lockstep.py    the same in float32 on a CPU: threads with a share of the neurons each; steps.py is what they run,
-                   panels.py what the input gives, and how sequences side by side are multiplied; lending.py: their memory
+                   panels.py how inputs, and sequences side by side, are multiplied, lending.py their memory
     engines.py     which of them runs a layer
     network.py     our network: symbols ──► its layers ──► what is expected next (expecting.py)
     lanes.py       texts side by side: where the network stands in each, and how it goes on
