@@ -42,6 +42,7 @@ def main() -> None:
             for name, address in VIEWS.items():
                 page.goto(f"http://127.0.0.1:{port}{address}")
                 page.locator("[data-at='0'], .st-key-found .cs-excerpt").first.wait_for(timeout=120_000)
+                page.wait_for_function("() => document.querySelector('[data-testid=stSkeleton]') === null")
                 page.wait_for_timeout(2_000)
                 page.screenshot(path=ROOT / "docs" / f"{name}.png")
         finally:

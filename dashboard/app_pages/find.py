@@ -155,7 +155,7 @@ def _tell(answer: Answer, view: state.View, reading: data.Reading) -> None:
     cards.claim(*found_words(answer.best, answer.concept.title, where))
     row, place = _chosen(answer.table, view)
     with st.container(key="found"):  # app.css puts the columns below each other on a narrow page
-        rows, one = st.columns([9, 11], gap="medium")
+        rows, one = st.columns([19, 21], gap="medium")
     with rows:
         _rank(answer, view, reading)
         _codes(answer, view, reading)
