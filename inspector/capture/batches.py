@@ -47,8 +47,7 @@ class BatchReader:
     """
 
     def __init__(self, model: CharModel, texts: Sequence[str], signals: Sequence[str] | None, *, lanes: int) -> None:
-        self._model = model
-        self._weights, kind = _check_model(model)
+        weights, kind = _check_model(model)
         self._signals = _check_signals(signals, kind)
         self._ids = torch.from_numpy(model.vocabulary.encode("".join(texts)))
         self._lengths = [len(text) for text in texts]
@@ -57,26 +56,26 @@ class BatchReader:
         self._queue = sorted((i for i, text in enumerate(texts) if text), key=lambda i: -len(texts[i]))
         self._next = 0  # of the queue
         self._lanes: list[list[int]] = []  # [document, characters read] of each lane
-        self._network = Lanes(Network(model, self._weights), 0)
+        self._abreast = Lanes(Network(model, weights), 0)
         self._n_lanes = lanes
-        widths = [layer.hidden_weight.shape[1] for layer in self._weights]
+        widths = [layer.hidden_weight.shape[1] for layer in weights]
         self.parts = [(layer, name) for layer in range(len(widths)) for name in self._signals]
         self.rows = [(layer, unit, name) for layer, name in self.parts for unit in range(widths[layer])]
         self.total = int(starts[-1])
 
     def state(self) -> Arrays:
-        states = enumerate(self._network.states)
+        states = enumerate(self._abreast.states)
         parts = {f"{i}.{j}": part.cpu().numpy() for i, layer in states for j, part in enumerate(layer)}
         at = {"next": np.array(self._next), "lanes": np.array(self._lanes)}
-        return at | {"expected": self._network.expected.cpu().numpy()} | parts
+        return at | {"expected": self._abreast.expected.cpu().numpy()} | parts
 
     def restore(self, arrays: Arrays) -> None:
         self._next, self._lanes = int(arrays["next"]), arrays["lanes"].tolist()
-        device = self._network.expected.device
-        self._network.expected = torch.from_numpy(arrays["expected"].copy()).to(device)
-        self._network.states = [
+        device = self._abreast.expected.device
+        self._abreast.expected = torch.from_numpy(arrays["expected"].copy()).to(device)
+        self._abreast.states = [
             tuple(torch.from_numpy(arrays[f"{i}.{j}"].copy()).to(device) for j in range(len(layer)))
-            for i, layer in enumerate(self._network.states)
+            for i, layer in enumerate(self._abreast.states)
         ]
 
     def __iter__(self) -> Iterator[Stretch]:
@@ -85,7 +84,7 @@ class BatchReader:
             yield self._read(n_steps)
 
     def _steps_at_once(self) -> int:
-        widest = max(layer.hidden_weight.shape[1] for layer in self._weights)
+        widest = max(state[0].shape[1] for state in self._abreast.states)
         return min(_STEPS, max(CELLS_AT_ONCE // (len(self._lanes) * widest), 1))
 
     def _remaining(self, lane: list[int]) -> int:
@@ -99,7 +98,7 @@ class BatchReader:
             new = self._queue[self._next : self._next + n_new]
             self._next += n_new
             self._lanes = [self._lanes[i] for i in kept] + [[document, 0] for document in new]
-            self._network.keep(kept, n_new)
+            self._abreast.keep(kept, n_new)
         return len(self._lanes)
 
     def _read(self, n_steps: int) -> Stretch:
@@ -108,7 +107,7 @@ class BatchReader:
         places = begun + np.arange(n_steps)[:, None]
         for lane in self._lanes:
             lane[1] += n_steps
-        found = self._network.read(self._ids[places.T], self._signals)
+        found = self._abreast.read(self._ids[places.T], self._signals)
         with torch.inference_mode():
             signals = [layer[name].flatten(0, 1) for layer in found.signals for name in self._signals]
         values = [signal.cpu().numpy().T for signal in signals]

@@ -42,9 +42,9 @@ class Draft:
     """
 
     def __init__(self, model: CharModel) -> None:
-        self._model, self._hash = model, model.hash  # which takes as long as reading thirty characters
-        self._weights, self._kind = _check_model(model)
-        self._network = Network(model, self._weights)
+        self._hash = model.hash  # which takes as long as reading thirty characters
+        weights, self._kind = _check_model(model)
+        self._network = Network(model, weights)
         self._signals = STATE_SIGNALS[self._kind]
         self._text = ""
         self._part: _Part | None = None
@@ -88,27 +88,29 @@ class Draft:
         """The state after what was kept, as a reading that was cut off there would have left it."""
         states = [
             [torch.from_numpy(part.values[layer][signal][:, -1].copy())[None] for signal in self._signals]
-            for layer in range(len(self._weights))
+            for layer in range(len(self._network.weights))
         ]
-        head = self._model.head
+        head = self._network.model.head
         with torch.inference_mode(), torch.autocast(head.weight.device.type, enabled=False):
             logits = head(states[-1][0].to(head.weight))
             expected = logits.float().log_softmax(-1)
-        like = chain(*(layer.zero_state(1) for layer in self._weights))
+        like = chain(*(layer.zero_state(1) for layer in self._network.weights))
         return to_bytes([*(part.to(other) for part, other in zip(chain(*states), like, strict=True)), expected])
 
     def _recording(self, part: _Part, name: str) -> Recording:
-        model, text = self._model, self._text
+        model, text = self._network.model, self._text
         writer = RecordingWriter(
             None,
             text=text,
             documents=[Document(name, 0, len(text))],
-            layers=[Layer(f"rnn.{i}", self._kind, _width(one), self._signals) for i, one in enumerate(self._weights)],
+            layers=[
+                Layer(f"rnn.{i}", self._kind, _width(one), self._signals) for i, one in enumerate(self._network.weights)
+            ],
             network=model.name,
             network_hash=self._hash,
             symbols=model.vocabulary.symbols,
             unknown=model.vocabulary.unknown(text),
-            engine=engine_for(self._weights).__name__,
+            engine=engine_for(self._network.weights).__name__,
         )
         with writer:
             writer.append(*part[:4], is_given=True)  # nobody writes to what a version was made of

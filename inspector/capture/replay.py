@@ -32,18 +32,17 @@ class Replayer:
     """Reads passages with a network as `record` does, from any state. `record`'s engine names hold here as well."""
 
     def __init__(self, model: CharModel) -> None:
-        self._model = model
         self._kind = rnn_kind(model.rnn)
-        self._weights = [directions[0] for directions in split_weights(model.rnn, flat_weights(model.rnn))]
-        self._network = Network(model, self._weights)
-        self._n_floats = snapshots_of(self._weights).n_bytes // 4
+        weights = [directions[0] for directions in split_weights(model.rnn, flat_weights(model.rnn))]
+        self._network = Network(model, weights)
+        self._n_floats = snapshots_of(weights).n_bytes // 4
 
     def __call__(self, segments: Sequence[Segment]) -> list[dict[str, np.ndarray]]:
         """By layer and signal, float32 (steps of the longest, n_segments, n_units); what is behind an end is noise."""
-        device, dtype = self._model.head.weight.device, self._model.head.weight.dtype
+        device, dtype = self._network.model.head.weight.device, self._network.model.head.weight.dtype
         lengths = np.array([len(segment.text) for segment in segments])
         ids = np.zeros((len(segments), lengths.max()), np.int64)
-        ids[np.arange(ids.shape[1]) < lengths[:, None]] = self._model.vocabulary.encode(
+        ids[np.arange(ids.shape[1]) < lengths[:, None]] = self._network.model.vocabulary.encode(
             "".join(segment.text for segment in segments)
         )
         states = np.zeros((len(segments), self._n_floats), np.float32)
@@ -54,7 +53,7 @@ class Replayer:
             parts = iter(torch.split(torch.from_numpy(states).to(device, dtype), self._widths(), dim=1))
             inputs = torch.from_numpy(ids).to(device).t()
             values = []
-            for i in range(len(self._weights)):
+            for i in range(len(self._network.weights)):
                 state = tuple(next(parts).contiguous() for _ in STATE_SIGNALS[self._kind])
                 run = partial(self._network.go_on, i) if i else self._network.begin
                 found, _ = run(inputs, state, SIGNALS[self._kind])
@@ -63,7 +62,7 @@ class Replayer:
         return values
 
     def _widths(self) -> list[int]:
-        return [layer.hidden_weight.shape[1] for layer in self._weights for _ in STATE_SIGNALS[self._kind]]
+        return [layer.hidden_weight.shape[1] for layer in self._network.weights for _ in STATE_SIGNALS[self._kind]]
 
 
 def snapshots_of(weights: Collection[LayerWeights]) -> Snapshots:
