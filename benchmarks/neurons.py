@@ -45,6 +45,10 @@ WAYS: dict[str, dict[str, Any]] = {
     "two layers of 128": {"n_units": 128, "n_layers": 2},
     "GRU": {"kind": "gru"},
     "forget bias 1, seed 1": {"forget_bias": 1.0, "seed": 1},
+    "forget bias 1, learning rate 5e-3": {"forget_bias": 1.0, "learning_rate": 5e-3},
+    "forget bias 1, 24 streams": {"forget_bias": 1.0, "batch": 24},
+    "forget bias 1, learning rate 1e-2": {"forget_bias": 1.0, "learning_rate": 1e-2},
+    "forget bias 1, learning rate 5e-3, 24 streams": {"forget_bias": 1.0, "learning_rate": 5e-3, "batch": 24},
 }
 ASKED = ("inside_string", "inside_comment", "inside_docstring", "inside_if_condition", "bracket_depth", "indentation",
          "line_position")  # fmt: skip

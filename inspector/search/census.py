@@ -21,7 +21,7 @@ from inspector.search.candidates import Candidates, Kept
 from inspector.search.counting import N_BINS, N_LANES, add_numbers, count
 from inspector.search.extremes import RARE, Extremes
 from inspector.search.judging import Choice, Counts, Measures, choose, measure
-from inspector.search.kernels import by_character, centre_on, take_in
+from inspector.search.kernels import by_character, centre_on, line_up, take_in
 from inspector.search.lanes import Lanes, aligned_copy
 from inspector.search.threads import each, slices
 
@@ -29,7 +29,8 @@ MAX_BLOCKS = 64  # into which the scoring part is cut for the jackknife
 N_CANDIDATES = 5  # of each label, whose values are kept: scored exactly, and checked against shifted labels
 _GROUP = 64  # traces that one thread counts at a time
 _COPIED = 16  # and copies: as many of their values side by side as lie in one line of the cache
-_TAKEN = 256  # and takes in: enough that calling the loop costs nothing beside it
+_TAKEN = 256  # and takes in,
+_TURNED = 32  # so many of them at once: as much as stays in its own cache
 CAPACITY = 2**15  # characters whose bins wait to be counted together: the counts of a trace are fetched once for them
 _AT_ONCE = 4096  # characters that are taken in together: threads that are woken for less are not worth it. The first
 # of them lay out the bins, where `calibrate` was not asked for others
@@ -218,27 +219,30 @@ class Census:
 
     def _take_in_some(self, folded: Sequence[_Folded], begin: int) -> None:
         """begin : where in the room for bins there is room for them."""
-        masks = self.lanes.masks
-        columns = [self.lanes.columns.take(some.positions, axis=1) for some in folded]  # of contiguous rows
-        pieces = [_pieces(some.blocks) for some in folded]
-        for of_labels, (blocks, cuts) in zip(columns, pieces, strict=True):
-            for block, begins, ends in zip(blocks, cuts, cuts[1:], strict=False):
-                mine = of_labels[:, begins:ends].astype(np.float64)
-                self._counts.label_moments[block] += mine @ mine.T
-        beside = [(by_character(of_labels), len(of_labels), masks, of_labels[masks]) for of_labels in columns]
-        starts = begin + np.cumsum([0, *(len(some.positions) for some in folded)])
+        positions = np.concatenate([some.positions for some in folded])
+        blocks, cuts = _pieces(np.concatenate([some.blocks for some in folded]))
+        columns, masks = self.lanes.columns.take(positions, axis=1), self.lanes.masks
+        for block, begins, ends in zip(blocks, cuts, cuts[1:], strict=False):
+            mine = columns[:, begins:ends].astype(np.float64)
+            self._counts.label_moments[block] += mine @ mine.T
+        beside = (by_character(columns), len(columns), masks, columns[masks], cuts, blocks)
+        starts = np.cumsum([0, *(len(some.positions) for some in folded)])
         widths = np.cumsum([0, *map(len, folded[0].values)])
 
         def take(task: tuple[int, slice]) -> None:
             part, traces = task
-            layout, within = self.bins.part(traces), slice(traces.start - widths[part], traces.stop - widths[part])
-            for some, of_labels, piece, start, stop in zip(folded, beside, pieces, starts, starts[1:], strict=False):
-                blocks, cuts = piece
+            room = np.empty((_TURNED, len(positions) // 32 * 32 + 48), np.float32)  # rows an odd number of lines apart
+            for some in slices(traces.start, traces.stop, _TURNED):
+                within = slice(some.start - widths[part], some.stop - widths[part])
+                values = room[: some.stop - some.start]
+                for one, start, stop in zip(folded, starts, starts[1:], strict=False):
+                    line_up(one.values[part][within], one.places, values[:, start:stop])
+                layout = self.bins.part(some)
                 take_in(
-                    some.values[part][within], some.places, some.positions, layout.kinds, layout.low, layout.steps,
-                    layout.lookup, self._centre[traces], self._scale[traces], *of_labels, cuts, blocks,
-                    self._room[traces, start:stop], self.summary[traces], self._counts.moments[:, traces],
-                    self._counts.squares[traces], self._extremes.of(traces),
+                    values, positions, layout.kinds, layout.low, layout.steps, layout.lookup,
+                    self._centre[some], self._scale[some], *beside, self._room[some, begin : begin + len(positions)],
+                    self.summary[some], self._counts.moments[:, some], self._counts.squares[some],
+                    self._extremes.of(some),
                 )  # fmt: skip
 
         each(take, [(part, traces) for part, ends in enumerate(itertools.pairwise(widths))

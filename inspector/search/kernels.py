@@ -8,6 +8,9 @@ import math
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from inspector.compiled import compiled, fast
@@ -16,8 +19,9 @@ from inspector.search.counting import N_BINS
 from inspector.search.far import Far, keep_far
 
 N_CELLS = 4096  # equal steps over a trace's own range; what a bin can be made of
-_WIDTH = 16  # traces that are turned together: as many floats as one vector has
-_TILE = 512  # characters of them, which stay in the nearest cache
+_LINE = 16  # numbers that lie in one line of the cache
+_AHEAD = 12  # characters by which a value is asked for before it is needed
+_TILE = 512  # characters whose products are added up at a time, so that what they are multiplied with stays there too
 _STRETCH = 256  # values put into cells at a time, so that they stay in the nearest cache
 _CLOSEST = np.float32(2**-20)  # nearer than this to an end of a bounded signal, values are one
 NEAR_ZERO = np.float32(2**-10)  # of signed values: below it steps are even, above they grow with the value
@@ -237,15 +241,50 @@ def by_character(columns: Array) -> Array:
     return found
 
 
+def _fetcher(_context: Any, table: Any, _row: Any, _column: Any) -> Any:
+    """Have a number of a table brought into the cache, without waiting for it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        rows, columns = (builder.mul(arguments[1 + i], builder.extract_value(array.strides, i)) for i in range(2))
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        place = builder.gep(builder.bitcast(array.data, byte), [builder.add(rows, columns)])
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", (byte,), kind)
+        builder.call(fetch, [place, number(0), number(3), number(1)])  # to read, to stay close, data
+        return context.get_dummy_value()
+
+    return types.void(table, types.uintp, types.uintp), generate
+
+
+_fetch: Any = intrinsic(_fetcher)
+
+
+@compiled
+def line_up(values: Array, places: Array, out: Array) -> None:
+    """out (traces, n) = values (traces, any), float32 of any strides, at `places` (n,).
+
+    A character's values lie far from those of the next, so each is asked for some characters ahead.
+    """
+    n, n_traces = np.uintp(len(places)), np.uintp(len(values))
+    for t in range(n):
+        at, soon = np.uintp(places[t]), np.uintp(places[min(t + np.uintp(_AHEAD), n - np.uintp(1))])
+        for k in range(np.uintp(0), n_traces, np.uintp(_LINE)):
+            _fetch(values, k, soon)
+        for k in range(n_traces):
+            out[k, t] = values[k, at]
+
+
 @compiled
 def take_in(
-    values: Array, places: Array, positions: Array, kinds: Array, low: Array, steps: Array, lookup: Array,
-    centre: Array, scale: Array, columns: Array, n_columns: int, masks: Array, of_masks: Array, cuts: Array,
-    blocks: Array, bins: Array, summary: Array, products: Array, squares: Array, far: Far,
+    values: Array, positions: Array, kinds: Array, low: Array, steps: Array, lookup: Array, centre: Array, scale: Array,
+    columns: Array, n_columns: int, masks: Array, of_masks: Array, cuts: Array, blocks: Array, bins: Array,
+    summary: Array, products: Array, squares: Array, far: Far,
 ) -> None:  # fmt: skip
-    """Everything about values (traces, n), float32 of any strides, but how often labels come with their bins.
+    """Everything about values (traces, n or more), float32, but how often labels come with their bins.
 
-    places : (n,) which of the values is each character's, in the order of columns and bins; positions (n,) in the text.
+    The values are used up: what stands there afterwards is scaled.
+    positions : (n,) of the characters in the text.
     kinds, low, steps, lookup : as `Bins` has them. centre, scale : (traces,) float32, what values are taken about.
     columns : as `by_character` has them, `n_columns` in all; `masks` says which of them are masks, and
     of_masks (masks, n) has these alone.
@@ -255,55 +294,50 @@ def take_in(
     products : (blocks, traces, columns), squares : (traces, columns) take in sums over the scaled values times columns,
     and over their squares times masks. far : as `keep_far` takes it.
     """
-    n = len(places)
-    tile = np.empty((_WIDTH, _TILE + _WIDTH), np.float32)  # rows a power of two apart would push each other out
+    n, n_traces = len(positions), len(values)
     scaled, cells = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.uint16)
-    sums, none = np.empty((_WIDTH, WIDTH), np.float32), np.zeros(WIDTH, np.float32)
-    for first in range(0, len(values), _WIDTH):
-        n_traces = min(_WIDTH, len(values) - first)
-        for start in range(0, n, _TILE):
-            length = min(_TILE, n - start)
-            first_piece = np.searchsorted(cuts, start, side="right") - 1
-            for t in range(length):
-                at_t = places[start + t]
-                if n_traces == _WIDTH:
-                    for k in range(_WIDTH):
-                        tile[k, t] = values[first + k, at_t]
-                else:
-                    for k in range(n_traces):
-                        tile[k, t] = values[first + k, at_t]
-            for k in range(n_traces):
-                u, row, at = first + k, tile[k, :length], np.uintp(start)
-                into, layout = bins[u], lookup[u]
-                for begin in range(0, length, _STRETCH):
-                    stretch = row[begin : begin + _STRETCH]
-                    _cells(stretch, kinds[u], low[u], steps[u], scaled, cells)
-                    for t in range(np.uintp(len(stretch))):
-                        into[at + t] = layout[np.uintp(cells[t])]
-                    at += np.uintp(len(stretch))
-                if len(far.n):
-                    keep_far(far, u, row, into[start : start + length], positions[start : start + length])
-                _sums(row, centre[u], summary[u])
-                lowest, highest = _ends(row)
-                summary[u, 2], summary[u, 3] = min(summary[u, 2], lowest), max(summary[u, 3], highest)
-                if n_columns:
-                    _off_centre(row, centre[u], scale[u])
-            if n_columns:
-                piece, begin = first_piece, 0
-                while begin < length:
-                    end = min(cuts[piece + 1] - start, length)
-                    for group in range(len(columns)):
-                        panel = (group * n + start + begin) * WIDTH
-                        for k in range(0, n_traces, ROWS):
-                            add_products(
-                                min(ROWS, n_traces - k), columns, panel, tile, k * tile.shape[1] + begin, tile.shape[1],
-                                end - begin, none, 0, sums, k * WIDTH, WIDTH,
-                            )  # fmt: skip
-                        for k in range(n_traces):
-                            for i in range(min(n_columns - group * WIDTH, WIDTH)):
-                                products[blocks[piece], first + k, group * WIDTH + i] += sums[k, i]
-                    piece, begin = piece + 1, end
-                for k in range(n_traces):
-                    row = tile[k, :length]
-                    for i in range(len(masks)):
-                        squares[first + k, masks[i]] += _square_product(row, of_masks[i, start : start + length])
+    layout = np.empty(N_CELLS, np.uint8)
+    for u in range(n_traces):
+        row, into = values[u, :n], bins[u]
+        for i in range(N_CELLS):  # at once: each entry by itself would be waited for
+            layout[i] = lookup[u, i]
+        for start in range(0, n, _STRETCH):
+            stretch, at = row[start : start + _STRETCH], np.uintp(start)
+            _cells(stretch, kinds[u], low[u], steps[u], scaled, cells)
+            for t in range(np.uintp(len(stretch))):
+                into[at + t] = layout[np.uintp(cells[t])]
+            _sums(stretch, centre[u], summary[u])
+            lowest, highest = _ends(stretch)
+            summary[u, 2], summary[u, 3] = min(summary[u, 2], lowest), max(summary[u, 3], highest)
+        if len(far.n):
+            keep_far(far, u, row, into, positions)
+        if n_columns:
+            _off_centre(row, centre[u], scale[u])
+    if n_columns:
+        _take_products(values, columns, n_columns, masks, of_masks, cuts, blocks, products, squares)
+
+
+@compiled
+def _take_products(
+    values: Array, columns: Array, n_columns: int, masks: Array, of_masks: Array, cuts: Array, blocks: Array,
+    products: Array, squares: Array,
+) -> None:  # fmt: skip
+    """What `take_in` says of products and squares, of scaled values."""
+    n, n_traces, stride = columns.shape[1], len(values), values.shape[1]
+    sums, none = np.empty((ROWS, WIDTH), np.float32), np.zeros(WIDTH, np.float32)
+    for piece in range(len(blocks)):
+        for begin in range(cuts[piece], cuts[piece + 1], _TILE):
+            end = min(begin + _TILE, cuts[piece + 1])
+            for group in range(len(columns)):
+                for u in range(0, n_traces, ROWS):
+                    n_rows = min(ROWS, n_traces - u)
+                    add_products(n_rows, columns, (group * n + begin) * WIDTH, values, u * stride + begin, stride,
+                                 end - begin, none, 0, sums, 0, WIDTH)  # fmt: skip
+                    for k in range(n_rows):
+                        for i in range(min(n_columns - group * WIDTH, WIDTH)):
+                            products[blocks[piece], u + k, group * WIDTH + i] += sums[k, i]
+    for u in range(n_traces):
+        for begin in range(0, n, _TILE):
+            row = values[u, begin : min(begin + _TILE, n)]
+            for i in range(len(masks)):
+                squares[u, masks[i]] += _square_product(row, of_masks[i, begin : begin + len(row)])
