@@ -196,6 +196,31 @@ def test_beginning_of_a_draft_comes_first_and_the_same_version_again_brings_the_
     assert [len(one["trace"]) for one in (first, again)] == [2, len(text)]
 
 
+def test_writing_goes_on_however_many_versions_there_were():
+    recording, bystander = made(), made("another")
+    address, other = serve.offer(recording, draft=Typed), serve.offer(bystander)
+    for number in range(2 * serve._MOST_OFFERS):
+        header, _ = fetched(f"{address}/draft/e1/1:2/cell", f"version {number}".encode())
+        assert "missing" not in header
+    gc.collect()
+    assert "missing" not in fetched(f"{address}/text")[0]
+    assert "missing" not in fetched(f"{other}/text")[0]
+
+
+def test_a_draft_outlives_the_text_that_it_began_as():
+    recording = made()
+    address = serve.offer(recording, draft=Typed)
+    fetched(f"{address}/draft/e1/1:2/cell", b"ab")
+    del recording
+    gc.collect()
+    serve.offer(made("another"))
+
+    header, sections = fetched(f"{address}/draft/e1/1:2/cell", b"abc")
+
+    assert (header["neuron"], header["signal"], len(sections["trace"])) == ("1:2", "cell", 3)
+    assert "no longer in memory" in fetched(f"{address}/draft/e2/1:2/cell", b"abc")[0]["missing"]
+
+
 def test_newer_version_ends_the_reading_of_an_older_one():
     recording, typed = made(), []
 

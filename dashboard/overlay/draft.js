@@ -59,7 +59,8 @@ export function exactPlace(exact, place) {
 }
 
 /**
- * The exact text after the field's was changed in one place; a new line ends as the text's first one does.
+ * The exact text after the field's was changed in one place; a new line ends as the text's first one does, but for
+ * where two ends would become one.
  * @param {string} exact as it was
  * @param {string} value what the field has now
  */
@@ -69,5 +70,13 @@ export function afterChange(exact, value) {
   while (start < shorter && shown[start] === value[start]) start += 1;
   while (rest < shorter - start && shown[shown.length - 1 - rest] === value[value.length - 1 - rest]) rest += 1;
   const written = value.slice(start, value.length - rest).replaceAll("\n", exact.match(LINE_END)?.[0] ?? "\n");
-  return exact.slice(0, exactPlace(exact, start)) + written + exact.slice(exactPlace(exact, shown.length - rest));
+  const before = exact.slice(0, exactPlace(exact, start)), after = exact.slice(exactPlace(exact, shown.length - rest));
+  const first = !isOneEnd(before, written + after) ? "" : written === "" ? "\n" : "\r";
+  const last = isOneEnd(written, after) ? "\n" : "";
+  return before + first + written + last + after;
+}
+
+/** Whether an end of a line that stood alone would be read as one with the next. @param {string} left @param {string} right */
+function isOneEnd(left, right) {
+  return left.endsWith("\r") && right.startsWith("\n");
 }

@@ -90,19 +90,19 @@ class Overlay extends Reader {
     const before = this.payload?.header;
     const payload = decodePayload(data);
     const { header } = payload;
+    const isNewTheme = this.takeTheme();
     if (this.base !== null) {
       const { key, jump } = this.base.header;
       this.base = header.key === key && header.jump === jump ? payload : null;
-      if (this.base !== null) return; // the reader's own draft stays in sight
+      if (this.base !== null) { // the reader's own draft stays in sight
+        if (isNewTheme) this.show({ rebuild: true });
+        return;
+      }
       this.frame.editor.close();
     }
     const isNewText = before === undefined || header.key !== before.key
       || JSON.stringify(before.documents) !== JSON.stringify(header.documents);
     const hasJumped = isNewText || header.jump !== before.jump;
-    const theme = themeOf(getComputedStyle(this.frame.root).getPropertyValue("--st-background-color"));
-    const isNewTheme = theme !== this.theme;
-    this.theme = theme;
-    this.frame.root.dataset.theme = theme;
     this.payload = payload;
     this.fillWindow();
     this.source.take(payload);
@@ -115,6 +115,14 @@ class Overlay extends Reader {
       this.show({ rebuild: isNewTheme || isOther || hasJumped });
       if (hasJumped) this.takePlace(header);
     }
+  }
+
+  /** Whether the page has become light or dark. */
+  takeTheme() {
+    const { root } = this.frame, before = this.theme;
+    this.theme = themeOf(getComputedStyle(root).getPropertyValue("--st-background-color"));
+    root.dataset.theme = this.theme;
+    return this.theme !== before;
   }
 
   /** Reaches from where it stands to the bottom of the window, unless the page gave it a height. */
@@ -173,17 +181,19 @@ class Overlay extends Reader {
   /** A version of the draft takes the place of the text, as far as it has been read. @param {string} text @param {Payload} answer */
   takeDraft(text, answer) {
     const base = this.base ??= /** @type {Payload} */ (this.payload);
-    const before = { text: this.page.text, trace: this.sight()?.trace };
+    const { neuron, signal } = answer.header; // not always what is wanted by now
+    const sight = this.sight();
+    const before = { text: this.page.text, trace: sight !== null && sameChoice(sight.shown, { neuron, signal }) ? sight.trace : undefined };
     this.versions += 1;
     const { name: { value: name } } = this.frame.editor;
     const draft = this.payload = draftPayload(base, { key: `draft ${this.versions}`, name, text }, answer);
     const { ready, key, chars } = draft.header;
-    const signal = ready.includes(this.wanted.signal) ? this.wanted.signal : ready[0];
-    this.wanted = this.shown = { neuron: this.wanted.neuron, signal };
+    if (!ready.includes(this.wanted.signal)) this.wanted = { neuron: this.wanted.neuron, signal };
+    this.shown = { neuron, signal };
     this.page.take(text, draft.header, answer.sections.unknown, this.look);
     this.source.take(draft);
-    this.source.keep(`${this.wanted.neuron}/${signal}`, draftTrace(answer, this.page.chars, before));
-    this.source.takeLoss(answer.sections.loss);
+    this.source.keep(`${neuron}/${signal}`, draftTrace(answer, this.page.chars, before));
+    this.source.takeLoss(answer.sections.loss, chars);
     this.key = key;
     this.anchor = null;
     this.cursor = Math.min(this.frame.editor.caret(), chars - 1);
@@ -200,8 +210,13 @@ class Overlay extends Reader {
       this.source.take(base);
       this.key = null;
       this.takeText(base);
+      this.tell(); // what a draft has not of signals is not wanted any more
     }
     this.frame.scroller.focus();
+  }
+
+  begun() {
+    this.takePlace(/** @type {Payload} */ (this.payload).header);
   }
 
   /** @param {string} text @param {Iterable<number> | undefined} unknown */
@@ -233,13 +248,14 @@ class Overlay extends Reader {
     if (mark !== null) this.anchor = isFirst ? mark[1] - 1 : mark[0];
     const place = mark === null || isFirst ? at : mark[1] - 1;
     if (place !== null || this.cursor === 0) this.moveTo(place ?? 0, { centre: true, silent: true });
-    if (mark !== null) this.rows.recolour(/** @type {Sight} */ (this.sight()));
+    const sight = this.sight();
+    if (mark !== null && sight !== null) this.rows.recolour(sight);
     this.showMark();
   }
 
   /** @param {import("./source.js").Kind} kind @param {string} path */
   arrived(kind, path) {
-    if (this.source.isBroken) this.tell({ needs: true });
+    if (this.source.isBroken || this.source.missing.has("text")) this.tell({ needs: true });
     if (this.key === null) return;
     if (kind === "guesses") this.rows.guess();
     if (kind === "similar") this.pinSimilar();

@@ -36,6 +36,7 @@ export class Reader {
     /** Whether arrows mark without shift. */ this.isMarking = false;
     /** @type {number | null} */ this.pointer = null;
     this.isFilling = false;
+    /** Whether a text is laid out that could not be painted yet, for want of a trace. */ this.isOwed = false;
     /** @type {"light" | "dark"} */ this.theme = "light";
     /** @type {ReturnType<typeof setTimeout> | undefined} */ this.speech = undefined;
     this.frame = buildFrame(reader);
@@ -48,6 +49,9 @@ export class Reader {
 
   /** The reader has moved. */
   changed() {}
+
+  /** A text that had to wait for its colours is painted. */
+  begun() {}
 
   // Painting.
 
@@ -86,13 +90,15 @@ export class Reader {
     if (this.key === null || this.payload === null) return;
     this.source.ask(this.meanwhile(this.wanted));
     const sight = this.sight();
+    const isOwed = this.isOwed;
+    this.isOwed = sight === null && (isOwed || rebuild !== false);
     if (sight === null) return;
     const { bar, scroller, colours, root } = this.frame;
     const tables = `${this.look.palette} ${this.theme}`;
     if (colours.dataset.tables !== tables) colours.textContent = colourRules(sight);
     colours.dataset.tables = tables;
-    if (rebuild === "changed") this.rows.revise(sight);
-    else if (rebuild) this.rows.rebuild(sight);
+    if (rebuild === "changed" && !isOwed) this.rows.revise(sight);
+    else if (rebuild || isOwed) this.rows.rebuild(sight);
     else this.rows.recolour(sight);
     if (top !== undefined) this.viewport.scrollTo(rowOf(sight.layout, top) * rowHeight(this.look));
     bar.show(sight);
@@ -104,6 +110,7 @@ export class Reader {
     scroller.setAttribute("aria-label", `${showCount(sight.layout.chars.length)} characters coloured by neuron `
       + `${sight.shown.neuron}, ${signalTitle(sight.shown.signal)}. Arrow keys move, question mark lists all keys.`);
     this.later.start(() => this.showBeside());
+    if (isOwed) this.begun();
   }
 
   /** The rows that are kept out of sight, the panel, the whole text at a glance; then what may be wanted next is fetched. */

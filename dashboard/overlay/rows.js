@@ -179,7 +179,7 @@ export class Rows {
   place(row, element, moved = 0) {
     const { layout, payload: { header: { documents } }, look } = /** @type {Sight} */ (this.sight);
     const start = layout.places[row];
-    const begun = documents.length > 1 ? documents.find((one) => one.start === start) : undefined;
+    const begun = documents.length > 1 ? documents.findLast((one) => one.start === start) : undefined;
     element.style.transform = `translateY(${row * rowHeight(look)}px)`;
     element.dataset.row = String(row);
     for (const [name, value] of [

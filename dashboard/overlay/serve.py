@@ -16,6 +16,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import wraps
+from itertools import islice
 from threading import Lock
 from typing import Protocol
 
@@ -90,15 +91,21 @@ def offer(recording: Recording, *more: Recording, draft: Callable[[], Draft] | N
         _offers.move_to_end(name)
         if draft is not None:
             _writers[name] = draft
-        while len(_offers) > _MOST_OFFERS:
-            oldest, _ = _offers.popitem(last=False)
+        gone = [one for one, (first, *_) in _offers.items() if first() is None]
+        n_left = len(_offers) - len(gone)
+        alive = (one for one in _offers if one not in gone)
+        for oldest in gone + list(islice(alive, max(n_left - _MOST_OFFERS, 0))):
+            del _offers[oldest]
             _writers.pop(oldest, None)
     return f"/charscope/{name}"
 
 
 def _offered(request: Request) -> list[Recording]:
+    name = request.path_params["name"]
     with _lock:
-        found = _offers.get(request.path_params["name"], ())
+        found = _offers.get(name, ())
+        if found:
+            _offers.move_to_end(name)
     alive = [recording for one in found if (recording := one()) is not None]
     if not found or found[0]() is None:
         raise InspectorError("This text is no longer in memory: the page will ask for it again.")
@@ -248,7 +255,8 @@ def similar(recording: Recording, neuron: str, signal: str) -> list[dict[str, ob
 async def _draft(request: Request) -> Response:
     body = bytearray()
     try:
-        _offered(request)  # a stranger's bytes are not even read
+        if not _is_writing(request.path_params["name"], request.path_params["editor"]):
+            _offered(request)  # a stranger's bytes are not even read
         async for part in request.stream():
             body += part
             if len(body) > 4 * DRAFT_CHARS:  # four bytes are the most that UTF-8 has for a character
@@ -278,15 +286,21 @@ def _version(request: Request, body: bytearray) -> bytes:
     header, section = _trace_of(recording, neuron, shown)
     loss = Section("loss", "float32", recording.loss.astype("<f4", copy=False))
     unknown = Section("unknown", "uint32", recording.unknown.astype("<u4"))
-    said = {"source": offer(recording), "signal": shown, "ready": list(layer.signals), **header}
+    said = {"source": offer(recording), "neuron": neuron, "signal": shown, "ready": list(layer.signals), **header}
     return pack(said, [section, loss, unknown])
+
+
+def _is_writing(name: str, editor: str) -> bool:
+    """Whether this editor has begun: it goes on, though what it began with be forgotten."""
+    with _lock:
+        return (name, editor) in _drafts
 
 
 def _writing(name: str, editor: str) -> _Writing:
     with _lock:
-        if name not in _writers:
-            raise InspectorError("This recording is read without its network, so it stays as it is.")
         if (name, editor) not in _drafts:
+            if name not in _writers:
+                raise InspectorError("This recording is read without its network, so it stays as it is.")
             _drafts[name, editor] = _Writing(_writers[name]())
         _drafts.move_to_end((name, editor))
         while len(_drafts) > _MOST_DRAFTS:

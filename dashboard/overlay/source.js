@@ -110,10 +110,12 @@ export class Source {
     return this.losses;
   }
 
-  /** @param {Payload["sections"][string]} values */
-  takeLoss(values) {
+  /** @param {Payload["sections"][string]} values @param {number} [length] of the text, where values are of its beginning */
+  takeLoss(values, length = values.length) {
     const { surprise } = /** @type {Payload} */ (this.payload).header;
-    this.losses = new Trace(/** @type {Float32Array} */ (values), surprise);
+    const all = new Float32Array(length).fill(NaN);
+    all.set(values);
+    this.losses = new Trace(all, surprise, undefined, values.length);
   }
 
   /**
@@ -196,20 +198,23 @@ export class Source {
     const { pending, missing } = this; // another text may come meanwhile: it has sets of its own
     if (source === null || this.isBroken || pending.has(path) || missing.has(path)) return;
     pending.add(path);
-    try {
-      const answer = await fetch(`${source}/${path}`);
-      if (!answer.ok) throw new Error(answer.statusText);
-      const payload = decodePayload(new Uint8Array(await answer.arrayBuffer()));
-      pending.delete(path);
-      if (pending !== this.pending) return;
-      if (payload.header.missing === undefined) take(payload);
-      else missing.add(path);
-    } catch {
-      pending.delete(path);
-      if (pending !== this.pending) return;
-      this.isBroken = true;
-    }
+    const answer = await answerOf(`${source}/${path}`);
+    pending.delete(path);
+    if (pending !== this.pending) return;
+    if (answer === null) this.isBroken = true;
+    else if (answer.header.missing === undefined) take(answer);
+    else missing.add(path);
     this.arrived(kind, path);
     this.goOn();
+  }
+}
+
+/** @param {string} address @returns {Promise<Payload | null>} null where there is no answer, or one that makes no sense */
+async function answerOf(address) {
+  try {
+    const answer = await fetch(address);
+    return answer.ok ? decodePayload(new Uint8Array(await answer.arrayBuffer())) : null;
+  } catch {
+    return null;
   }
 }

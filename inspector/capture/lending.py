@@ -10,9 +10,19 @@ import numpy as np
 
 from inspector.products import aligned
 
-_MOST_BYTES = 2**27  # that wait to be used again
+_MOST_BYTES = 2**28  # that wait to be used again
 
 _free: deque[np.ndarray] = deque()  # each step of it is one for all threads; a lock could be held when a process forks
+
+
+def _give_back(memory: np.ndarray) -> None:
+    """It waits to be used again; what has waited longest is let go where that is too much."""
+    _free.append(memory)
+    while sum(one.nbytes for one in list(_free)) > _MOST_BYTES:  # a list: others take and bring meanwhile
+        try:
+            _free.popleft()
+        except IndexError:
+            return
 
 
 class _Loan:
@@ -22,7 +32,7 @@ class _Loan:
         self.memory = memory
         self.__array_interface__ = memory.__array_interface__
 
-    def __del__(self, give_back: Callable[[np.ndarray], None] = _free.append) -> None:
+    def __del__(self, give_back: Callable[[np.ndarray], None] = _give_back) -> None:
         give_back(self.memory)
 
 
@@ -38,10 +48,6 @@ def lent(shape: tuple[int, ...]) -> np.ndarray:
             memory = one
         else:
             waiting.append(one)
-    n_bytes = sum(one.nbytes for one in list(_free))  # a list: more may come back meanwhile
-    for one in waiting:  # newest first
-        n_bytes += one.nbytes
-        if n_bytes <= _MOST_BYTES:
-            _free.appendleft(one)
+    _free.extendleft(waiting)  # newest first
     found: np.ndarray = np.asarray(_Loan(aligned((n,)) if memory is None else memory)).reshape(shape)
     return found

@@ -2,6 +2,7 @@
 
 import random
 import re
+import time
 from io import BytesIO
 from urllib.parse import parse_qs, urlparse
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from dashboard.overlay.payload import pack
 from dashboard.palette import SURPRISE, colour_index, ink, lut, scale_for
 from inspector.capture import record
 from inspector.model import load_checkpoint
@@ -138,6 +140,59 @@ def test_the_page_stays_correct_where_nothing_can_be_fetched(page, dashboard, re
     colour = page.locator("[data-at='7']").evaluate("(one) => getComputedStyle(one).backgroundColor")
     index = int(colour_index(trace[7], scale_for("cell", trace)))
     assert colour == "rgb({}, {}, {})".format(*lut("teal-orange", "diverging")[index])
+
+
+LONG = "text=stdlib:configparser.py&neuron=1:42&signal=cell"  # longer than what comes along with the page
+
+
+def test_long_text_that_comes_before_its_colours_is_whole_and_opens_at_its_place(page, dashboard):
+    def late(route):
+        time.sleep(1)
+        route.continue_()
+
+    fetched = []
+    page.on("request", lambda request: fetched.append(request.url))
+    page.route("**/trace/**", late)
+    page.goto(f"{dashboard}/?{LONG}&at=30010&mark=30000-30011")
+    expect(page.locator("[data-at='30010']")).to_be_in_viewport(timeout=3 * WAIT)
+    expect(page.locator(".marked")).to_have_count(11)
+    assert page.locator(".scroller").evaluate("(one) => one.scrollHeight > 10 * one.clientHeight")
+    page.unroute("**/trace/**")
+    page.keyboard.press("n")
+    expect(page.locator(".overlay")).to_have_attribute("data-shown", "1:43")
+    assert any(url.endswith("/trace/1:43/cell") for url in fetched)  # the fast way was not given up
+
+
+def test_text_that_is_no_longer_in_memory_is_sent_again(page, dashboard):
+    gone = pack({"missing": "no longer in memory"}, [])
+    page.route("**/charscope/*/text", lambda route: route.fulfill(body=gone), times=1)
+    page.goto(f"{dashboard}/?{LONG}")
+    expect(page.locator("[data-at='0']")).to_be_visible(timeout=3 * WAIT)
+
+
+def test_neuron_chosen_while_a_version_is_read_has_its_own_colours(page, dashboard):
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
+    page.locator(".scroller").focus()
+    page.keyboard.press("i")
+    field = page.get_by_role("textbox", name="the text, to write in")
+    field.fill("x = 'abc'")
+    expect(page.locator(".overlay[data-known='9']")).to_be_visible(timeout=WAIT)
+
+    def late(route):
+        time.sleep(1)
+        route.continue_()
+
+    page.route("**/draft/**", late)
+    field.press("End")
+    field.press("d")
+    field.press("Escape")
+    page.keyboard.press("n")  # before the answer
+    expect(page.locator(".overlay[data-known='10'][data-shown='1:43']")).to_be_visible(timeout=WAIT)
+    trace = record(load_checkpoint(CHECKPOINT), "x = 'abc'd", ["cell"]).trace(Neuron(1, 43), "cell")
+    index = int(colour_index(trace[6], scale_for("cell", trace)))
+    colour = page.locator("[data-at='6']").evaluate("(one) => getComputedStyle(one).backgroundColor")
+    near = lut("teal-orange", "diverging")[max(index - 1, 0) : index + 2]
+    assert colour in ["rgb({}, {}, {})".format(*one) for one in near]
 
 
 def test_keys_work_at_first_sight_and_after_a_button_that_is_gone(page, dashboard):

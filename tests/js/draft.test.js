@@ -44,3 +44,20 @@ test("line ends stay as they were where nothing was written", () => {
 test("a place in the field has its place in the exact text", () => {
   assert.deepEqual([0, 1, 2, 3, 4, 9].map((place) => exactPlace("a\r\nb\r\n", place)), [0, 1, 3, 4, 6, 6]);
 });
+
+test("whatever is written into lines that end in many ways, the text has the lines that the field shows", () => {
+  const parts = ["\r", "\n", "\r\n", "a", "b"];
+  let seed = 1;
+  /** A number below n. @param {number} n */
+  const draw = (n) => (seed = (seed * 48271) % 2147483647) % n;
+  /** @param {number} n @param {string[]} from */
+  const some = (n, from) => Array.from({ length: draw(n) }, () => from[draw(from.length)]).join("");
+
+  for (let time = 0; time < 20_000; time += 1) {
+    const exact = some(7, parts), shown = inField(exact);
+    const start = draw(shown.length + 1), stop = start + draw(shown.length - start + 1);
+    const value = shown.slice(0, start) + some(3, ["\n", "x"]) + shown.slice(stop);
+
+    assert.equal(inField(afterChange(exact, value)), value, JSON.stringify([exact, value]));
+  }
+});
