@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from inspector.model import CharModel
 
 FIRST_NETWORK = "python"
-SNAPSHOT = "@"  # `python-small@531`: the network python-small as it was after step 531
+SNAPSHOT = "@"  # `python-small@390`: the network python-small as it was after step 390
 _ROOT = Path(__file__).parent.parent.parent
 
 Layers = Sequence[tuple[int, tuple[str, ...]]]  # of each layer: number of units, names of signals

@@ -262,7 +262,8 @@ def _use_bf16(precision: str, device: torch.device) -> bool:
 def _hardware(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} CPU threads ({platform.machine()})"
+    n_threads = torch.get_num_threads()
+    return f"{n_threads} CPU thread{'s' * (n_threads != 1)} ({platform.machine()})"
 
 
 def _map_state(state: State, change: Callable[[Tensor], Tensor]) -> State:
