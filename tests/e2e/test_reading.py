@@ -178,11 +178,11 @@ def test_neuron_chosen_while_a_version_is_read_has_its_own_colours(page, dashboa
     field.fill("x = 'abc'")
     expect(page.locator(".overlay[data-known='9']")).to_be_visible(timeout=WAIT)
 
-    def late(route):
-        time.sleep(1)
-        route.continue_()
-
-    page.route("**/draft/**", late)
+    page.evaluate("""() => {
+      const { fetch } = window;
+      const late = (answer) => new Promise((done) => { setTimeout(() => done(answer), 2000); });
+      window.fetch = (where, ...how) => fetch(where, ...how).then(String(where).includes("/draft/") ? late : undefined);
+    }""")
     field.press("End")
     field.press("d")
     field.press("Escape")
