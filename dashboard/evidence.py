@@ -178,6 +178,8 @@ def _sure(row: Mapping[str, Any]) -> str:
 
 def codes_words(table: pd.DataFrame) -> str:
     """One neuron or many? What the curve over k says, out of the table of `best_codes`."""
+    if table.empty:
+        return "No neuron tells it from the rest."
     alone, last, best = table.score.iloc[0], table.iloc[-1], table.loc[table.score.idxmax()]
     enough = table[table.score >= best.score - _AS_GOOD].iloc[0]
     name = "AUROC" if last.metric == "auroc" else "correlation"

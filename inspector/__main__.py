@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from inspector.commands import card, concepts, emerge, explain, record, recordings, sample, search, share, survey, train
 from inspector.recording import InspectorError
@@ -15,6 +17,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
+    except BrokenPipeError:  # whoever read along has seen enough
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - what is left is not written at the end either
+        return 0
     except (InspectorError, OSError) as error:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 1
@@ -22,8 +27,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = " Go on with --resume." if hasattr(options, "resume") else ""
         print(f"\n{options.command}: stopped.{hint}", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        return 0
     return 0
 
 

@@ -20,7 +20,11 @@ from inspector.train import bits
 def write_card(model: CharModel, folder: str | Path) -> None:
     """Write README.md of a checkpoint folder from what the folder itself knows."""
     folder = Path(folder)
-    measures = load_measures(folder)
+    measures, survey = load_measures(folder), load_survey(folder)
+    if measures is not None and measures["network_hash"] != model.hash:  # of weights that lay here before
+        measures = None
+    if survey is not None and survey["network_hash"] != model.hash:
+        survey = None
     parts = [
         f"# {model.name}\n",
         _network(model),
@@ -28,7 +32,7 @@ def write_card(model: CharModel, folder: str | Path) -> None:
         _curve(folder / "log.csv"),
         _measures(measures),
         _sample(measures),
-        _neurons(load_survey(folder)),
+        _neurons(survey),
         _limits(measures),
     ]
     (folder / "README.md").write_text("\n".join(part for part in parts if part), encoding="utf-8", newline="\n")

@@ -115,7 +115,12 @@ def read_text(path: Path) -> str:
 
 def _files(root: Path, pattern: str) -> Iterator[Path]:
     """Links too, which are named and not followed: they may lead out of the folder, in a circle, or nowhere."""
-    files = (path for path in root.rglob(pattern) if path.is_file() or path.is_symlink())
+    try:
+        files = [path for path in root.rglob(pattern) if path.is_file() or path.is_symlink()]
+    except (ValueError, NotImplementedError) as error:
+        raise InspectorError(
+            f"{pattern!r} is no pattern for files ({error}): write one such as '*.py' or 'kernel/**/*.[ch]'."
+        ) from error
     return (path for path in files if not any(part.startswith(".") for part in path.relative_to(root).parts))
 
 

@@ -145,7 +145,7 @@ def _some(texts: Sequence[Text], n_chars: int) -> list[Text]:
     for place in np.random.default_rng(0).permutation(len(texts)):
         if sum(len(text) for _, text in taken) + len(texts[place].text) <= n_chars:
             taken.append(texts[place])
-    return sorted(taken) or list(texts[:1])
+    return sorted(taken) or [Text(name, text[:n_chars]) for name, text in texts[:1]]
 
 
 def _labels(texts: Sequence[Text]) -> dict[str, Array]:

@@ -6,6 +6,7 @@ Knows nothing about: terminals, recordings, training.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -34,7 +35,9 @@ def sample(
     The unknown symbol is never written. An empty seed text starts from a newline, or the first known character.
     Raises InspectorError for a temperature below 0, a length below 0, or a top_k below 1.
     """
-    if not temperature >= 0:
+    if seed is not None and not 0 <= seed < 2**63:
+        raise InspectorError(f"The seed is {seed}; it must be from 0 to {2**63 - 1}.")
+    if not 0 <= temperature < math.inf:
         raise InspectorError(
             f"The temperature is {temperature}; it must be 0 or more (0.5 is careful, 1 is as trained)."
         )

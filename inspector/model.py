@@ -219,7 +219,14 @@ def save_checkpoint(
         key: value.detach().to("cpu", getattr(torch, dtype)).contiguous() for key, value in model.state_dict().items()
     }
     partial = folder / "model.safetensors.partial"
-    save_file(tensors, partial)
+    try:
+        save_file(tensors, partial)
+    except SafetensorError as error:
+        partial.unlink(missing_ok=True)
+        raise InspectorError(
+            f"The weights could not be written to {folder} ({error}); what was there before is whole. Make room, or "
+            "choose another folder."
+        ) from error
     partial.replace(folder / "model.safetensors")
 
 

@@ -102,7 +102,9 @@ class Notes:
         note = _checked(note)
         with self._writing() as connection:
             current = _select(connection, self.network_hash, "AND layer = ? AND unit = ?", tuple(note.neuron))
-            if (current[0].version if current else 0) != note.version:
+            there = current[0] if current else Note(note.neuron)
+            is_other = bool(note.edited) and note.edited != there.edited  # versions begin anew after a deletion
+            if there.version != note.version or is_other:
                 raise NoteConflict(note.neuron, current[0] if current else None)
             return self._store(connection, note)
 

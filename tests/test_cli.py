@@ -2,14 +2,17 @@
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from inspector.__main__ import main
-from inspector.model import load_checkpoint
+from inspector.commands.search import _print_table
+from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
 from inspector.recording import open_recording
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -153,6 +156,8 @@ def test_list_of_concepts_needs_nothing_else(capsys):
         (("search", "--network", "NET", "--text", "TEXT", "--regex", "(?s)."), "Too little to rank: the label is yes"),
         (("search", "--network", "NET", "--text", "SHORT", "--concept", "digit"), "Too little to rank"),
         (("search", "--open", "TEXT"), "is no result of a search"),
+        (("search", "--open", ROOT / "checkpoints/python-small/emergence.parquet"), "is no result of a search"),
+        (("search", "--network", "NET", "--text", "TEXT", "--concept", "digit,digit"), "Two concepts are called digit"),
         (("search", "--open", "TEXT", "--out", "b.parquet"), "as it was saved: leave --out out"),
         (("survey", "--network", "NET", "--show"), "has no survey"),
         (("sample", "--network", "NET", "--temperature", "-1"), "temperature"),
@@ -175,6 +180,30 @@ def test_bad_input_is_one_sentence(capsys, tmp_path, tiny_checkpoint, text_file,
     code, _, error = run(capsys, *(places.get(argument, argument) for argument in arguments))
     sentence = [line for line in error.splitlines() if line.startswith(f"{arguments[0]}: ")]
     assert code == 1 and len(sentence) == 1 and words in sentence[0] and "Traceback" not in error
+
+
+@pytest.mark.parametrize("kind", ["gru", "rnn"])
+def test_every_kind_of_network_is_recorded_without_a_word_about_signals(capsys, tmp_path, text_file, kind):
+    save_checkpoint(CharModel(ModelConfig(kind, 1, 4), Vocabulary.from_text(text_file.read_text())), tmp_path / kind)
+    code, _, error = run(capsys, "record", "--network", tmp_path / kind, "--text", text_file, "--out", tmp_path / "out")
+    assert code == 0, error
+    assert open_recording(tmp_path / "out").layers[0].signals == ("hidden",)
+
+
+def test_search_as_json_keeps_the_smallest_chances(capsys, tmp_path):
+    row = {"layer": 0, "unit": 1, "concept": "digit", "q_value": 3e-15, "twin_score": math.nan}
+    _print_table(pd.DataFrame([row]), "json", "")
+    assert json.loads(capsys.readouterr().out) == [row | {"twin_score": None}]
+
+
+def test_network_packed_again_has_the_snapshots_of_its_run_alone(capsys, tmp_path, python_folder):
+    options = ["--layers", 1, "--units", 8, "--batch", 4, "--stretch", 20]
+    for name, chars, step in (("a", "4k", 3), ("b", "8k", 5)):
+        more = ["--chars", chars, "--snapshots", f"0,{step}", "--out", tmp_path / name]
+        assert run(capsys, "train", "--corpus", python_folder, *options, *more)[0] == 0
+        assert run(capsys, "pack", "--run", tmp_path / name, "--out", tmp_path / "packed")[0] == 0
+    kept = sorted(path.name for path in (tmp_path / "packed" / "snapshots").iterdir())
+    assert kept == ["step-000000", "step-000005"]
 
 
 def test_ten_megabytes_are_refused_before_the_work(capsys, monkeypatch, tmp_path, tiny_checkpoint):

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from inspector.recording import InspectorError, Neuron
-from inspector.search import rank_neurons
+from inspector.search import codes, rank_neurons
 from inspector.search.codes import auroc, best_codes
 from tests.test_search import recording_of, runs, wandering
 
@@ -56,6 +56,17 @@ def test_weights_are_those_of_logistic_regression(recording, label):
     fitted = LogisticRegression(C=1e6).fit(inputs[choose], label[choose])
     scored = np.arange(N_CHARS) >= N_CHARS // 2 + 50
     assert row["score"] == pytest.approx(roc_auc_score(label[scored], inputs[scored] @ fitted.coef_[0]), abs=2e-3)
+
+
+def test_a_rare_label_is_not_lost_where_a_part_of_the_text_is_fitted(monkeypatch):
+    monkeypatch.setattr(codes, "_FITTED", 500)
+    rare = np.zeros(N_CHARS, bool)
+    rare[1 :: N_CHARS // 60] = True  # never where every so manieth character is taken
+    values = wandering(np.random.default_rng(3), 4, N_CHARS)
+    values[2] += 5 * values[2].std() * rare
+    table = best_codes(recording_of({"hidden": values}), rare, most=2)
+    assert table["neurons"][0][0][0] == Neuron(0, 2)
+    assert table["score"][0] > 0.95
 
 
 def test_a_label_nobody_carries_scores_at_chance_however_many_are_taken(recording):

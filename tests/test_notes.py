@@ -81,6 +81,16 @@ def test_overwriting_what_somebody_else_saved_is_refused(notes):
         notes.put(dataclasses.replace(theirs, title="mine"))
 
 
+def test_note_written_anew_after_a_deletion_is_not_taken_for_the_one_before(notes):
+    mine = notes.put(Note(Neuron(0, 1), title="read by me"))
+    notes.put(dataclasses.replace(mine, title=""))
+    theirs = notes.put(Note(Neuron(0, 1), title="theirs"))
+    assert theirs.version == mine.version
+    with pytest.raises(NoteConflict):
+        notes.put(dataclasses.replace(mine, title="mine"))
+    assert notes.get(Neuron(0, 1)) == theirs
+
+
 def test_later_note_wins_on_import(notes):
     exported = notes.to_json()
     old = notes.put(Note(Neuron(0, 1), title="old"))

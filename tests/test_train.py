@@ -3,11 +3,14 @@
 import dataclasses
 import errno
 import math
+import signal
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from inspector.commands.command import load_named_corpus
 from inspector.corpus import Corpus, Text, load_corpus, read_text, split_of
@@ -15,6 +18,7 @@ from inspector.generate import sample
 from inspector.model import ModelConfig, load_checkpoint
 from inspector.recording import InspectorError
 from inspector.train import Streams, TrainOptions, bits, held_out_nats, log_spaced, train, vocabulary_of
+from inspector.train import run as run_module
 from inspector.train.dropping import recurrent_weights, without_some
 
 CONFIG = ModelConfig("lstm", 1, 24)
@@ -143,6 +147,13 @@ def test_nothing_to_read_is_a_sentence(tmp_path, content):
         load_corpus(path)
 
 
+@pytest.mark.parametrize("pattern", ["**.c", "/etc/*", ""])
+def test_pattern_that_is_none_is_a_sentence(tmp_path, pattern):
+    (tmp_path / "a.c").write_text("int a;")
+    with pytest.raises(InspectorError, match="pattern"):
+        load_corpus(tmp_path, pattern=pattern)
+
+
 def test_empty_folder_is_a_sentence(tmp_path):
     with pytest.raises(InspectorError, match="holds no text"):
         load_corpus(tmp_path)
@@ -202,6 +213,33 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path):
     resumed = train(PATTERN, CONFIG, options, tmp_path / "cut", resume=True)
     for key, tensor in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[key], tensor), key
+
+
+@pytest.mark.parametrize("within", ["clip_grad_norm_", "held_out_nats"])
+def test_run_interrupted_within_a_step_ends_it_first_and_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch, within):
+    options = dataclasses.replace(OPTIONS, n_chars=4_800, output_dropout=0.2, evaluate_every=5)
+    whole = train(PATTERN, CONFIG, options, tmp_path / "whole")
+    place = torch.nn.utils if within == "clip_grad_norm_" else run_module
+    real, calls = getattr(place, within), []
+
+    def interrupted(*given, **named):
+        calls.append(given)
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return real(*given, **named)
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(place, within, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(PATTERN, CONFIG, options, tmp_path / "cut")
+    assert signal.getsignal(signal.SIGINT) is before
+    monkeypatch.undo()
+    resumed = train(PATTERN, CONFIG, options, tmp_path / "cut", resume=True)
+    assert resumed.hash == whole.hash
+    logs = [(tmp_path / run / "log.csv").read_text().splitlines() for run in ("whole", "cut")]
+    assert [line.rpartition(",")[0] for line in logs[0]] == [
+        line.rpartition(",")[0] for line in logs[1]
+    ]  # but for time
 
 
 def test_dropped_weights_come_back_and_get_the_gradient_of_what_took_part():
@@ -321,6 +359,13 @@ def test_patience_stops_a_run_that_does_not_get_better(tmp_path):
     assert train(OVERFITTING, CONFIG, options, tmp_path / "run", resume=True).hash == model.hash
 
 
+def test_patience_waits_for_nothing_where_no_text_was_held_out(tmp_path):
+    corpus = Corpus("toy", {"train": (Text("a", "abcd" * 1_000),), "choose": (), "report": ()})
+    options = dataclasses.replace(OPTIONS, evaluate_every=5, patience=3)
+    facts = train(corpus, CONFIG, options, tmp_path / "run").training_facts
+    assert facts["steps"] == facts["best_step"] == options.n_steps
+
+
 def test_a_run_goes_on_with_the_text_that_it_was_begun_with(tmp_path):
     def kill(progress):
         if progress.step == 13:
@@ -364,6 +409,34 @@ def test_full_disk_is_a_sentence_before_and_during_a_run(tmp_path, monkeypatch):
 
     monkeypatch.setattr("inspector.train.folder.torch.save", full)
     with pytest.raises(InspectorError, match="--resume"):
+        train(PATTERN, CONFIG, OPTIONS, tmp_path / "run")
+    monkeypatch.undo()
+
+    def no_room(_, path):
+        Path(path).write_bytes(b"half")
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("inspector.model.save_file", no_room)
+    with pytest.raises(InspectorError, match="could not be written"):
+        train(PATTERN, CONFIG, OPTIONS, tmp_path / "other")
+    assert not list((tmp_path / "other").glob("*.partial"))
+
+
+def test_run_whose_log_a_full_disk_has_emptied_goes_on(tmp_path):
+    def kill(progress):
+        if progress.step == 13:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        train(PATTERN, CONFIG, OPTIONS, tmp_path / "cut", on_step=kill)
+    (tmp_path / "cut" / "log.csv").write_text("")
+    assert train(PATTERN, CONFIG, OPTIONS, tmp_path / "cut", resume=True).training_facts["steps"] == OPTIONS.n_steps
+
+
+def test_finished_network_is_not_written_over(tmp_path):
+    train(PATTERN, CONFIG, dataclasses.replace(OPTIONS, n_chars=1_600), tmp_path / "run")
+    (tmp_path / "run" / "trainer.pt").unlink()  # as of one that was packed
+    with pytest.raises(InspectorError, match="finished network"):
         train(PATTERN, CONFIG, OPTIONS, tmp_path / "run")
 
 
@@ -429,7 +502,13 @@ def test_top_k_of_one_is_the_likeliest(writer):
     assert "".join(sample(writer, "a", n_chars=12, temperature=9, top_k=1)) == greedy
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": -1}, {"temperature": math.nan}, {"n_chars": -1}, {"top_k": 0}])
+WRONG = [
+    {"temperature": -1}, {"temperature": math.nan}, {"temperature": math.inf}, {"n_chars": -1}, {"top_k": 0},
+    {"seed": -1}, {"seed": 10**30},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_sample_refuses_bad_arguments(writer, wrong):
     with pytest.raises(InspectorError):
         sample(writer, "a", **wrong)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from inspector.commands.command import add_command, check_room, existing_folder, moving, progress_bar
-from inspector.recording import InspectorError
+from inspector.recording import SIGNALS, InspectorError
 
 
 def add(commands: Any) -> None:
@@ -46,9 +46,10 @@ def _record(options: argparse.Namespace) -> None:
         raise InspectorError(
             f"{out} holds a recording already: go on with it by --resume, choose another --out, or delete it first."
         )
-    asked = _asked(options)
+    asked = _asked(options, model.config.kind)
     free = shutil.disk_usage(existing_folder(out)).free
-    needed = len(text) * _bytes_per_char(model, asked)
+    kept = [path.stat().st_size for path in out.glob("*") if path.is_file()] if options.resume else []
+    needed = max(len(text) * _bytes_per_char(model, asked) - sum(kept), 0)
     check_room(f"The recording of {options.text}", needed, free, "Use another disk, or --store snapshots.")
     with progress_bar(len(text), "recording") as bar:
         names = [options.text.name]
@@ -60,12 +61,12 @@ def _record(options: argparse.Namespace) -> None:
     print(f"{out}: {recording.n_chars:,} characters, {recording.nbytes / 1e6:,.1f} MB, {stored}; {layers}")
 
 
-def _asked(options: argparse.Namespace) -> dict[str, Any]:
+def _asked(options: argparse.Namespace, kind: str) -> dict[str, Any]:
     """What of the network is kept, as `record` takes it; it refuses signals and dtype beside snapshots."""
     if options.store == "snapshots":
         given = {"signals": options.signals, "dtype": options.dtype}
         return {"store": "snapshots"} | {name: value for name, value in given.items() if value is not None}
-    named = options.signals or "hidden,cell"
+    named = options.signals or ",".join(signal for signal in ("hidden", "cell") if signal in SIGNALS[kind])
     signals = None if named == "all" else [part.strip() for part in named.split(",")]
     return {"signals": signals, "dtype": options.dtype or "float16"}
 
@@ -74,6 +75,6 @@ def _bytes_per_char(model: Any, asked: dict[str, Any]) -> int:
     """Roughly, and for values only: snapshots take some hundred bytes whatever the network."""
     if "store" in asked:
         return 512
-    n_signals = len(asked["signals"]) if asked["signals"] else 6
+    n_signals = len(asked["signals"] or SIGNALS[model.config.kind])
     n_bytes = {"int8": 1, "float16": 2, "float32": 4}[asked["dtype"]]
     return int(model.config.n_layers * model.config.n_units * n_signals * n_bytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,9 +72,9 @@ def _search(options: argparse.Namespace) -> None:
             model, documents, concepts, signals=_signals(options.signals, model.config.kind), folder=options.state,
             on_progress=reporting(bar, {"labelling": "texts"}), language=options.language,
         )  # fmt: skip
+    _print_found(found, options, f"in {options.text.name}, network {model.name}")
     if options.out is not None:
         found.save(options.out)
-    _print_found(found, options, f"in {options.text.name}, network {model.name}")
 
 
 def _show_earlier(options: argparse.Namespace) -> None:
@@ -135,7 +136,11 @@ def _signals(written: str, kind: str) -> list[str]:
 
 def _print_table(table: Any, form: str, title: str) -> None:
     if form == "json":
-        print(table.to_json(orient="records", indent=1))
+        rows = [
+            {name: None if value != value else value for name, value in row.items()}  # nan is no JSON
+            for row in table.to_dict("records")
+        ]
+        print(json.dumps(rows, indent=1))
     elif form == "csv":
         print(table.to_csv(index=False), end="")
     else:

@@ -93,7 +93,10 @@ def _add_train(commands: Any) -> None:
 
 
 def _numbers(written: str) -> tuple[int, ...]:
-    return tuple(sorted({whole_number(part) for part in written.split(",") if part.strip()}))
+    numbers = sorted({whole_number(part) for part in written.split(",") if part.strip()})
+    if numbers and numbers[0] < 0:
+        raise argparse.ArgumentTypeError(f"{numbers[0]} is below 0; write numbers from 0 on, with commas between them")
+    return tuple(numbers)
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -111,7 +114,9 @@ def _train(options: argparse.Namespace) -> None:
     runs = list(itertools.product(widths, options.seed))
     for units, seed in runs:
         out = options.out if len(runs) == 1 else options.out / f"units-{units}-seed-{seed}"
-        resume = options.resume and (len(runs) == 1 or out.exists())  # of several, later ones may not have begun
+        resume = options.resume and (
+            len(runs) == 1 or (out / "trainer.pt").is_file()
+        )  # of several, later ones may not have begun
         if begun_with:
             config = dataclasses.replace(begun_with.config, dropout=options.dropout)
         else:
@@ -192,6 +197,8 @@ def _pack(options: argparse.Namespace) -> None:
     for kept in ("log.csv", "snapshots"):
         source, target = options.source / kept, options.out / kept
         if source.is_dir():
+            for earlier in target.glob("step-*"):  # of another run
+                shutil.rmtree(earlier)
             shutil.copytree(source, target, dirs_exist_ok=True)
         elif source.is_file():
             shutil.copy2(source, target)

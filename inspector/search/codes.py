@@ -23,6 +23,7 @@ from inspector.search.ranking import rank_neurons
 MOST_NEURONS = 16
 CANDIDATES = 64  # traces with the best single scores; only these are added
 _FITTED = 50_000  # characters of the choosing part that neurons and weights are fitted on
+_LEAST = 200  # of them that have a yes/no label, and that have it not, where there are as many
 _RIDGE = 1e-3  # of a standardised trace's variance: keeps weights finite where a label is parted exactly
 _NEWTON_STEPS = 12
 
@@ -59,7 +60,7 @@ def best_codes(
         ranking = rank_neurons(recording, label, signals=signals, valid=valid, choose=choose)
     names = [(Neuron(int(r.layer), int(r.unit)), str(r.signal)) for r in ranking.head(CANDIDATES).itertuples()]
     fitted, scored = np.flatnonzero(parts.choose & valid), np.flatnonzero(parts.score & valid)
-    fitted = fitted[:: -(-fitted.size // _FITTED)]
+    fitted = _thinned(fitted, label)
     at = np.concatenate([fitted, scored])
     traces = np.stack([recording.trace(neuron, signal)[at] for neuron, signal in names])  # (candidates, n)
     mean = traces[:, : fitted.size].mean(axis=1, dtype=np.float64, keepdims=True)
@@ -79,6 +80,15 @@ def best_codes(
     return table.assign(metric="auroc" if label.dtype == bool else "correlation")[
         ["k", "neurons", "metric", "score", "choose_score"]
     ]
+
+
+def _thinned(fitted: Array, label: Array) -> Array:
+    """About `_FITTED` of these characters, evenly; of a side of a yes/no label that would hardly be there, all."""
+    found = fitted[:: -(-fitted.size // _FITTED)]
+    for side in (False, True):
+        if label.dtype == bool and (label[found] == side).sum() < _LEAST:
+            found = np.union1d(found, fitted[label[fitted] == side])
+    return found
 
 
 def auroc(values: Array, label: Array) -> float:

@@ -154,7 +154,7 @@ def _about(texts: Sequence[Text], n_chars: int, longest: int | None) -> list[Tex
         if n_read <= room:
             taken.append(texts[place])
             room -= n_read
-    return sorted(taken) or list(texts[:1])
+    return sorted(taken) or [Text(name, text[:n_chars]) for name, text in texts[:1]]
 
 
 def _language(texts: Sequence[Text]) -> str:

@@ -84,7 +84,9 @@ class Found:
         table = pa.Table.from_pandas(every.astype({"concept": "category", "signal": "category"}), preserve_index=False)
         facts = {"version": FORMAT_VERSION, "too_little": self.too_little, "made_by": self.made_by}
         kept = {**(table.schema.metadata or {}), b"charscope": json.dumps(facts).encode()}
-        pq.write_table(table.replace_schema_metadata(kept), path, compression="zstd")
+        partial = Path(f"{path}.partial")
+        pq.write_table(table.replace_schema_metadata(kept), partial, compression="zstd")
+        partial.replace(path)
 
 
 def open_found(path: str | Path) -> Found:
@@ -93,6 +95,7 @@ def open_found(path: str | Path) -> Found:
         table = pq.read_table(path)
         facts = json.loads((table.schema.metadata or {})[b"charscope"])
         is_known = int(facts["version"]) <= FORMAT_VERSION
+        too_little, made_by = facts["too_little"], facts["made_by"]
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise InspectorError(f"{path} is no result of a search: give a .parquet file that a search wrote.") from error
     if not is_known:
@@ -100,7 +103,7 @@ def open_found(path: str | Path) -> Found:
     every = table.to_pandas().astype({"signal": str})
     names = list(dict.fromkeys(every["concept"].astype(str)))
     tables = {name: every[every["concept"] == name].drop(columns="concept").reset_index(drop=True) for name in names}
-    return Found(tables, facts["too_little"], facts["made_by"])
+    return Found(tables, too_little, made_by)
 
 
 def search_corpus(
@@ -140,6 +143,9 @@ def search_corpus(
     """
     if not any(document.text for document in documents):
         raise InspectorError("There is no text to search: every document is empty.")
+    names = [concept.name for concept in concepts]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InspectorError(f"Two concepts are called {twice[0]}: name each once, or give one another name.")
     sizes = [(document.name, len(document.text[:longest])) for document in documents]
     n_choosing = None  # blocks of the same documents
     if choose is not None or len(documents) >= MIN_DOCUMENTS:

@@ -12,7 +12,10 @@ that were best on the choose texts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from inspector.corpus import Corpus
@@ -57,9 +60,26 @@ def train(
     no number any more (the folder then holds the last good weights).
     """
     run = Run.load(Path(folder), corpus) if resume else Run.start(Path(folder), corpus, config, options, begin_with)
-    try:
-        run.go(on_step)
-    except KeyboardInterrupt:
-        run.save()
-        raise
+    with _between_steps() as is_interrupted:
+        run.go(on_step, is_interrupted)
     return run.finish()
+
+
+@contextmanager
+def _between_steps() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C waits until a step is whole, for half of one cannot be gone on from; a second one does not wait."""
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+
+    def note(number: int, _: object) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(came)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -35,6 +35,8 @@ class RunFolder:
             raise InspectorError(
                 f"{self.path} already holds a run. Add --resume to go on with it, or choose another folder."
             )
+        if (self.path / "model.safetensors").exists():
+            raise InspectorError(f"{self.path} holds a finished network, which would be lost: choose another folder.")
         self.path.mkdir(parents=True, exist_ok=True)
         needed = n_bytes * _COPIES + n_snapshots * n_bytes // 2  # snapshots are in half precision
         free = shutil.disk_usage(self.path).free
@@ -53,12 +55,14 @@ class RunFolder:
     def forget_after(self, step: int) -> None:
         """Drop rows of the log that a killed run wrote after its last save: they will be written again."""
         with self._log.open(newline="") as file:
-            _, *rows = csv.reader(file)
+            rows = list(csv.reader(file))[1:]
         self._write_log([row for row in rows if row and int(row[0]) <= step])
 
     def _write_log(self, rows: Sequence[Sequence[str]]) -> None:
-        with self._log.open("w", newline="") as file:
+        partial = self._log.with_suffix(".csv.partial")
+        with partial.open("w", newline="") as file:
             csv.writer(file).writerows([_LOG_COLUMNS, *rows])
+        partial.replace(self._log)
 
     def save(self, model: CharModel, facts: dict[str, Any], kept: dict[str, Any] | None = None) -> None:
         """The network, what its card says, and what a resume needs; without `kept` the run is over."""

@@ -39,7 +39,7 @@ class Run:
         )
         self.streams = Streams([model.vocabulary.encode(text) for _, text in corpus.splits["train"]], options)
         self.state: State | None = None
-        self.step, self.seconds, self.choose_nats = 0, 0.0, math.nan
+        self.step, self.seconds, self.choose_nats, self.train_nats = 0, 0.0, math.nan, math.nan
         self.best: dict[str, Any] | None = None  # {"step", "choose_nats", "model"} of the best look
         self.begun_with: str | None = None  # the network whose weights the run started from
 
@@ -97,6 +97,7 @@ class Run:
         run.optimiser.load_state_dict(kept["optimiser"])
         run.step, run.seconds, run.choose_nats = kept["step"], kept["seconds"], kept["choose_nats"]
         run.best, run.begun_with = kept.get("best"), kept.get("begun_with")
+        run.train_nats = kept.get("train_nats", math.nan)
         run.folder.forget_after(run.step)
         run.state = None if kept["state"] is None else _map_state(kept["state"], lambda part: part.to(run.device))
         torch.set_rng_state(kept["random"])
@@ -111,6 +112,7 @@ class Run:
             "step": self.step,
             "seconds": self.seconds,
             "choose_nats": self.choose_nats,
+            "train_nats": self.train_nats,
             "best": self.best,
             "begun_with": self.begun_with,
             "corpus": str(self.corpus),
@@ -121,26 +123,30 @@ class Run:
         }
         self.folder.save(self.model, self._facts(), kept)
 
-    def go(self, on_step: Callable[[Progress], None] | None) -> None:
-        """Take all steps that are left."""
+    def go(self, on_step: Callable[[Progress], None] | None, is_interrupted: Callable[[], bool]) -> None:
+        """Take all steps that are left; after one at which it is interrupted, save and raise KeyboardInterrupt."""
         n_steps, options = self.options.n_steps, self.options
-        train_nats = math.nan
         while self.step < n_steps and not self._is_out_of_patience():
             self._keep_snapshot()
             began = time.perf_counter()
             nats = self.learn()
             took = time.perf_counter() - began
             self.seconds += took
-            train_nats = nats if math.isnan(train_nats) else 0.98 * train_nats + 0.02 * nats
+            self.train_nats = nats if math.isnan(self.train_nats) else 0.98 * self.train_nats + 0.02 * nats
             self.step += 1
             if self.step % options.evaluate_every == 0 or self.step == n_steps:
-                self._look(train_nats)
+                self._look()
             if self.step % options.save_every == 0 or self.step == n_steps:
                 self.save()
-            if on_step:
-                on_step(
-                    Progress(self.step, n_steps, train_nats, self.choose_nats, options.batch * options.stretch / took)
-                )
+            try:
+                if on_step:
+                    speed = options.batch * options.stretch / took
+                    on_step(Progress(self.step, n_steps, self.train_nats, self.choose_nats, speed))
+                if is_interrupted():
+                    raise KeyboardInterrupt
+            except KeyboardInterrupt:
+                self.save()
+                raise
         self._keep_snapshot()
 
     def _is_out_of_patience(self) -> bool:
@@ -205,13 +211,14 @@ class Run:
         done = (self.step - options.warmup) / max(1, options.n_steps - options.warmup)
         return options.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
 
-    def _look(self, train_nats: float) -> None:
+    def _look(self) -> None:
         """Measure the network on the choose texts, and keep its weights if they are the best so far."""
         self.choose_nats = held_out_nats(self.model, self.corpus.splits["choose"], max_chars=_LOOKED_AT)
-        if self.best is None or self.choose_nats < self.best["choose_nats"]:
+        is_known = not math.isnan(self.choose_nats)  # else no text was held out to choose on
+        if is_known and (self.best is None or self.choose_nats < self.best["choose_nats"]):
             weights = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
             self.best = {"step": self.step, "choose_nats": self.choose_nats, "model": weights}
-        losses = f"{train_nats:.5f}", f"{self.choose_nats:.5f}"
+        losses = f"{self.train_nats:.5f}", f"{self.choose_nats:.5f}"
         self.folder.log((self.step, self._n_seen, *losses, f"{self._learning_rate():.3g}", f"{self.seconds:.1f}"))
 
     @property
