@@ -142,7 +142,7 @@ def span(text: texts.Text, concept: str, at: int | None) -> tuple[int, int]:
     """
     content = text.content
     if at is not None and at < len(content):
-        first, last = _file_at(text, at)
+        first, last = file_at(text, at)
         start = stop = max(content.rfind("\n", 0, at) + 1, first)
         for _ in range(_N_LINES):
             stop = (content.find("\n", stop) + 1) or len(content)
@@ -155,10 +155,10 @@ def span(text: texts.Text, concept: str, at: int | None) -> tuple[int, int]:
     except InspectorError:  # a concept of another language, or one that nobody knows any more
         parts = [np.zeros(len(content), bool)]
     start, stop = telling_stretch(content, np.concatenate(parts), _N_LINES, _LONGEST)
-    return start, min(stop, _file_at(text, start)[1])
+    return start, min(stop, file_at(text, start)[1])
 
 
-def _file_at(text: texts.Text, at: int) -> tuple[int, int]:
+def file_at(text: texts.Text, at: int) -> tuple[int, int]:
     """Where the file of a text that holds a place begins and ends."""
     start = 0
     for _, content in text.parts():
@@ -188,7 +188,7 @@ def _look(kept: data.Network, text: texts.Text, span: tuple[int, int], layer: in
     from inspector.model import load_checkpoint
 
     start, stop = span
-    first = max(start - LEAD_IN, _file_at(text, start)[0])
+    first = max(start - LEAD_IN, file_at(text, start)[0])
     found = []
     for step, folder in snapshots_of(kept.folder):
         recording = record(load_checkpoint(folder), text.content[first:stop], signals=(signal,))

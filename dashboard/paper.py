@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 COLUMN_MM, PAGE_MM = 84, 174  # one column, and both, of a common two-column page
 MAX_CHARS, MAX_NEURONS = 5_000, 12
+_HIGHEST_MM = 5_000  # of a figure: a PNG of it has some hundred million dots
 FORMATS = ("svg", "pdf", "png")
 
 _MM = 1 / 25.4
@@ -87,6 +88,11 @@ def text_figure(
     n_lines = cells[-1].line + 1
     block, foot = (n_lines * _LINE + 1.9) * em, 4.4 * em
     size = (width_mm * _MM, block * len(strips) + foot)
+    if size[1] > _HIGHEST_MM * _MM:
+        raise InspectorError(
+            f"{n_lines:,} lines for {len(strips)} neurons make a figure {size[1] / _MM / 1000:.1f} m high; up to "
+            f"{_HIGHEST_MM / 1000:g} m can be drawn: take fewer lines or neurons."
+        )
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

@@ -97,7 +97,7 @@ def pick_text(view: state.View, *, with_recordings: bool = True, label: LabelVis
     st.selectbox(
         "text", list(known), key="pick_text", format_func=lambda text_id: known.get(text_id, text_id), width=290,
         label_visibility=label,
-        on_change=lambda: state.jump(text=st.session_state["pick_text"], at=None),
+        on_change=lambda: state.jump(text=st.session_state["pick_text"], at=None, mark=None, ask=None),
     )  # fmt: skip
     if texts.is_read_only():
         return view
@@ -177,7 +177,7 @@ def _take(content: str, name: str) -> None:
 
 def _took(text_id: str) -> None:
     st.session_state["turn"] += 1
-    state.jump(text=text_id, at=None)
+    state.jump(text=text_id, at=None, mark=None, ask=None)
 
 
 def _take_sources() -> None:
@@ -197,7 +197,7 @@ def _take_folder() -> None:
     if path:
         data.open_folder(path)  # a folder that cannot be opened stays in the field, with its sentence
         st.session_state["turn"] += 1
-        state.jump(text=f"{_RECORDING}{path}", neuron=None, signal=None, at=None)
+        state.jump(text=f"{_RECORDING}{path}", neuron=None, signal=None, at=None, mark=None, ask=None)
 
 
 def pick_neuron(view: state.View, layers: data.Layers) -> None:

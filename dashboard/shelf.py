@@ -57,4 +57,4 @@ class Shelf:
     @property
     def n_bytes(self) -> int:
         """Size of everything kept, in the unit of `size_of`."""
-        return sum(self._size_of(thing) for thing in self._kept.values())
+        return sum(self._size_of(thing) for thing in list(self._kept.values()))

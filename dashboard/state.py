@@ -213,7 +213,7 @@ def _share(value: str) -> float:
 
 
 def _tab(value: str) -> int:
-    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= WIDEST_TAB):
+    if not (value.isascii() and value.isdigit() and len(value) <= 9 and 1 <= int(value) <= WIDEST_TAB):
         raise ValueError(f"{_short(value)} is no tab width: it must be a whole number from 1 to {WIDEST_TAB}.")
     return int(value)
 

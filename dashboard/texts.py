@@ -14,7 +14,7 @@ import sysconfig
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from platformdirs import user_data_path
 
@@ -22,8 +22,10 @@ from inspector.recording import InspectorError
 
 MAX_CHARS = 1_000_000  # of one text: some minutes of a 2x512 network on two cores, in the background
 MAX_KEPT = 100
+MAX_FILES = 20_000  # of one folder
 MAX_KEPT_BYTES = 50_000_000
 
+_LONGEST_NAME = 100  # characters
 _SAMPLES = Path(__file__).parent / "samples"
 _LIBRARY = Path(sysconfig.get_path("stdlib"))
 _LIBRARY_PICKS = ("json/decoder.py", "textwrap.py", "heapq.py", "shlex.py", "dataclasses.py", "argparse.py")
@@ -192,13 +194,10 @@ def read_folder(path: str) -> tuple[list[tuple[str, str]], list[str]]:
     Names that begin with a dot are left out, and so are empty files. Raises InspectorError for a folder that is not
     there, has no text in it, or has more than fits.
     """
-    folder, found, left_out, n_chars = Path(path).expanduser(), [], [], 0
-    if not folder.is_dir():
-        raise InspectorError(f"There is no folder {folder}: write the path of a folder with sources.")
-    for file in sorted(folder.rglob("*")):
-        name = file.relative_to(folder).as_posix()
-        if not file.is_file() or any(part.startswith(".") for part in name.split("/")):
-            continue
+    folder = folder_at(Path(path), "the path of a folder with sources")
+    found, left_out, n_chars = [], [], 0
+    for file in _files_below(folder):
+        name = file.relative_to(folder).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         try:
             content = decode(file.read_bytes(), name) if file.stat().st_size <= 4 * MAX_CHARS else None
         except (InspectorError, OSError):
@@ -215,6 +214,28 @@ def read_folder(path: str) -> tuple[list[tuple[str, str]], list[str]]:
     return found, left_out
 
 
+def folder_at(path: Path, what: str) -> Path:
+    """The folder that was written, `~` and all; an InspectorError that asks for `what` where there is none."""
+    try:
+        folder = path.expanduser()
+        if folder.is_dir():
+            return folder
+    except (OSError, RuntimeError, ValueError):  # too long a name, nobody's home, no way in, a NUL
+        pass
+    raise InspectorError(f"There is no folder {path}: write {what}.")
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """All files but those whose path has a name that begins with a dot, by path; InspectorError for too many."""
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in names if not name.startswith(".")]
+        if len(found) > MAX_FILES:
+            raise InspectorError(f"{folder} holds more than {MAX_FILES:,} files: name a folder within it.")
+    return sorted(path for path in found if path.is_file())
+
+
 def keep_files(parts: Sequence[tuple[str, str]], name: str) -> str:
     """Keep several files as one text, in which each stays a document of its own, and return its id."""
     return keep_text("".join(content for _, content in parts), name, [(part, len(content)) for part, content in parts])
@@ -226,9 +247,14 @@ def keep_text(content: str, name: str, files: Sequence[tuple[str, int]] = ()) ->
     Raises InspectorError when it is empty, too long, the library is full, or nothing may be written.
     """
     check_writable()
-    name = " ".join(name.split())[:100] or "untitled"
+    name = _short_name(" ".join(name.split())) or "untitled"
     check_length(content, name)
-    text_id, data = f"mine:{content_hash(content, files)}", content.encode("utf-8")
+    try:
+        text_id, data = f"mine:{content_hash(content, files)}", content.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InspectorError(
+            f"{name} holds half a character at {error.start:,}, which is no text: take it out."
+        ) from error
     kept = [entry for entry in kept_texts() if entry.id != text_id]
     used = sum(entry.n_bytes for entry in kept)
     if len(kept) >= MAX_KEPT or used + len(data) > MAX_KEPT_BYTES:
@@ -244,6 +270,12 @@ def keep_text(content: str, name: str, files: Sequence[tuple[str, int]] = ()) ->
         json.dumps({"version": 1, "name": name, "added": time.time(), "files": list(files)}).encode(),
     )
     return text_id
+
+
+def _short_name(name: str) -> str:
+    """With its ending, which says the language."""
+    path = PurePath(name)
+    return name if len(name) <= _LONGEST_NAME else path.stem[: _LONGEST_NAME - len(path.suffix)] + path.suffix[:20]
 
 
 def _write(path: Path, data: bytes) -> None:

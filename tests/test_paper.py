@@ -93,3 +93,10 @@ def test_what_cannot_be_drawn_is_a_sentence(wrong, words):
         text_figure(**({"text": TEXT, "strips": [STRIP]} | wrong))
     with pytest.raises(InspectorError, match="svg, pdf, png"):
         write_figure(text_figure(TEXT, [STRIP]), "figure.gif")
+
+
+def test_figure_that_would_take_all_memory_is_refused():
+    text = "a\n" * 2_400
+    strip = Strip("1:42 cell", np.zeros(len(text), np.float32), Scale("diverging", -1, 1))
+    with pytest.raises(InspectorError, match="m high"):
+        text_figure(text, [strip] * 12)

@@ -113,3 +113,9 @@ def test_fit_leaves_out_pins_and_a_mark_that_do_not_exist_and_says_so():
 
     assert (view.pins, view.mark) == ((Neuron(0, 1),), None)
     assert "5:0" in notes[0] and "4-11" in notes[1]
+
+
+@pytest.mark.parametrize("tab", ["000000001999", "0", "17"])
+def test_tab_beyond_the_widest_is_refused(tab):
+    view, notes = View.from_query({"tab": tab})
+    assert view.tab is None and len(notes) == 1

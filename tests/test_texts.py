@@ -152,3 +152,31 @@ def test_files_stay_documents_of_their_own():
 
     assert kept.parts() == [("a.py", "é\n"), ("b.c", "int")]
     assert text_id == f"mine:{kept.hash}" != texts.keep_text("é\nint", "two")
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/x", "a" * 300, "a\0b"])
+def test_path_that_no_folder_can_have_is_a_sentence(path):
+    with pytest.raises(InspectorError, match="There is no folder"):
+        texts.read_folder(path)
+
+
+def test_files_whose_names_are_no_text_are_named_so_that_they_can_be_shown(tmp_path):
+    name = b"\xff.py".decode("utf-8", "surrogateescape")
+    (tmp_path / name).write_text("x = 1")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "config").write_text("hidden")
+    assert texts.read_folder(str(tmp_path)) == ([("\ufffd.py", "x = 1")], [])
+
+
+def test_folder_of_too_many_files_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(texts, "MAX_FILES", 2)
+    for number in range(3):
+        (tmp_path / f"{number}.py").write_text("x")
+    with pytest.raises(InspectorError, match="more than 2 files"):
+        texts.read_folder(str(tmp_path))
+
+
+def test_long_name_keeps_its_ending_and_half_a_character_is_refused():
+    assert texts.load_text(texts.keep_text("x = 1", "n" * 200 + ".py")).name == "n" * 97 + ".py"
+    with pytest.raises(InspectorError, match="half a character at 1"):
+        texts.keep_text("a\ud83d", "a.txt")

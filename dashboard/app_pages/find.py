@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -231,6 +232,8 @@ def _codes(answer: Answer, view: state.View, reading: data.Reading) -> None:
         return
     cards.sentence(codes_words(found))
     baseline, twin = answer.best["baseline"], answer.best["twin_score"]
+    if answer.is_surveyed:  # those are of other text
+        baseline = twin = math.nan
     figure = figures.codes_figure(found, baseline=baseline, twin=twin, theme=cards.theme())
     st.plotly_chart(figure, key="codes", config={"displayModeBar": False})
 

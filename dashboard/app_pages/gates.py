@@ -75,12 +75,12 @@ def _cell(view: state.View, reading: data.Reading) -> None:
 
 def _label(view: state.View, reading: data.Reading) -> tuple[str | None, np.ndarray | None]:
     """The concept whose beginnings and ends are said, where it is one of yes or no in this text."""
-    concept = data.concept_called(view.concept or FIRST_CONCEPT)
-    if concept.kind != "yes/no":
-        return None, None
     try:
+        concept = data.concept_called(view.concept or FIRST_CONCEPT)
+        if concept.kind != "yes/no":
+            return None, None
         label, _ = data.labels(reading, concept)
-    except InspectorError:  # a concept of another language
+    except InspectorError:  # a concept of another language, or of none
         return None, None
     return concept.title, label
 

@@ -156,7 +156,7 @@ def _passage(scene: portraits.Scene, signal: str, extent: float, view: state.Vie
         if scene.text_id is None or scene.start is None:
             cards.quiet(words, width="content")
         else:
-            there = replace(view, text=scene.text_id, signal=signal, at=scene.start + passage.at)
+            there = replace(view, text=scene.text_id, signal=signal, at=scene.start + passage.at, mark=None)
             st.page_link(READ, label=f"{cards.plain(words)} →", query_params=there.to_query())
         cards.quiet(f"{passage.value:+.2f}")
     scale = Scale("diverging", -extent, extent)

@@ -141,7 +141,7 @@ def _draw(number: int, stop: Stop, view: state.View, reading: data.Reading) -> N
         notes.line(reading.recording.network_hash, stop.neuron)
         trace = reading.trace(stop.neuron, stop.signal)
         start, stop_at = telling_stretch(reading.text, _changes(stop, trace, reading))
-        first_line = reading.text.count("\n", 0, start) + 1
+        first_line = reading.recording.place(start).line
         scale = scale_for(stop.signal, trace)
         cards.excerpt(reading.text[start:stop_at], trace[start:stop_at], scale, first_line=first_line)
         there = state.View(

@@ -156,7 +156,7 @@ def _passage(view: state.View, kept: data.Network, found: Emergence | None) -> N
     """The same passage once for each snapshot, coloured by the neuron as it was then."""
     text, signal = texts.load_text(str(view.text)), str(view.signal)
     start, stop = growth.span(text, str(view.concept), view.at)
-    line = text.content.count("\n", 0, start) + 1
+    line = text.content.count("\n", growth.file_at(text, start)[0], start) + 1
     cards.heading(
         f"{view.shown} at each snapshot", f"its {signal_words(signal)}, reading {text.name} from line {line:,} on"
     )

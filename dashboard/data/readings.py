@@ -118,6 +118,12 @@ class Reading:
         if self.network is None:
             raise InspectorError("This recording holds no other signals, and without its network none can be made.")
         kept, rest = self.network, [name for name in self.layers[0][1] if name not in first_signals(self.network)]
+        n_bytes = self.recording.n_chars * _bytes_per_char(kept.model, len(rest), 1)
+        if self.recording.nbytes + n_bytes > MEMORY_CAP:  # they would push out what is shown, which would be read again
+            raise InspectorError(
+                f"The gates of {self.title} take {n_bytes / 1e6:,.0f} MB more, which this machine has no room for: "
+                "read a shorter part of it."
+            )
         return recordings().get(
             _gates_key(self), lambda: _record(kept.model, self.contents(), self.title, rest, progress, should_stop)
         )
@@ -186,9 +192,7 @@ def open_folder(path: str) -> Reading:
     """Open a saved recording; its network is not needed."""
     if texts.is_read_only() and path not in saved_recordings():  # a visitor does not walk through the server's disk
         raise InspectorError("This program is served read-only: only the recordings it lists can be opened.")
-    folder = recording_folder(path)
-    if not folder.is_dir():
-        raise InspectorError(f"There is no folder {folder}: write the path of a recording's folder.")
+    folder = texts.folder_at(recording_folder(path), "the path of a recording's folder")
     recording = _open_recording(str(folder), folder.stat().st_mtime_ns, str(checkpoints_folder()))
     layers = [(layer.n_units, tuple(layer.signals)) for layer in recording.layers]
     return Reading(folder.name, recording, layers, (str(folder), folder.stat().st_mtime_ns))
@@ -196,8 +200,7 @@ def open_folder(path: str) -> Reading:
 
 def recording_folder(path: str) -> Path:
     """The folder meant by what was written: a path, or a name among the listed recordings."""
-    listed = recordings_folder() / path
-    return listed if listed.is_dir() else Path(path).expanduser()
+    return recordings_folder() / path if path in saved_recordings() else Path(path)
 
 
 def saved_recordings() -> list[str]:
