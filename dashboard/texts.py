@@ -274,8 +274,8 @@ def keep_text(content: str, name: str, files: Sequence[tuple[str, int]] = ()) ->
 
 def _short_name(name: str) -> str:
     """With its ending, which says the language."""
-    path = PurePath(name)
-    return name if len(name) <= _LONGEST_NAME else path.stem[: _LONGEST_NAME - len(path.suffix)] + path.suffix[:20]
+    ending = PurePath(name).suffix[:20]
+    return name if len(name) <= _LONGEST_NAME else PurePath(name).stem[: _LONGEST_NAME - len(ending)] + ending
 
 
 def _write(path: Path, data: bytes) -> None:

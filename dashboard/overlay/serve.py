@@ -16,7 +16,6 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import wraps
-from itertools import islice
 from threading import Lock
 from typing import Protocol
 
@@ -91,13 +90,16 @@ def offer(recording: Recording, *more: Recording, draft: Callable[[], Draft] | N
         _offers.move_to_end(name)
         if draft is not None:
             _writers[name] = draft
-        gone = [one for one, (first, *_) in _offers.items() if first() is None]
-        n_left = len(_offers) - len(gone)
-        alive = (one for one in _offers if one not in gone)
-        for oldest in gone + list(islice(alive, max(n_left - _MOST_OFFERS, 0))):
-            del _offers[oldest]
-            _writers.pop(oldest, None)
+        for gone in [one for one, (first, *_) in _offers.items() if first() is None]:
+            _withdraw(gone)
+        while len(_offers) > _MOST_OFFERS:
+            _withdraw(next(iter(_offers)))
     return f"/charscope/{name}"
+
+
+def _withdraw(name: str) -> None:
+    del _offers[name]
+    _writers.pop(name, None)
 
 
 def _offered(request: Request) -> list[Recording]:

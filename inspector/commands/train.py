@@ -114,9 +114,8 @@ def _train(options: argparse.Namespace) -> None:
     runs = list(itertools.product(widths, options.seed))
     for units, seed in runs:
         out = options.out if len(runs) == 1 else options.out / f"units-{units}-seed-{seed}"
-        resume = options.resume and (
-            len(runs) == 1 or (out / "trainer.pt").is_file()
-        )  # of several, later ones may not have begun
+        has_begun = len(runs) == 1 or (out / "trainer.pt").is_file()  # of several, later ones may not have
+        resume = options.resume and has_begun
         if begun_with:
             config = dataclasses.replace(begun_with.config, dropout=options.dropout)
         else:

@@ -95,7 +95,7 @@ def open_found(path: str | Path) -> Found:
         table = pq.read_table(path)
         facts = json.loads((table.schema.metadata or {})[b"charscope"])
         is_known = int(facts["version"]) <= FORMAT_VERSION
-        too_little, made_by = facts["too_little"], facts["made_by"]
+        too_little, made_by = (facts["too_little"], facts["made_by"]) if is_known else ({}, {})
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise InspectorError(f"{path} is no result of a search: give a .parquet file that a search wrote.") from error
     if not is_known:
