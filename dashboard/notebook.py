@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard.evidence import score_words, signal_words
-from dashboard.palette import DEFAULT, PALETTES, colour_index, ink, lut, scale_for
+from dashboard.palette import DEFAULT, check_palette, colour_index, ink, lut, scale_for
 from inspector.recording import InspectorError, Neuron, Recording
 from inspector.search import verdict
 
@@ -47,8 +47,7 @@ def show(
     """
     neuron, signal = recording.check_neuron(neuron, signal)
     stop = recording.n_chars if stop is None else stop
-    if palette not in PALETTES:
-        raise InspectorError(f"There is no palette {palette!r}: choose {', '.join(PALETTES)}.")
+    check_palette(palette)
     if not 0 <= start < stop <= recording.n_chars:
         raise InspectorError(
             f"There is nothing from {start:,} to {stop:,} to show: the text has characters 0 to {recording.n_chars:,}."

@@ -19,6 +19,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from inspector.recording import InspectorError
+
 Kind = Literal["diverging", "sequential", "probability"]
 Theme = Literal["light", "dark"]
 
@@ -92,6 +94,12 @@ PALETTES: dict[str, Palette] = {
 DEFAULT = "teal-orange"
 STROKE: dict[Theme, str] = {"light": "#0a7f86", "dark": "#35bdc1"}  # what a plot is about: its lines and bars
 SURPRISE = Scale("probability", 0.0, 6.0)  # nats: the same for every text, so that two can be compared
+
+
+def check_palette(name: str) -> None:
+    """Raise InspectorError, with the names there are, for another one."""
+    if name not in PALETTES:
+        raise InspectorError(f"There is no palette {name!r}: choose {', '.join(PALETTES)}.")
 
 
 def scale_for(signal: str, trace: ArrayLike) -> Scale:

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dashboard.palette import DEFAULT, Scale, colour_index, ink, lut
+from dashboard.palette import DEFAULT, Scale, check_palette, colour_index, ink, lut
 from inspector.recording import InspectorError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def text_figure(
     Raises InspectorError for an empty stretch, more than 5,000 characters or 12 neurons, and values of another length.
     """
     stop = len(text) if stop is None else stop
-    _check(text, strips, start, stop, width_mm, font_pt)
+    _check(text, strips, start, stop, width_mm, font_pt, palette)
     em = font_pt / 72  # inches
     n_columns = int((width_mm * _MM - em) / (_CELL * em))
     cells = lay_out(text, start, stop, n_columns, tab_width)
@@ -158,7 +158,10 @@ def _width(character: str, column: int, tab_width: int) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def _check(text: str, strips: Sequence[Strip], start: int, stop: int, width_mm: float, font_pt: float) -> None:
+def _check(
+    text: str, strips: Sequence[Strip], start: int, stop: int, width_mm: float, font_pt: float, palette: str
+) -> None:
+    check_palette(palette)
     if not 0 <= start < stop <= len(text):
         raise InspectorError(
             f"There is nothing from {start:,} to {stop:,} to draw: the text has characters 0 to {len(text):,}."

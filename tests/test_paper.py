@@ -100,3 +100,9 @@ def test_figure_that_would_take_all_memory_is_refused():
     strip = Strip("1:42 cell", np.zeros(len(text), np.float32), Scale("diverging", -1, 1))
     with pytest.raises(InspectorError, match="m high"):
         text_figure(text, [strip] * 12)
+
+
+def test_palette_that_there_is_not_is_a_sentence():
+    strip = Strip("1:42 cell", np.zeros(2, np.float32), Scale("diverging", -1, 1))
+    with pytest.raises(InspectorError, match="There is no palette 'pink'"):
+        text_figure("ab", [strip], palette="pink")

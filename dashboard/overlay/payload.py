@@ -281,8 +281,7 @@ def _check_place(at: int | None, text: str) -> None:
 
 
 def _check_look(look: Look, layers: Sequence[tuple[int, Sequence[str]]]) -> None:
-    if look.palette not in colours.PALETTES:
-        raise InspectorError(f"There is no palette {look.palette!r}: choose {', '.join(colours.PALETTES)}.")
+    colours.check_palette(look.palette)
     for pin in look.pins:
         if not _is_neuron(pin, layers):
             raise InspectorError(f"Neuron {pin} is pinned and does not exist in this network.")

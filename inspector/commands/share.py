@@ -31,7 +31,7 @@ def _add_both(parser: argparse.ArgumentParser) -> None:
     option("--network", default="checkpoints/python", help="checkpoint folder")
     option("--text", required=True, type=Path, help="the text file to read")
     option("--neurons", type=_neurons, help="such as 1:497,1:282; the survey's best for each concept when left out")
-    option("--palette", default="teal-orange", choices=("teal-orange", "red-blue", "mono"), help="colours")
+    option("--palette", default="teal-orange", help="teal-orange, red-blue or mono")
 
 
 def _neurons(written: str) -> list[Neuron]:

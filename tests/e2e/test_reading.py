@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from dashboard.overlay.payload import pack
 from dashboard.palette import SURPRISE, colour_index, ink, lut, scale_for
@@ -38,6 +38,13 @@ def sight(page: Page) -> dict:
             .map((one) => getComputedStyle(one).backgroundColor),
         })"""
     )
+
+
+def begin_writing(page: Page) -> Locator:
+    """The field that a text is written in, opened."""
+    page.locator(".scroller").focus()
+    page.keyboard.press("i")
+    return page.get_by_role("textbox", name="the text, to write in")
 
 
 def settle(page: Page) -> None:
@@ -172,9 +179,7 @@ def test_text_that_is_no_longer_in_memory_is_sent_again(page, dashboard):
 
 def test_neuron_chosen_while_a_version_is_read_has_its_own_colours(page, dashboard):
     open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
-    page.locator(".scroller").focus()
-    page.keyboard.press("i")
-    field = page.get_by_role("textbox", name="the text, to write in")
+    field = begin_writing(page)
     field.fill("x = 'abc'")
     expect(page.locator(".overlay[data-known='9']")).to_be_visible(timeout=WAIT)
 
@@ -287,9 +292,7 @@ def test_gates_of_a_long_text_are_read_behind_the_page_and_can_be_cancelled(page
 
 def test_what_is_written_is_coloured_as_the_network_reads_it_and_can_be_kept(page, dashboard):
     open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
-    page.locator(".scroller").focus()
-    page.keyboard.press("i")
-    field = page.get_by_role("textbox", name="the text, to write in")
+    field = begin_writing(page)
     field.press("Control+Home")
     page.keyboard.type("n = 12\n")  # n and 1 are no commands here
     written = "n = 12\n" + ADDRESS_BOOK
@@ -321,9 +324,7 @@ PAINTED = f"""() => [...({ROWS})()].map((row) => [row.dataset.row, row.dataset.l
 
 def test_lines_that_were_not_written_in_stay_the_elements_they_were_and_stand_where_they_should(page, dashboard):
     open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
-    page.locator(".scroller").focus()
-    page.keyboard.press("i")
-    field = page.get_by_role("textbox", name="the text, to write in")
+    field = begin_writing(page)
     length = len(ADDRESS_BOOK)
     expect(page.locator(f".overlay[data-known='{length}']")).to_be_visible(timeout=WAIT)
     settle(page)
@@ -357,9 +358,7 @@ def test_lines_that_were_not_written_in_stay_the_elements_they_were_and_stand_wh
 
 def test_discarded_draft_leaves_the_text_as_it_was(page, dashboard):
     open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
-    page.locator(".scroller").focus()
-    page.keyboard.press("i")
-    page.get_by_role("textbox", name="the text, to write in").fill("short")
+    begin_writing(page).fill("short")
     expect(page.locator(".editor .said")).to_contain_text("5 characters", timeout=WAIT)
     page.get_by_role("button", name="back to the text as it was").click()
     expect(page.locator("[data-at='17']")).to_have_text(ADDRESS_BOOK[17])
