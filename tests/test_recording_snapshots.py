@@ -10,6 +10,8 @@ import pytest
 
 from inspector.__main__ import main
 from inspector.capture import record
+from inspector.capture.engine import recompute
+from inspector.capture.replay import Replayer
 from inspector.model import save_checkpoint
 from inspector.recording import (
     SIGNALS,
@@ -30,9 +32,9 @@ TEXTS = [TEXT[:3_000], "", TEXT[3_000:3_001], TEXT[3_001:8_192], TEXT[8_192:]]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
-    """Do not wait for the disk, and let a text this short have several pieces."""
+    """Do not wait for the disk, and let a text this short have several groups."""
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
-    monkeypatch.setattr(replaying, "_PIECE", 2_048 * 16)
+    monkeypatch.setattr(replaying, "_GROUP", 2_048 * 16)
     monkeypatch.setattr("inspector.capture.replay._SEGMENT", 32 * 16)
 
 
@@ -73,12 +75,34 @@ def test_windows_and_traces_are_what_the_network_computed(tmp_path: Path, kind: 
     found.verify()
 
 
-def test_every_reader_sees_the_same_bits(tmp_path: Path) -> None:
-    whole = kept(tmp_path / "r").window(1, "cell", 0, len(TEXT))
-    for start, stop in [(5_000, 5_001), (100, 9_000), (2_047, 2_049)]:
-        other = open_recording(tmp_path / "r", model=tiny_model())
-        np.testing.assert_array_equal(other.window(1, "cell", start, stop), whole[:, start:stop])
-    np.testing.assert_array_equal(other.trace("1:3", "cell"), whole[3])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("is_exact", [True, False], ids=["lockstep", "torch"])
+def test_every_reader_sees_the_same_bits(tmp_path: Path, monkeypatch, kind: str, is_exact: bool) -> None:
+    if not is_exact:
+        monkeypatch.setattr("inspector.capture.network.engine_for", lambda weights: recompute)
+    recording = kept(tmp_path / "r", kind)
+    assert Replayer(tiny_model(kind)).reads_apart == is_exact
+    whole = recording.window(1, "hidden", 0, len(TEXT))
+    places = [(5_000, 5_001), (100, 9_000), (2_047, 2_049), (40, 50), (0, 200), (4_990, 5_100)]
+    for start, stop in places:
+        other = open_recording(tmp_path / "r", model=tiny_model(kind))
+        np.testing.assert_array_equal(other.window(1, "hidden", start, stop), whole[:, start:stop])
+        for begin, end in places:  # in any order, from what is kept and what is not
+            np.testing.assert_array_equal(other.window(1, "hidden", begin, end), whole[:, begin:end])
+    np.testing.assert_array_equal(other.trace("1:3", "hidden"), whole[3])
+
+
+def test_a_narrow_window_is_computed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader of some characters does not wait for their neighbours, and nothing is computed twice."""
+    recording, read = record(tiny_model(), TEXT, store="snapshots"), list[int]()
+    whole = Replayer.__call__
+    monkeypatch.setattr(Replayer, "__call__", lambda self, some: read.append(len(some)) or whole(self, some))
+    for layer in range(2):
+        for signal in SIGNALS["lstm"]:
+            recording.window(layer, signal, 1_000, 1_100)  # characters 992 to 1120
+    assert read == [4]
+    recording.window(0, "cell", 900, 1_200)
+    assert read == [4, 3 + 3]
 
 
 def test_snapshots_hold_the_exact_state(tmp_path: Path) -> None:

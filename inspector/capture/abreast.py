@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inspector.capture.arithmetic import is_plain
+from inspector.capture.arithmetic import as_flat
 from inspector.capture.lanes import Lanes, Reading
 from inspector.capture.lockstep import together
 from inspector.capture.network import Network
@@ -89,16 +89,13 @@ class Columns:
         """Whether all of them fit."""
         from inspector.capture.turning import turn_halves, turn_round
 
-        rows = values if is_plain(values) and values.stride(2) == 1 else values.float().cpu().contiguous()
-        n_steps, n_sequences, n_units = rows.shape
-        strides = np.array(rows.stride()[:2])
-        flat = rows.as_strided((strides[0] * (n_steps - 1) + strides[1] * (n_sequences - 1) + n_units,), (1,)).numpy()
+        flat, strides = as_flat(values)
         if columns.dtype == np.float16:
             fits = turn_halves(flat, strides, columns.view(np.uint16), spans)
         else:
             fits = turn_round(flat, strides, columns, spans)
         return fits or all(
-            bool(rows[step : step + n, lane].isinf().t().numpy()[np.isinf(columns[:, at : at + n])].all())
+            bool(values[step : step + n, lane].isinf().t().cpu().numpy()[np.isinf(columns[:, at : at + n])].all())
             for lane, step, at, n in spans.tolist()
         )
 

@@ -27,6 +27,16 @@ def put(values: Tensor, into: Tensor) -> None:
         into.copy_(values)
 
 
+def as_flat(values: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Values (steps, sequences, units) as float32 numbers in one row, and how many of them lie between two steps and
+    between two sequences. Copied only where units do not lie side by side.
+    """
+    rows = values if is_plain(values) and values.stride(2) == 1 else values.float().cpu().contiguous()
+    strides = np.array(rows.stride()[:2])
+    n = int(strides @ (np.array(rows.shape[:2]) - 1)) + rows.shape[2]
+    return rows.as_strided((n,), (1,)).numpy(), strides
+
+
 def fresh(*shape: int, like: Tensor) -> Tensor:
     """Memory for large results. What numpy gets from the system comes in large pages, where there are such: the first
     touch of each small one costs as much as the numbers on it.

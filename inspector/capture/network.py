@@ -42,6 +42,11 @@ class Network:
     def _in_lockstep(self) -> bool:
         return self._engine is lockstep
 
+    @property
+    def is_exact_abreast(self) -> bool:
+        """Whether each of several sequences gives the same bits whichever others are read beside it."""
+        return self._in_lockstep
+
     def begin(self, ids: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
         """The first layer reads symbols (steps, batch) from `state`: its signals and the state after them."""
         if not self._in_lockstep:

@@ -1,6 +1,6 @@
 """Reading passages again from states that a recording kept, many at once, to get the values that it did not keep.
 
-    snapshots ──► states of a batch ──► layer by layer through the engine ──► all signals
+    snapshots ──► states of a batch ──► layer by layer through the engine ──► all signals ──► rows of neurons, on demand
 
 Knows how a state lies in a snapshot: hidden (and cell) of each layer, float32, layer after layer.
 """
@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inspector.capture.arithmetic import as_flat
+from inspector.capture.lockstep import together
 from inspector.capture.network import Network
 from inspector.capture.weights import LayerWeights, Signals, flat_weights, rnn_kind, split_weights
 from inspector.recording import SIGNALS, Segment, Snapshots
@@ -26,6 +28,26 @@ STATE_SIGNALS = {"lstm": ("hidden", "cell"), "gru": ("hidden",), "rnn": ("hidden
 _BYTES_PER_CHAR = 256  # of snapshots, at most
 _SEGMENT = 2**15  # neurons x characters from one snapshot to the next: a 32nd of what is computed together
 _LONGEST = 2048  # characters
+_SHARE = 2**17  # values that are worth a thread when they are turned round
+
+
+class Turned:
+    """Signals of a batch, (steps, segments, units), handed out neuron by neuron."""
+
+    def __init__(self, layers: Sequence[Signals]) -> None:
+        self._layers = layers
+
+    def put(self, target: np.ndarray, layer: int, signal: str, first: int, spans: np.ndarray) -> None:
+        """target[i, at : at + n] = values of neuron `first` + i, for spans of (segment, its first step, at, n)."""
+        from inspector.capture.turning import turn_round
+
+        flat, strides = as_flat(self._layers[layer][signal])
+        n_shares = max(min(torch.get_num_threads(), len(target) * int(spans[:, 3].sum()) // _SHARE), 1)
+
+        def take_share(me: int, _arrived: np.ndarray) -> None:
+            turn_round(flat[first:], strides, target, spans[me::n_shares])
+
+        together(take_share, n_shares)
 
 
 class Replayer:
@@ -37,11 +59,16 @@ class Replayer:
         self._network = Network(model, weights)
         self._n_floats = snapshots_of(weights).n_bytes // 4
 
-    def __call__(self, segments: Sequence[Segment]) -> list[dict[str, np.ndarray]]:
-        """By layer and signal, float32 (steps of the longest, n_segments, n_units); what is behind an end is noise."""
+    @property
+    def reads_apart(self) -> bool:
+        """Whether what is found of a segment depends on no other. It does where torch multiplies, in its last bits."""
+        return self._network.is_exact_abreast
+
+    def __call__(self, segments: Sequence[Segment]) -> Turned:
+        segments = [*segments, *segments] if len(segments) == 1 else segments  # one alone is summed up in another order
         device, dtype = self._network.model.head.weight.device, self._network.model.head.weight.dtype
         lengths = np.array([len(segment.text) for segment in segments])
-        ids = np.zeros((len(segments), lengths.max()), np.int64)
+        ids = np.zeros((len(segments), lengths.max()), np.int64)  # behind an end any symbol
         ids[np.arange(ids.shape[1]) < lengths[:, None]] = self._network.model.vocabulary.encode(
             "".join(segment.text for segment in segments)
         )
@@ -52,14 +79,14 @@ class Replayer:
         with torch.inference_mode(), torch.autocast(device.type, enabled=False):
             parts = iter(torch.split(torch.from_numpy(states).to(device, dtype), self._widths(), dim=1))
             inputs = torch.from_numpy(ids).to(device).t()
-            values = []
+            layers = []
             for i in range(len(self._network.weights)):
                 state = tuple(next(parts).contiguous() for _ in STATE_SIGNALS[self._kind])
                 run = partial(self._network.go_on, i) if i else self._network.begin
                 found, _ = run(inputs, state, SIGNALS[self._kind])
                 inputs = found["hidden"]
-                values.append({name: found[name].float().cpu().numpy() for name in SIGNALS[self._kind]})
-        return values
+                layers.append({name: found[name].float().cpu() for name in SIGNALS[self._kind]})
+        return Turned(layers)
 
     def _widths(self) -> list[int]:
         return [layer.hidden_weight.shape[1] for layer in self._network.weights for _ in STATE_SIGNALS[self._kind]]

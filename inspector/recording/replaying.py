@@ -1,17 +1,18 @@
 """Values that were not kept, computed again from kept states. How to compute is handed in; this room knows where from.
 
     text      ....|....|....|....|....|....|....        a segment runs from one snapshot (|), or from a document's
-              [      piece      ][      piece            start, up to the next; a piece is the segments that are
-                                                         computed together, and always the same ones
+              [      piece      ][      piece            start, up to the next; a piece is the segments of which none
+                                                         may be computed without the others
 
 So a value depends on its place alone: every reader, whatever it asks for and in whichever order, sees the same numbers.
+Pieces that were not computed yet are computed many at a time, as one group.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from threading import RLock
@@ -19,15 +20,14 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from inspector.recording.filling import copy_rows
 from inspector.recording.header import Header
 from inspector.recording.store import StretchStore, split
 from inspector.recording.stretch import STATES, STRETCH, Array, Key, Snapshots
 from inspector.recording.words import InspectorError, Progress
 
-_PIECE = 2**20  # neurons x characters computed together: an LSTM's take 64 MB
-_LONGEST_PIECE = 2**15  # characters
-_PIECES_KEPT = 6
+_GROUP = 2**20  # neurons x characters computed together: an LSTM's take 25 MB, and as much on the way
+_LONGEST_GROUP = 2**15  # characters
+_GROUPS_KEPT = 6  # or as many characters in smaller ones
 _TRACES_AT_ONCE = 2**25  # bytes of traces that one pass over the text keeps, those of neighbours among them
 _PASSES_KEPT = 2
 T = TypeVar("T")
@@ -40,16 +40,36 @@ class Segment(NamedTuple):
     text: str
 
 
+class Computed(Protocol):
+    """All signals of segments that were read together."""
+
+    def put(self, target: Array, layer: int, signal: str, first: int, spans: Array) -> None:
+        """target[i, at : at + n] = the values of neuron `first` + i at n steps of a segment, for every i.
+
+        target : float32 (units, chars). spans : int64, rows of (segment, the step at which to begin, at, n).
+        """
+
+
 class Replay(Protocol):
-    """How a network reads passages again."""
+    """How a network reads passages again. reads_apart : whether what comes of one depends on nothing beside it."""
 
-    def __call__(self, segments: Sequence[Segment]) -> Sequence[Mapping[str, Array]]:
-        """Read all of them; by layer and signal, float32 (at least the longest's length, n_segments, n_units)."""
+    @property
+    def reads_apart(self) -> bool: ...
+
+    def __call__(self, segments: Sequence[Segment]) -> Computed: ...
 
 
-class _Piece(NamedTuple):
-    values: Sequence[Mapping[str, Array]]
-    edges: list[int]  # of its segments, one after the other
+class _Group(NamedTuple):
+    pieces: frozenset[int]
+    computed: Computed
+    edges: Array  # (n_segments, 2), where each begins and ends
+
+    def put(self, target: Array, key: Key, first: int, start: int, low: int, high: int) -> None:
+        """What it has of characters `low` to `high`, into a target that begins at `start`."""
+        begins, ends = self.edges.T
+        begin, n = np.maximum(begins, low), np.minimum(ends, high) - np.maximum(begins, low)
+        spans = np.stack([np.arange(len(n)), begin - begins, begin - start, n], axis=1)[n > 0]
+        self.computed.put(target, *key, first, spans)
 
 
 class Replayed:
@@ -58,8 +78,10 @@ class Replayed:
     def __init__(self, header: Header, snapshots: Snapshots, kept: StretchStore, replay: Replay | None) -> None:
         self._header, self._snapshots, self._kept, self._replay = header, snapshots, kept, replay
         self._starts = [document.start for document in header.documents]
-        self._piece_length = piece_length(snapshots.every, sum(layer.n_units for layer in header.layers))
-        self._pieces: _Recent[_Piece] = _Recent(_PIECES_KEPT)
+        n_units = sum(layer.n_units for layer in header.layers)
+        self._at_once = group_length(snapshots.every, n_units)
+        self._piece_length = snapshots.every if replay is not None and replay.reads_apart else self._at_once
+        self._groups: list[_Group] = []  # the one that was used last comes last
         self._passes: _Recent[Array] = _Recent(_PASSES_KEPT)
         self._turn = RLock()  # one thread computes; others wait, and then find what it found
 
@@ -105,40 +127,52 @@ class Replayed:
         return row
 
     def _fill_pieces(self, values: Array, key: Key, first: int, start: int, progress: Progress | None) -> None:
-        layer, signal = key
-        stop = start + values.shape[1]
-        for number, begin, end in split(start, stop, self._piece_length):
-            piece = self._piece(number)
-            computed = piece.values[layer][signal][..., first : first + len(values)]
-            for row, (left, right) in enumerate(pairwise(piece.edges)):
-                low, high = max(left, begin), min(right, end)
-                if low < high:
-                    copy_rows(values[:, low - start : high - start], computed[low - left : high - left, row].T)
+        stop, length = start + values.shape[1], self._piece_length
+        pieces = range(start // length, -(-stop // length)) if start < stop else range(0)
+        for at in range(0, len(pieces), self._at_once // length):
+            asked = pieces[at : at + self._at_once // length]
+            begin, end = max(asked.start * length, start), min(asked.stop * length, stop)
+            with self._turn:
+                for group in self._groups_of(asked):
+                    group.put(values, key, first, start, begin, end)
             if progress is not None:
                 progress(end - start, stop - start)
 
-    def _piece(self, number: int) -> _Piece:
-        with self._turn:
-            return self._pieces.get(number, lambda: self._compute(number))
+    def _groups_of(self, asked: range) -> Iterator[_Group]:
+        """Groups that together have all of these pieces; what is missing is computed at the end, as one."""
+        found = [group for group in self._groups if not group.pieces.isdisjoint(asked)]
+        self._groups = [group for group in self._groups if group not in found] + found
+        yield from found
+        missing = sorted(frozenset(asked).difference(*(group.pieces for group in found)))
+        if missing:
+            n_kept = sum(len(group.pieces) for group in self._groups)
+            while n_kept + len(missing) > _GROUPS_KEPT * self._at_once // self._piece_length:
+                n_kept -= len(self._groups.pop(0).pieces)  # before the others are made: so many are alive at most
+            self._groups.append(self._compute(missing))
+            yield self._groups[-1]
 
-    def _compute(self, number: int) -> _Piece:
+    def _compute(self, numbers: Sequence[int]) -> _Group:
         if self._replay is None:
             network, network_hash = self._header.network or "without a name", (self._header.network_hash or "")[:12]
             raise InspectorError(
                 "This recording keeps snapshots, from which its network computes the values: give it the checkpoint of "
                 f"{network} ({network_hash}), as in open_recording(folder, model=load_checkpoint(...)) or by --network."
             )
-        every, text = self._snapshots.every, self._header.text
-        begin = number * self._piece_length
-        end = min(begin + self._piece_length, len(text))
+        segments, edges = list[Segment](), list[tuple[int, int]]()
+        for number in numbers:
+            for begin, end, state in self._segments(number):
+                segments.append(Segment(state, self._header.text[begin:end]))
+                edges.append((begin, end))
+        return _Group(frozenset(numbers), self._replay(segments), np.array(edges))
+
+    def _segments(self, number: int) -> Iterator[tuple[int, int, bytes]]:
+        """Where each segment of a piece begins and ends, and the state before it."""
+        every, begin = self._snapshots.every, number * self._piece_length
+        end = min(begin + self._piece_length, len(self._header.text))
         inside = self._starts[bisect_left(self._starts, begin) : bisect_left(self._starts, end)]
-        edges = sorted({*range(begin, end, every), *inside, end})
         states = self._states(begin, end)
-        segments = [
-            Segment(b"" if left in inside else states[(left - begin) // every].tobytes(), text[left:right])
-            for left, right in pairwise(edges)
-        ]
-        return _Piece(self._replay(segments), edges)
+        for left, right in pairwise(sorted({*range(begin, end, every), *inside, end})):
+            yield left, right, b"" if left in inside else states[(left - begin) // every].tobytes()
 
     def _states(self, begin: int, end: int) -> Array:
         """The snapshots of characters `begin` to `end`, (n_snapshots, bytes)."""
@@ -150,10 +184,10 @@ class Replayed:
         return np.concatenate(rows)
 
 
-def piece_length(every: int, n_units: int) -> int:
-    """Characters that are computed together: a power of two, so that pieces and segments fit into stretches."""
+def group_length(every: int, n_units: int) -> int:
+    """Characters that are computed together: a power of two, so that groups and segments fit into stretches."""
     length = every
-    while length < _LONGEST_PIECE and 2 * length * n_units <= _PIECE:
+    while length < _LONGEST_GROUP and 2 * length * n_units <= _GROUP:
         length *= 2
     return length
 
