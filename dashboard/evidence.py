@@ -126,7 +126,7 @@ def detects_words(
     if row is None:
         return f"Neuron {neuron}", "No concept could be ranked in the surveyed text."
     evidence = f"Its {signal_words(row['signal'])} is {score_words(row)}; {row['verdict']}."
-    if row["skill"] < _NOT_MUCH or row["verdict"].startswith("weak: "):
+    if row["skill"] < _NOT_MUCH or row["verdict"].startswith("weak: ") or "chance" in row["verdict"]:
         said = f"Of all surveyed concepts it goes best with “{title}”, which says little of it. {evidence}"
         if explanation is not None and explanation["is_explained"]:
             does = "goes with" if explanation["polarity"] > 0 else "goes against"
@@ -151,13 +151,13 @@ def found_words(row: Mapping[str, Any], title: str, where: str) -> tuple[str, st
     elif said == "clear":
         headline = f"{neuron} follows “{title}”"
     elif said.endswith("as good"):
-        headline = f"No neuron has learned “{title}”: the best, {neuron}, is no better than an untrained network's"
+        headline = f"{neuron}, chosen for “{title}”, is no better there than a neuron of an untrained network"
         not_meant = "What is there before any training is no finding about this network."
     elif "chance" in said:
-        headline = f"No neuron is known to follow “{title}”: the best, {neuron}, may do so by chance"
+        headline = f"{neuron}, chosen for “{title}”, may follow it by chance"
         not_meant = "A longer text could tell; this one does not mean that there is none."
     else:
-        headline = f"No single neuron follows “{title}” well: the best, {neuron}, is weak"
+        headline = f"{neuron}, chosen for “{title}”, follows it weakly"
         not_meant = "It does not mean that the network does not know it: many neurons may carry it together."
     signal = signal_words(row["signal"])
     return (

@@ -181,13 +181,18 @@ def _explanations(folder: Path, place: str, network_hash: str) -> pd.DataFrame |
     table, summary = folder / "explanations.parquet", folder / "explanations.json"
     if not (table.is_file() and summary.is_file()):
         return None
-    said = json.loads(summary.read_text(encoding="utf-8"))
-    if said.get("version", 1) > _EXPLANATIONS:
+    command = f"make them again with `python -m inspector explain --network {place}`."
+    try:
+        said = json.loads(summary.read_text(encoding="utf-8"))
+        is_newer, is_of_it = said.get("version", 1) > _EXPLANATIONS, said["network_hash"] == network_hash
+        found = pd.read_parquet(table) if is_of_it and not is_newer else None
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise InspectorError(f"The explanations of {place} are damaged: {command}") from error
+    if is_newer:
         raise InspectorError(
-            f"The explanations of {place} are of a newer version than this program knows: update it, or make them again"
-            f" with `python -m inspector explain --network {place}`."
+            f"The explanations of {place} are of a newer version than this program knows: update it, or {command}"
         )
-    return pd.read_parquet(table) if said["network_hash"] == network_hash else None
+    return found
 
 
 def _scores(folder: Path) -> pd.DataFrame:

@@ -47,8 +47,13 @@ def answer(view: state.View, reading: data.Reading) -> None:
 
 def _here(table: pd.DataFrame, view: state.View, mark: state.Mark, reading: data.Reading) -> None:
     best = table.iloc[0]
+    marked = f"in “{_shortened(reading.text[mark.start : mark.stop])}”"
+    if best.f1 > best.chance:
+        headline = f"Most nearly on {marked} and off around it: {best.layer}:{best.unit}"
+    else:
+        headline = f"No neuron is on {marked} more exactly than any is at other stretches"
     cards.claim(
-        f"On in “{_shortened(reading.text[mark.start : mark.stop])}” and off around it: {best.layer}:{best.unit}",
+        headline,
         f"{_on_words(best)} Among {best.n_marked:,} marked characters and {best.n_around:,} around them; the best "
         f"neuron for other stretches so long has F1 {best.chance:.2f}. One place shows what a neuron does there, "
         "not what it means: look at it elsewhere. Underlined: the mark.",

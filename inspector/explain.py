@@ -19,12 +19,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from inspector.capture import record
-from inspector.concepts import concepts_for, language_of
+from inspector.concepts import concepts_for, main_language
 from inspector.corpus import Corpus, Text
 from inspector.formulas import GAIN, Vocabulary, matthews
 from inspector.model import CharModel
 from inspector.recording import InspectorError, Neuron, Recording
 from inspector.search import LIMITS
+from inspector.survey import label_documents
 
 EXPLAINED = LIMITS["correlation"]["strong"]
 FORMAT_VERSION = 2  # 1: formulas of yes/no concepts alone, without `kind`
@@ -69,8 +70,12 @@ def explain(
     }  # fmt: skip
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    table.to_parquet(folder / "explanations.parquet", index=False)
-    (folder / "explanations.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    paths = [folder / f"explanations.{kind}" for kind in ("parquet", "json")]
+    partial = [path.with_name(f"{path.name}.partial") for path in paths]
+    table.to_parquet(partial[0], index=False)
+    partial[1].write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    for one, path in zip(partial, paths, strict=True):
+        one.replace(path)
     return table, summary
 
 
@@ -105,13 +110,13 @@ def explain_recording(
     rows = []
     neurons = [Neuron(i, unit) for i, layer in enumerate(recording.layers) for unit in range(layer.n_units)]
     for done, neuron in enumerate(neurons):
-        found: list[dict[str, Any]] = []
+        found, moved = list[dict[str, Any]](), list[dict[str, Any]]()
         for signal in recording.layers[neuron.layer].signals:
             trace = recording.trace(neuron, signal)
             values = _Values.of([trace[part] for part in parts])
-            row, chance = explainer.best(values), explainer.best(values.moved())["score"]
-            found.append({"layer": neuron.layer, "unit": neuron.unit, "signal": signal, **row, "chance": chance})
-        rows.append(max(found, key=_worth))
+            found.append({"layer": neuron.layer, "unit": neuron.unit, "signal": signal, **explainer.best(values)})
+            moved.append(explainer.best(values.moved()))
+        rows.append(max(found, key=_worth) | {"chance": max(moved, key=_worth)["score"]})
         if progress:
             progress(done + 1, len(neurons))
     table = pd.DataFrame(rows).sort_values("score", ascending=False, ignore_index=True, kind="stable")
@@ -149,15 +154,12 @@ def _some(texts: Sequence[Text], n_chars: int) -> list[Text]:
 
 
 def _labels(texts: Sequence[Text]) -> dict[str, Array]:
-    """Every concept of the texts' language over all of them; where nobody can tell, no or nan."""
-    languages = [language_of(name) for name, _ in texts]
-    common = max(set(languages), key=languages.count)
-    found = {}
-    for concept in concepts_for(common):
-        unknown = np.nan if concept.kind == "graded" else False
-        found[concept.name] = np.concatenate([
-            np.where(concept.valid(text, common), concept.label(text, common), unknown) for _, text in texts
-        ])  # fmt: skip
+    """Every concept of the language that most characters are in, over all texts; where nobody can tell, no or nan."""
+    concepts = concepts_for(main_language(texts))
+    labelled, found = label_documents(concepts, texts), {}
+    for concept in concepts:
+        label, valid = labelled[concept.name]
+        found[concept.name] = np.where(valid, label, np.nan if concept.kind == "graded" else False)
     return found
 
 

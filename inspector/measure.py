@@ -35,13 +35,18 @@ def measure(
     >>> measure(load_checkpoint("checkpoints/python"), load_corpus("python-stdlib"), "checkpoints/python")
 
     seed_text : what the sample continues.
-    source, licence : of the text, in words; left empty they stay what an earlier `card.json` of this folder says.
+    source, licence : of the text, in words; left empty they stay what an earlier `card.json` of this folder says, if
+        that can be read.
 
     Losses are in nats per character over all report files. Raises InspectorError for a corpus without report files.
     """
     if not corpus.n_chars("report"):
         raise InspectorError(f"{corpus.name} has no report files to measure on. Give a larger folder of texts.")
-    earlier = load_measures(folder) or {}
+    path = Path(folder) / "card.json"
+    try:
+        earlier = _read(path) if path.is_file() else {}
+    except _Damaged:
+        earlier = {}
     train, report = ("".join(text for _, text in corpus.splits[split]) for split in ("train", "report"))
     learned, held_out = (model.vocabulary.encode(text) for text in (train, report))
     counted = ngram_nats(learned, held_out, len(model.vocabulary))
@@ -59,8 +64,9 @@ def measure(
         "xz_nats": round(xz_nats(train, report), 4),
         "sample": {"seed_text": seed_text, "temperature": _TEMPERATURE, "seed": _SEED, "text": "".join(written)},
     }
-    path = Path(folder) / "card.json"
-    path.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+    partial.replace(path)
     return facts
 
 
@@ -70,18 +76,24 @@ def load_measures(folder: str | Path) -> dict[str, Any] | None:
     Raises InspectorError when the file is damaged or newer than this program.
     """
     path = Path(folder) / "card.json"
-    if not path.is_file():
-        return None
+    return _read(path) if path.is_file() else None
+
+
+class _Damaged(InspectorError):
+    pass
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         newer = int(found["version"]) > FORMAT_VERSION
         healthy = newer or math.isfinite(found["report_nats"] + found["xz_nats"] + sum(found["ngram_nats"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
-        raise InspectorError(f"{path} is damaged; write it again with `python -m inspector card`.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+        newer, healthy = False, False
+    if not healthy:
+        raise _Damaged(f"{path} is damaged; write it again with `python -m inspector card`.")
     if newer:
         raise InspectorError(
             f"{path} has version {found['version']}, this program reads up to {FORMAT_VERSION}: update Charscope."
         )
-    if not healthy:
-        raise InspectorError(f"{path} is damaged; write it again with `python -m inspector card`.")
     return found

@@ -87,3 +87,10 @@ def test_damaged_measures_are_a_sentence(tmp_path, content):
     (tmp_path / "card.json").write_text(content)
     with pytest.raises(InspectorError, match=r"card\.json"):
         load_measures(tmp_path)
+
+
+def test_damaged_measures_are_renewed(tiny_checkpoint, python_folder):
+    """Its sentence says how; that must not end in the same sentence."""
+    (tiny_checkpoint / "card.json").write_text('{"version": 1')
+    measure(load_checkpoint(tiny_checkpoint), load_corpus(python_folder), tiny_checkpoint)
+    assert load_measures(tiny_checkpoint)["version"] == 1

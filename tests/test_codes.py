@@ -38,6 +38,15 @@ def test_neurons_that_carry_a_label_together_are_found_and_score_more_than_one(r
     assert abs(table["score"][3] - table["score"][2]) < 0.01
 
 
+def test_two_signals_of_a_neuron_are_one_neuron(label):
+    values = wandering(np.random.default_rng(2), 4, N_CHARS)
+    values[1] += 2 * label
+    other = values + 0.5 * wandering(np.random.default_rng(5), 4, N_CHARS)
+    table = best_codes(recording_of({"hidden": values, "cell": other}), label, most=4)
+    names = table["neurons"].iloc[-1]
+    assert len({neuron for neuron, _ in names}) == len(names)
+
+
 def test_one_neuron_scores_as_in_the_ranking(recording, label):
     ranking = rank_neurons(recording, label)
 

@@ -151,12 +151,12 @@ def test_telling_stretches_never_overlap_in_any_text(text, seed):
     [
         ("strong", "0:1 follows “digit” closely", "does not mean that the network uses it"),
         ("clear", "0:1 follows “digit”", "does not mean that the network uses it"),
-        ("weak", "No single neuron follows “digit” well", "many neurons may carry it together"),
-        ("weak, but this text is too short to rule out chance", "may do so by chance", "A longer text could tell"),
-        ("weak: no better than chance", "may do so by chance", "A longer text could tell"),
+        ("weak", "0:1, chosen for “digit”, follows it weakly", "many neurons may carry it together"),
+        ("weak, but this text is too short to rule out chance", "may follow it by chance", "A longer text could tell"),
+        ("weak: no better than chance", "may follow it by chance", "A longer text could tell"),
         (
             "clear, but an untrained network has a neuron as good",
-            "No neuron has learned “digit”",
+            "is no better there than a neuron of an untrained network",
             "before any training",
         ),
     ],

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import matthews_corrcoef, roc_auc_score
 
+from inspector.concepts import CONCEPTS
 from inspector.corpus import load_corpus
-from inspector.explain import EXPLAINED, explain, explain_recording, summary_of
+from inspector.explain import EXPLAINED, _labels, explain, explain_recording, summary_of
 from inspector.model import load_checkpoint
 from inspector.recording import InspectorError
 from tests.test_search import recording_of, runs, wandering
@@ -149,3 +150,12 @@ def test_explaining_a_network_writes_a_row_for_every_neuron(tiny_checkpoint, pyt
     assert len(table) == 16 and set(table.signal) <= {"hidden", "cell"}
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "explanations.parquet"), table)
     assert json.loads((tmp_path / "out" / "explanations.json").read_text()) == summary
+
+
+def test_files_of_several_languages_are_labelled_as_what_they_are():
+    """Nothing is known of a text in a language that a concept does not know."""
+    python, c = 'def f():\n    """It is."""\n' * 20, "char y = '\"'; // it's\n"
+    labels = _labels([("a.py", python), ("b.c", c), ("c.c", c)])
+    for name in ("inside_string", "inside_comment", "digit"):
+        np.testing.assert_array_equal(labels[name][-len(c) :], CONCEPTS[name].label(c, "c"))
+    assert labels["inside_docstring"][: len(python)].any() and not labels["inside_docstring"][len(python) :].any()

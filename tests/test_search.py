@@ -18,7 +18,7 @@ from sklearn.metrics import (
 )
 
 from inspector.recording import Document, InspectorError, Layer, RecordingWriter
-from inspector.search import check_label, rank_labels, rank_neurons, split_text, verdict
+from inspector.search import Census, Row, check_label, pack, rank_labels, rank_neurons, split_text, verdict
 from inspector.search.chance import difference_of_means, p_values, q_values, shifted_p
 from inspector.search.parts import parts_of
 from inspector.search.scores import tails
@@ -405,6 +405,60 @@ def test_label_in_few_blocks_has_few_degrees_of_freedom(rng):
     found = [jackknife_p(label, trace + 3 * label) for label in (everywhere, few)]
     assert found[0] < 1e-12
     assert found[1] > 1e-5
+
+
+def test_a_trace_that_never_errs_is_no_chance(rng):
+    """A gate that is shut exactly where the label holds: no block disagrees with another."""
+    label = runs(rng, 8_000)
+    assert jackknife_p(label, 1.0 * label) < 1e-9
+    assert jackknife_p(label, np.full(8_000, 0.5)) == 1
+    table = rank_neurons(recording_of({"hidden": np.stack([label, wandering(rng, 1, 8_000)[0]])}), label)
+    assert table.score[0] == 1 and table.q_value[0] < 1e-6 and verdict(table.iloc[0]) == "strong"
+
+
+def test_a_label_in_one_block_says_nothing(rng):
+    """Nothing tells by how much blocks that hold it would differ."""
+    trace = wandering(rng, 1, 8_000)[0]
+    label = np.zeros(8_000, bool)
+    label[100:160:8] = True
+    assert jackknife_p(label, trace + 5 * label) == 1
+
+
+@pytest.mark.parametrize("signal", ["cell", "hidden", "input_gate"])
+def test_a_neuron_that_is_silent_at_first_is_found(rng, signal):
+    """Bins are laid out by the first characters that are read, at which it has one value."""
+    n = 20_000
+    label = runs(rng, n)
+    quiet = np.where(label, 0.75, 0.25).astype(np.float32) + 0.1 * rng.random(n, np.float32)
+    quiet[:2_000] = quiet[10_000:12_000] = 0
+    values = wandering(rng, 3, n)
+    values[1] = quiet
+    rows = [Row(0, unit, signal) for unit in range(3)]
+    parts = parts_of(recording_of({"hidden": values}), np.arange(n) < 10_000)
+    census = Census(rows, pack({"x": (label, None)}, parts), n_blocks=8)
+    census.calibrate([values[:, :2_000]])
+    for part in (parts.choose, parts.score):
+        at = np.flatnonzero(part)
+        blocks = at * 8 // n if part is parts.score else None
+        census.fold([values[:, at]], at, blocks=blocks)
+        if part is parts.choose:
+            census.turn()
+    found = census.measures()["x"]
+    score = roc_auc_score(label[parts.score], quiet[parts.score])
+    assert found.score[1] == pytest.approx(score, abs=1e-3)
+    assert found.choose_score[1] == pytest.approx(roc_auc_score(label[parts.choose], quiet[parts.choose]), abs=1e-2)
+
+
+def test_rows_that_come_first_have_been_held_against_shifts(rng):
+    """Many that score the same: those at the head of the table are those that were looked at again."""
+    n = 6_000
+    wide = runs(rng, n)
+    narrow = wide & runs(rng, n, on=3, off=3)
+    traces = np.tile(wide, (8, 1)).astype(np.float32)
+    traces[3:] += 0.5 * narrow  # these part both labels from the rest
+    labels = {"wide": (wide, None), "narrow": (narrow, None)}
+    for table in rank_labels(recording_of({"hidden": traces}), labels).values():
+        assert np.isfinite(table.shift_p[:5]).all() and table.shift_p[5:].isna().all()
 
 
 @pytest.mark.parametrize("freedom", [3.0, 10.0, 40.0])

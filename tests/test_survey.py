@@ -13,8 +13,9 @@ from inspector.concepts import CONCEPTS, get_concept
 from inspector.corpus import Corpus, Text, load_corpus
 from inspector.model import load_checkpoint, untrained_twin
 from inspector.recording import InspectorError, Neuron
-from inspector.search import rank_neurons
+from inspector.search import Row, rank_neurons
 from inspector.survey import load_survey, open_found, search_corpus, survey
+from inspector.survey.gathering import Gatherer
 from inspector.survey.searching import label_documents
 
 
@@ -128,6 +129,12 @@ def documents(corpus):
 CONCEPTS_SOUGHT = [get_concept("inside_string"), get_concept("bracket_depth")]
 
 
+def save_always(monkeypatch):
+    monkeypatch.setattr("inspector.survey.searching._SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("inspector.survey.searching._SAVES_APART", 0)
+    monkeypatch.setattr("inspector.search.census._AT_ONCE", 700)
+
+
 def cut_off(model, documents, concepts, folder):
     """A search for them that is ended after its second half has begun."""
 
@@ -141,8 +148,7 @@ def cut_off(model, documents, concepts, folder):
 
 def test_interrupted_search_goes_on_to_the_same_result(tmp_path, monkeypatch, model, documents):
     whole = search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False)
-    monkeypatch.setattr("inspector.survey.searching._SECONDS_BETWEEN_SAVES", 0.0)
-    monkeypatch.setattr("inspector.search.census._AT_ONCE", 700)
+    save_always(monkeypatch)
     pieces = search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False)
 
     cut_off(model, documents, CONCEPTS_SOUGHT, tmp_path / "state")
@@ -191,8 +197,7 @@ def test_chance_is_the_same_however_many_documents_are_read_side_by_side(monkeyp
     ],
 )
 def test_search_does_not_go_on_from_the_counts_of_other_labels(tmp_path, monkeypatch, model, documents, first, second):
-    monkeypatch.setattr("inspector.survey.searching._SECONDS_BETWEEN_SAVES", 0.0)
-    monkeypatch.setattr("inspector.search.census._AT_ONCE", 700)
+    save_always(monkeypatch)
     fresh = search_corpus(model, documents, second, twin=False)
     cut_off(model, documents, first, tmp_path)
     resumed = search_corpus(model, documents, second, twin=False, folder=tmp_path)
@@ -209,8 +214,7 @@ def test_twin_is_read_anew_for_other_labels_of_the_same_name(tmp_path, model, do
 
 
 def test_state_of_an_earlier_layout_is_begun_anew(tmp_path, monkeypatch, model, documents):
-    monkeypatch.setattr("inspector.survey.searching._SECONDS_BETWEEN_SAVES", 0.0)
-    monkeypatch.setattr("inspector.search.census._AT_ONCE", 700)
+    save_always(monkeypatch)
     fresh = search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False)
     cut_off(model, documents, CONCEPTS_SOUGHT, tmp_path)
     (state,) = tmp_path.glob("*.npz")
@@ -218,6 +222,90 @@ def test_state_of_an_earlier_layout_is_begun_anew(tmp_path, monkeypatch, model, 
     monkeypatch.setattr("inspector.survey.searching._STATE_VERSION", 1000)
     again = search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False, folder=tmp_path)
     pd.testing.assert_frame_equal(again.tables["inside_string"], fresh.tables["inside_string"])
+
+
+def test_state_is_kept_until_the_result_is_safe(tmp_path, monkeypatch, model, documents):
+    save_always(monkeypatch)
+    found = search_corpus(model, documents, CONCEPTS_SOUGHT, folder=tmp_path)
+    (kept,) = tmp_path.glob("reading-*.npz")
+    seen = []
+    again = search_corpus(
+        model, documents, CONCEPTS_SOUGHT, folder=tmp_path,
+        on_progress=lambda words, done, total: seen.append(done) if words == "reading" else None,
+    )  # fmt: skip
+    assert len(seen) < 3
+    pd.testing.assert_frame_equal(again.tables["inside_string"], found.tables["inside_string"])
+    found.forget()
+    assert not kept.exists() and len(list(tmp_path.glob("twin-*.json"))) == 1
+
+
+def test_damaged_state_is_begun_anew(tmp_path, monkeypatch, model, documents):
+    save_always(monkeypatch)
+    fresh = search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False)
+    cut_off(model, documents, CONCEPTS_SOUGHT, tmp_path)
+    (state,) = tmp_path.glob("*.npz")
+    state.write_bytes(state.read_bytes()[:5_000])
+    again = search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False, folder=tmp_path)
+    pd.testing.assert_frame_equal(again.tables["inside_string"], fresh.tables["inside_string"])
+
+
+def test_a_full_disk_ends_no_search(tmp_path, monkeypatch, model, documents):
+    save_always(monkeypatch)
+
+    def full(*arrays, **named):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    found = search_corpus(model, documents, CONCEPTS_SOUGHT, twin=False, folder=tmp_path / "state")
+    assert set(found.tables) == {"inside_string", "bracket_depth"} and not list((tmp_path / "state").iterdir())
+
+
+def test_one_file_that_outweighs_all_others_is_cut_into_blocks(model, documents):
+    """As `rank_neurons` does it: held out whole, it would leave the other part with nothing to tell."""
+    large = Text("large.py", "".join(text for _, text in documents))
+    few = [large, *(Text(f"{i}.py", text[:200]) for i, (_, text) in enumerate(documents[:3]))]
+    found = search_corpus(model, few, CONCEPTS_SOUGHT, twin=False)
+    assert set(found.tables) == {"inside_string", "bracket_depth"}
+    assert found.made_by["n_choose_chars"] > 0.4 * len(large.text) < 2 * found.made_by["n_score_chars"]
+
+
+def test_untrained_twin_scores_as_in_a_full_search(model, documents):
+    table = search_corpus(model, documents, CONCEPTS_SOUGHT).tables["inside_string"]
+    twin = search_corpus(untrained_twin(model), documents, CONCEPTS_SOUGHT, twin=False).tables["inside_string"]
+    assert table.twin_score[0] == pytest.approx(twin.score[0], abs=2e-3)
+
+
+def test_strongest_places_are_the_strongest_of_their_documents():
+    """Of documents that are read side by side too, and however many places one of them has."""
+    documents, n, rng = np.arange(0, 800, 100), 800, np.random.default_rng(0)
+    values = rng.standard_normal((3, n)).astype(np.float32)
+    values[0, 300:400] += 9  # the strongest places are all in one document
+    rows = [Row(0, unit, "hidden") for unit in range(3)]
+    gatherer = Gatherer(rows, np.ones(3, bool), np.arange(0, n, 7), documents)
+    order = np.arange(n).reshape(8, 100).T.ravel()  # a character of each document in turn
+    for some in np.array_split(order, 5):
+        gatherer.take(values[:, some], some, is_scored=True)
+    places = gatherer.places()
+    for unit in range(3):
+        for kind, side in (("top", 1), ("bottom", -1)):
+            found = places[(places.unit == unit) & (places.kind == kind)]
+            best = (side * values[unit]).reshape(8, 100).max(axis=1)
+            np.testing.assert_array_equal(side * found.value, np.sort(best)[::-1][:4].astype(float))
+            assert len(set(found.position // 100)) == 4
+            np.testing.assert_array_equal(found.value, values[unit][found.position].astype(float))
+
+
+def test_neurons_are_compared_at_characters_of_every_document():
+    """Whoever of eight lanes reads a document: a step holds a character of each."""
+    n, rng = 1_600, np.random.default_rng(0)
+    values = rng.standard_normal((2, n)).astype(np.float32)
+    values[1, 200:] = values[0, 200:]  # the same but in the first document
+    rows = [Row(0, unit, "hidden") for unit in range(2)]
+    gatherer = Gatherer(rows, np.ones(2, bool), np.arange(5), np.arange(0, n, 200))
+    order = np.arange(n).reshape(8, 200).T.ravel()
+    gatherer.take(values[:, order], order, is_scored=False)
+    expected = np.corrcoef(values[:, ::8])[0, 1]
+    assert gatherer.correlations()["hidden"][0, 1] / 127 == pytest.approx(expected, abs=0.01)
 
 
 def test_result_is_saved_and_opened_as_it_was(tmp_path, model, documents):

@@ -20,7 +20,7 @@ from dashboard.shelf import Shelf
 from inspector.concepts import Concept, concepts_for, get_concept, language_of, regex_concept
 from inspector.recording import InspectorError
 from inspector.search import check_label, rank_labels
-from inspector.search.codes import CANDIDATES, best_codes
+from inspector.search.codes import best_codes, candidates_of
 from inspector.search.parts import parts_of
 
 if TYPE_CHECKING:
@@ -186,5 +186,4 @@ def begin_codes(reading: Reading, name: str, ranking: pd.DataFrame) -> Job | Non
 
 
 def _codes_key(reading: Reading, name: str, ranking: pd.DataFrame) -> Hashable:
-    candidates = ranking.head(CANDIDATES)[["layer", "unit", "signal"]]
-    return ("codes", reading.key, name, tuple(candidates.itertuples(index=False, name=None)))
+    return ("codes", reading.key, name, tuple(candidates_of(ranking)))

@@ -75,6 +75,7 @@ def _search(options: argparse.Namespace) -> None:
     _print_found(found, options, f"in {options.text.name}, network {model.name}")
     if options.out is not None:
         found.save(options.out)
+    found.forget()
 
 
 def _show_earlier(options: argparse.Namespace) -> None:
@@ -97,6 +98,8 @@ def _check_out(path: Path | None) -> None:
         return
     if path.suffix != ".parquet":
         raise InspectorError(f"--out writes a Parquet file, and {path} is called otherwise: end its name in .parquet.")
+    if path.is_dir():
+        raise InspectorError(f"{path} is a folder: give --out the name of a file.")
     if not path.parent.is_dir():
         raise InspectorError(f"There is no folder {path.parent} to write {path.name} into: make it first.")
 

@@ -9,7 +9,7 @@ so (``causal=False``); all others give the same labels to a text cut off at any 
 """
 
 from inspector.concepts.catalogue import CONCEPTS, concepts_for, get_concept
-from inspector.concepts.concept import LANGUAGES, Concept, language_of
+from inspector.concepts.concept import LANGUAGES, Concept, language_of, main_language
 from inspector.concepts.own import load_concept, resolve_concept, span_concept
 from inspector.concepts.patterns import regex_concept
 
@@ -21,6 +21,7 @@ __all__ = [
     "get_concept",
     "language_of",
     "load_concept",
+    "main_language",
     "regex_concept",
     "resolve_concept",
     "span_concept",

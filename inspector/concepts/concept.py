@@ -1,6 +1,6 @@
 """The object every concept is, and the languages a text can be in. Knows no particular concept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Literal
@@ -26,6 +26,14 @@ def language_of(filename: str | PurePath) -> str:
     'c'
     """
     return _SUFFIXES.get(PurePath(filename).suffix.lower(), "text")
+
+
+def main_language(texts: Iterable[tuple[str, str]]) -> str:
+    """The language that most of the characters of texts, (name, text) each, are written in."""
+    counts: dict[str, int] = {}
+    for name, text in texts:
+        counts[language_of(name)] = counts.get(language_of(name), 0) + len(text)
+    return max(counts, key=lambda language: counts[language])
 
 
 @dataclass(frozen=True)

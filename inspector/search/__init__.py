@@ -3,8 +3,8 @@
 Knows arrays and recordings; knows no concept by name, reads no files and alters none of its input.
 """
 
-from inspector.search.census import CAPACITY, MAX_BLOCKS, Census, Row
-from inspector.search.parts import MIN_DOCUMENTS, Parts, checked, parts_of_documents, split_documents, split_text
+from inspector.search.census import CAPACITY, MAX_BLOCKS, N_CANDIDATES, Census, Row
+from inspector.search.parts import Parts, can_hold_out, checked, parts_of_documents, split_documents, split_text
 from inspector.search.ranking import (
     LIMITS,
     MIN_BLOCKS,
@@ -22,11 +22,12 @@ __all__ = [
     "LIMITS",
     "MAX_BLOCKS",
     "MIN_BLOCKS",
-    "MIN_DOCUMENTS",
+    "N_CANDIDATES",
     "Census",
     "Parts",
     "Row",
     "best_scores",
+    "can_hold_out",
     "check_label",
     "checked",
     "pack",

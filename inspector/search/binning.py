@@ -28,7 +28,7 @@ class Bins:
 
     kinds: Array  # (traces,) int64: LINEAR, UNIT or SIGNED
     low: Array  # (traces,) float32, on the scale of that kind
-    steps: Array  # (traces,) float32, cells to one unit of that scale; 0 for a constant trace
+    steps: Array  # (traces,) float32, cells to one unit of that scale
     lookup: Array  # (traces, N_CELLS) uint8
     ranks: Array  # (traces, N_BINS) float32: the mean rank of a bin's values in the first stretch, -.5 to .5
     tied: Array  # (traces, N_BINS) bool: in the first stretch all its values were equal
@@ -48,9 +48,8 @@ class Bins:
             scaled = np.empty(values.shape[1], np.float32)
             for row in range(traces.start, traces.stop):
                 put_on_scale(values[row], int(kinds[row]), scaled)
-                lowest, highest = scaled.min(), scaled.max()
-                margin = (highest - lowest) * np.float32(_MARGIN)
-                low[row], width[row] = lowest - margin, highest - lowest + 2 * margin
+                low[row], highest = _reach(scaled, int(kinds[row]))
+                width[row] = highest - low[row]
                 steps[row] = N_CELLS / width[row] if width[row] > 0 else 0
                 lay_out(values[row], kinds[row], low[row], steps[row], _SHARES, lookup[row], ranks[row], tied[row])
 
@@ -69,6 +68,20 @@ class Bins:
 
         each(find, slices(0, len(bins), _GROUP))
         return out
+
+
+def _reach(scaled: Array, kind: int) -> tuple[np.float32, np.float32]:
+    """From where to where values may go of which the first are these, on the scale of their kind."""
+    lowest, highest = scaled.min(), scaled.max()
+    if lowest < highest:
+        margin = (highest - lowest) * np.float32(_MARGIN)
+    elif kind == LINEAR:  # a neuron that has been silent so far
+        margin = 2 * max(abs(lowest), np.float32(1))
+    else:
+        ends = np.array([0 if kind == UNIT else -1, 1], np.float32)
+        put_on_scale(ends.copy(), kind, ends)
+        return ends[0], ends[1]
+    return lowest - margin, highest + margin
 
 
 def _kind(signal: str) -> int:

@@ -22,6 +22,7 @@ class Jackknife(NamedTuple):
     total: Array  # (traces,)
     pulls: Array  # (blocks, traces), to first order the change of the total were the block left out; their sum is 0
     n_effective: float  # blocks that matter, where the label is spread unevenly over them
+    least: Array  # (traces,) how much of the total hangs on one character: nothing is known more closely
 
 
 def difference_of_means(positive: tuple[Array, Array], valid: tuple[Array, Array]) -> Jackknife:
@@ -33,7 +34,8 @@ def difference_of_means(positive: tuple[Array, Array], valid: tuple[Array, Array
     sides = (n_positive, positive_sums.astype(np.float64)), (n_valid - n_positive, valid_sums - positive_sums)
     means = [sums.sum(axis=0) / sizes.sum() for sizes, sums in sides]
     pulls = [(sums - sizes[:, None] * mean) / sizes.sum() for (sizes, sums), mean in zip(sides, means, strict=True)]
-    return Jackknife(means[0] - means[1], pulls[0] - pulls[1], min(_n_effective(sizes) for sizes, _ in sides))
+    total, n_fewer = means[0] - means[1], min(sizes.sum() for sizes, _ in sides)
+    return Jackknife(total, pulls[0] - pulls[1], min(_n_effective(sizes) for sizes, _ in sides), total / n_fewer)
 
 
 def _n_effective(weights: Array) -> float:
@@ -47,21 +49,23 @@ def covariance(sizes: Array, x: Array, y: Array, xy: Array, y2: Array) -> Jackkn
     mean_x, mean_y = x.sum(axis=0) / n, y.sum() / n
     shares = (xy - x * mean_y - mean_x * y[:, None] + sizes[:, None] * mean_x * mean_y) / n
     total = shares.sum(axis=0)
-    return Jackknife(total, shares - sizes[:, None] / n * total, _n_effective(y2))
+    return Jackknife(total, shares - sizes[:, None] / n * total, _n_effective(y2), total / n)
 
 
 def p_values(found: Jackknife, polarity: Array) -> Array:
-    """One-sided p-values (traces,); the choosing part has fixed the side. A constant trace gets 1.
+    """One-sided p-values (traces,); the choosing part has fixed the side. A constant trace gets 1, and so do all where
+    the label lies in less than two blocks, which can disagree about nothing.
 
     The jackknife's variance (Efron and Stein, 1981, "The jackknife estimate of variance") is the sum of the squared
     pulls; twice the products of neighbours are added where those agree more than they disagree (Newey and West, 1987).
     The tail is that of a t distribution, with the degrees of freedom that the pulls' kurtosis leaves to a variance
-    (Satterthwaite, 1946), and no more than the label's blocks allow for.
+    (Satterthwaite, 1946), and no more than the label's blocks allow for. Blocks that agree in full, as about a gate
+    that is shut exactly where the label holds, leave the doubt of a single character.
     """
     n = len(found.pulls)
     squares = found.pulls**2
-    variance = squares.sum(axis=0)
-    moves = variance > np.finfo(np.float32).tiny
+    variance = np.maximum(squares.sum(axis=0), found.least**2)
+    moves = (variance > np.finfo(np.float32).tiny) & (found.n_effective >= 2 - 1e-9)
     kurtosis = np.divide(n * (squares**2).sum(axis=0), variance**2, out=np.full_like(variance, 3.0), where=moves)
     freedom = np.clip(2 * n / np.maximum(kurtosis - 1, 1e-3), 1, max(min(n, found.n_effective) - 1, 1))
     variance = variance * n / max(n - 1, 1) + np.maximum(2 * (found.pulls[1:] * found.pulls[:-1]).sum(axis=0), 0)

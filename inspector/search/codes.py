@@ -21,7 +21,7 @@ from inspector.search.parts import checked, parts_of
 from inspector.search.ranking import rank_neurons
 
 MOST_NEURONS = 16
-CANDIDATES = 64  # traces with the best single scores; only these are added
+CANDIDATES = 64  # neurons with the best single scores; only these are added
 _FITTED = 50_000  # characters of the choosing part that neurons and weights are fitted on
 _LEAST = 200  # of them that have a yes/no label, and that have it not, where there are as many
 _RIDGE = 1e-3  # of a standardised trace's variance: keeps weights finite where a label is parted exactly
@@ -50,7 +50,8 @@ def best_codes(
     Returns a DataFrame, one row for each k from 1: `k`; `neurons`, a tuple of (Neuron, signal) in the order in which
     they were added; `metric`; `score` on the scoring part, AUROC (0.5 knows nothing) or Pearson's r (0), with the sign
     that the choosing part fixed; `choose_score`, the same measure on the characters it was fitted on. It ends before
-    `most` where no other candidate adds anything. Only the `CANDIDATES` best single traces are considered.
+    `most` where no other candidate adds anything. Only the `CANDIDATES` best single neurons are considered,
+    each by its best signal.
 
     Raises InspectorError as `rank_neurons` does.
     """
@@ -58,7 +59,7 @@ def best_codes(
     label, valid = checked(label, valid, parts)
     if ranking is None:
         ranking = rank_neurons(recording, label, signals=signals, valid=valid, choose=choose)
-    names = [(Neuron(int(r.layer), int(r.unit)), str(r.signal)) for r in ranking.head(CANDIDATES).itertuples()]
+    names = candidates_of(ranking)
     fitted, scored = np.flatnonzero(parts.choose & valid), np.flatnonzero(parts.score & valid)
     fitted = _thinned(fitted, label)
     at = np.concatenate([fitted, scored])
@@ -80,6 +81,12 @@ def best_codes(
     return table.assign(metric="auroc" if label.dtype == bool else "correlation")[
         ["k", "neurons", "metric", "score", "choose_score"]
     ]
+
+
+def candidates_of(ranking: pd.DataFrame) -> list[tuple[Neuron, str]]:
+    """Whom `best_codes` considers, best first: each neuron by that signal of it that says most."""
+    best = ranking.drop_duplicates(["layer", "unit"]).head(CANDIDATES)
+    return [(Neuron(int(row.layer), int(row.unit)), str(row.signal)) for row in best.itertuples()]
 
 
 def _thinned(fitted: Array, label: Array) -> Array:

@@ -28,8 +28,7 @@ def split_text(recording: Recording) -> NDArray[np.bool_]:
 
 def _split(documents: Sequence[Document], n_chars: int) -> NDArray[np.bool_]:
     choose = np.zeros(n_chars, dtype=bool)
-    longest = max((d.stop - d.start for d in documents), default=0)
-    if len(documents) >= MIN_DOCUMENTS and longest <= n_chars * 2 / 3:
+    if can_hold_out([document.stop - document.start for document in documents]):
         chosen = split_documents([(document.name, document.stop - document.start) for document in documents])
         for document, is_chosen in zip(documents, chosen, strict=True):
             choose[document.start : document.stop] = is_chosen
@@ -38,6 +37,11 @@ def _split(documents: Sequence[Document], n_chars: int) -> NDArray[np.bool_]:
     for start in range(0, n_chars, 2 * block):
         choose[start : start + block] = True
     return choose
+
+
+def can_hold_out(sizes: Sequence[int]) -> bool:
+    """Whether documents of so many characters are held out whole: there are enough, and none outweighs all others."""
+    return len(sizes) >= MIN_DOCUMENTS and max(sizes) <= sum(sizes) * 2 / 3
 
 
 def split_documents(sizes: Sequence[tuple[str, int]]) -> list[bool]:

@@ -99,9 +99,11 @@ def rank_labels(
 
     >>> tables = rank_labels(recording, {"digit": (digit, None), "string": (string, string_valid)})
 
-    labels : name -> (label, valid); otherwise as `rank_neurons`, whose table each name gets. One unusable label is an
-    error that names it: ask `check_label` first where some may be.
+    labels : name -> (label, valid), at least one; otherwise as `rank_neurons`, whose table each name gets. One unusable
+    label is an error that names it: ask `check_label` first where some may be.
     """
+    if not labels:
+        raise InspectorError("There is nothing to rank: name a label.")
     if twin is not None and twin.text != recording.text:
         raise InspectorError("The untrained twin has read another text: record the same text with it.")
     parts = parts_of(recording, choose)
@@ -183,7 +185,7 @@ def tables_of(census: Census, labels: Mapping[str, Label], twin_scores: Mapping[
 def _shift_p(kept: Kept, measured: Measures, label: Array, valid: Array | None) -> Array:
     """(rows,) of shift_p: one number for the candidates of this label, nan for the rest."""
     found = np.full(len(measured.score), math.nan)
-    order = measured.choose_score[kept.traces].argsort()[::-1][:N_CANDIDATES]
+    order = np.argsort(-measured.choose_score[kept.traces], kind="stable")[:N_CANDIDATES]  # the first of the table
     if not len(order) or not len(kept.positions):
         return found
     usable = slice(None) if valid is None else np.asarray(valid)[kept.positions]

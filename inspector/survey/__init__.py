@@ -10,9 +10,9 @@ Owns: which files are read, and the survey folder. The statistics are `search`'s
 
 from inspector.survey.folder import held_out, load_survey, portray, survey
 from inspector.survey.portraits import Portraits, open_portraits
-from inspector.survey.searching import Found, open_found, search_corpus
+from inspector.survey.searching import Found, label_documents, open_found, search_corpus
 
 __all__ = [
-    "Found", "Portraits", "held_out", "load_survey", "open_found", "open_portraits", "portray", "search_corpus",
-    "survey",
+    "Found", "Portraits", "held_out", "label_documents", "load_survey", "open_found", "open_portraits", "portray",
+    "search_corpus", "survey",
 ]  # fmt: skip

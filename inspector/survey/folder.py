@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from inspector.concepts import concepts_for, language_of
+from inspector.concepts import concepts_for, main_language
 from inspector.corpus import Corpus, Text
 from inspector.model import CharModel
 from inspector.recording import InspectorError
@@ -58,10 +58,12 @@ def survey(
     the survey. Raises InspectorError when the corpus has no held-out files.
     """
     folder = Path(folder)
+    if not folder.exists() and _before(folder).exists():  # an earlier swap was cut off
+        _before(folder).rename(folder)
     texts, n_choosing, longest = held_out(corpus, n_chars)
     choose = [True] * n_choosing + [False] * (len(texts) - n_choosing)
     found = search_corpus(
-        model, texts, concepts_for(_language(texts)), signals=_signals(model), choose=choose,
+        model, texts, concepts_for(main_language(texts)), signals=_signals(model), choose=choose,
         folder=folder.with_name(folder.name + ".state"), on_progress=on_progress, gather=True, longest=longest,
     )  # fmt: skip
     if found.gathered is None:
@@ -93,6 +95,8 @@ def portray(model: CharModel, corpus: Corpus, folder: str | Path, *, on_progress
     if found is None or found.get("network_hash") != model.hash:
         raise InspectorError(f"{folder} holds no survey of {model.name}: make one with `python -m inspector survey`.")
     longest = _longest(corpus)
+    if longest is None:  # few texts, of which it may have read the first alone, and that in part
+        longest = max(int(found["n_report_chars"]), 1)
     files = [Text(name, text[:longest]) for name, text in corpus.splits["report"]]
     draw_portraits(model, files, folder, on_progress=on_progress)
 
@@ -157,14 +161,6 @@ def _about(texts: Sequence[Text], n_chars: int, longest: int | None) -> list[Tex
     return sorted(taken) or [Text(name, text[:n_chars]) for name, text in texts[:1]]
 
 
-def _language(texts: Sequence[Text]) -> str:
-    """The language most of the characters are written in."""
-    counts: dict[str, int] = {}
-    for name, text in texts:
-        counts[language_of(name)] = counts.get(language_of(name), 0) + len(text)
-    return max(counts, key=lambda language: counts[language])
-
-
 def _signals(model: CharModel) -> list[str]:
     return [signal for signal in SIGNALS if signal == "hidden" or model.config.kind == "lstm"]
 
@@ -172,7 +168,7 @@ def _signals(model: CharModel) -> list[str]:
 def _places(gathered: Gatherer, texts: Sequence[Text]) -> pd.DataFrame:
     """The places of `Gatherer.places` with file, line and the text around; `at` is where in it the character stands."""
     starts = np.cumsum([0, *(len(text) for _, text in texts)])[:-1]
-    places = gathered.places(starts)
+    places = gathered.places()
     found = []
     lines: dict[int, np.ndarray] = {}
     for position in places["position"]:
@@ -217,9 +213,18 @@ def _write(folder: Path, facts: dict[str, Any], found: Found, places: pd.DataFra
         (fresh / name).write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     for kept in folder.glob("explanations.*"):  # another command's; they say themselves which weights they are of
         shutil.copy2(kept, fresh / kept.name)
-    shutil.rmtree(folder, ignore_errors=True)
+    before = _before(folder)
+    shutil.rmtree(before, ignore_errors=True)
+    if folder.exists():
+        folder.rename(before)
     fresh.rename(folder)
+    shutil.rmtree(before, ignore_errors=True)
     shutil.rmtree(folder.with_name(folder.name + ".state"), ignore_errors=True)
+
+
+def _before(folder: Path) -> Path:
+    """Where the old folder waits until the new one is in its place."""
+    return folder.with_name(folder.name + ".before")
 
 
 def _short(found: Found) -> Found:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from inspector.search import Census, Row
 
-_TOP, _KEPT = 4, 12  # places of each kind, and how many are held until it is known which documents they are from
+_TOP = 4  # places of each kind, each from another document
 _SAMPLED = 512  # characters of the scoring part from which quantile and random samples are taken
 _QUANTILES = (0.02, 0.25, 0.5, 0.75, 0.98)
 _N_RANDOM = 3
@@ -25,11 +25,15 @@ _AT_ONCE = 32  # rows
 class Gatherer:
     """Takes every stretch that a census takes, and gives places and statistics at the end."""
 
-    def __init__(self, rows: Sequence[Row], is_searched: np.ndarray, sampled: np.ndarray) -> None:
+    def __init__(
+        self, rows: Sequence[Row], is_searched: np.ndarray, sampled: np.ndarray, documents: np.ndarray
+    ) -> None:
         """is_searched : (rows,) which rows a census counts too; of the others, the gates, the spread is counted here.
 
         sampled : (n,) positions of which every searched row's value is kept, from all over the scoring part.
+        documents : (n,) first position of each document.
         """
+        self._documents = documents
         self._is_searched = is_searched
         self._spread = Spread([row for row, known in zip(rows, is_searched, strict=True) if not known])
         rows = [row for row, known in zip(rows, is_searched, strict=True) if known]
@@ -37,8 +41,8 @@ class Gatherer:
         self._rows = rows
         self._sampled = np.sort(sampled)
         self._samples = np.full((n, len(sampled)), np.nan, np.float32)
-        self._best = {side: np.full((n, _KEPT), -np.inf, np.float32) for side in (1, -1)}
-        self._places = {side: np.full((n, _KEPT), -1, np.int64) for side in (1, -1)}
+        self._best = {side: np.full((n, _TOP), -np.inf, np.float32) for side in (1, -1)}
+        self._places = {side: np.full((n, _TOP), -1, np.int64) for side in (1, -1)}
         self._whole = {
             signal: [i for i, row in enumerate(rows) if row.signal == signal] for signal in ("hidden", "cell")
         }
@@ -67,37 +71,46 @@ class Gatherer:
         if self._spread.rows:
             self._spread.take(values[~self._is_searched])
             values = values[self._is_searched]
+        thinned = values[:, positions % _EVERY == 0]  # whoever of several lanes reads them
         for signal, members in self._whole.items():
-            some = values[:, ::_EVERY][members]
+            some = thinned[members]
             self._products[signal] += some @ some.T
             self._sums[signal] += some.sum(axis=1, dtype=np.float64)
-        self._n += len(range(0, values.shape[1], _EVERY))
+        self._n += thinned.shape[1]
         if not is_scored:
             return
-        for side in (1, -1):
-            at = values.argmax(axis=1) if side > 0 else values.argmin(axis=1)
-            best = side * np.take_along_axis(values, at[:, None], axis=1)[:, 0]
-            lowest = self._best[side].argmin(axis=1)
-            rows = np.flatnonzero(best > self._best[side].min(axis=1))
-            self._best[side][rows, lowest[rows]] = best[rows]
-            self._places[side][rows, lowest[rows]] = positions[at[rows]]
+        of_document = np.searchsorted(self._documents, positions, side="right")
+        for document in np.unique(of_document):
+            mine = np.flatnonzero(of_document == document)
+            self._strongest(values[:, mine], positions[mine], document)
         _, here, where = np.intersect1d(positions, self._sampled, return_indices=True)
         self._samples[:, where] = values[:, here]
 
-    def places(self, documents: np.ndarray) -> pd.DataFrame:
+    def _strongest(self, values: np.ndarray, positions: np.ndarray, document: int) -> None:
+        """Where each row is strongest either way among values (rows, n) of one document, if it is stronger than a place
+        that is held: the one of the same document, or else the weakest.
+        """
+        every = np.arange(len(values))
+        for side, kept in self._best.items():
+            at = values.argmax(axis=1) if side > 0 else values.argmin(axis=1)
+            best, places = side * values[every, at], self._places[side]
+            same = (np.searchsorted(self._documents, places, side="right") == document) & (places >= 0)
+            slot = np.where(same.any(axis=1), same.argmax(axis=1), kept.argmin(axis=1))
+            rows = np.flatnonzero(best > kept[every, slot])
+            kept[rows, slot[rows]] = best[rows]
+            places[rows, slot[rows]] = positions[at[rows]]
+
+    def places(self) -> pd.DataFrame:
         """One row for each place: layer, unit, signal, kind ("top", "bottom", "quantile", "random"), position, value.
 
-        documents : (n,) first position of each document; strongest places come from different ones.
+        Strongest places come from different documents, of each the strongest.
         """
         found = []
         for i, row in enumerate(self._rows):
             for side, kind in ((1, "top"), (-1, "bottom")):
-                order = np.argsort(-self._best[side][i])
-                order = order[self._places[side][i][order] >= 0]
-                places = self._places[side][i][order]
-                _, first = np.unique(np.searchsorted(documents, places, side="right"), return_index=True)
-                for j in np.sort(first)[:_TOP]:
-                    found.append((*row, kind, int(places[j]), side * float(self._best[side][i][order[j]])))
+                for j in np.argsort(-self._best[side][i], kind="stable"):
+                    if (place := int(self._places[side][i, j])) >= 0:
+                        found.append((*row, kind, place, side * float(self._best[side][i, j])))
             order = np.argsort(self._samples[i], kind="stable")
             order = order[np.isfinite(self._samples[i][order])]
             picked = [("quantile", order[int(q * (len(order) - 1))]) for q in _QUANTILES if len(order)]

@@ -12,8 +12,11 @@ import hashlib
 import itertools
 import json
 import time
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,10 +35,11 @@ from inspector.search import (
     CAPACITY,
     MAX_BLOCKS,
     MIN_BLOCKS,
-    MIN_DOCUMENTS,
+    N_CANDIDATES,
     Census,
     Row,
     best_scores,
+    can_hold_out,
     checked,
     pack,
     parts_of_documents,
@@ -46,13 +50,14 @@ from inspector.search import (
 from inspector.survey.gathering import Gatherer
 
 FORMAT_VERSION = 1
-_STATE_VERSION = 7  # of what a reading that is cut off leaves; older ones are not read
+_STATE_VERSION = 8  # of what a reading that is cut off leaves; older ones are not read
 MAX_COUNTS = 2_000_000_000  # bytes of counters
 _LANE = 5_000  # characters for which one more document is read side by side, and
 _MAX_LANES = 32  # up to how many
 _STRETCH = 4096  # characters gathered at a time
 _SAMPLED = 512
-_SECONDS_BETWEEN_SAVES = 60.0
+_SECONDS_BETWEEN_SAVES = 60.0  # at least, and
+_SAVES_APART = 20  # times as long as a save takes
 
 Report = Callable[[str, int, int], None]
 
@@ -71,6 +76,7 @@ class Found:
     census: Census | None = field(default=None, repr=False, compare=False)  # of a fresh search, with what it gathered
     gathered: Gatherer | None = field(default=None, repr=False, compare=False)
     loss: float = float("nan")  # nats per scored character
+    forget: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)  # what the folder keeps of it
 
     def best(self, n: int) -> pd.DataFrame:
         """The first n rows of every table, with `concept` and `verdict`."""
@@ -129,8 +135,8 @@ def search_corpus(
         score them; None splits by `split_documents`. Fewer than 4 documents are cut into blocks that alternate, as by
         `split_text`, and read twice: first for the choosing blocks, then for the others.
     twin : compare with the untrained twin of the network. Its scores are kept in `folder` and not made again.
-    folder : where the state is put about once a minute; the same search, begun again, goes on from there. It is
-        removed at the end, but for the twin's scores. None keeps nothing.
+    folder : where the state is put about once a minute; the same search, begun again, goes on from there. It stays
+        until `Found.forget()` is called, once the result is safe; the twin's scores stay. None keeps nothing.
     on_progress : called with (what is being done, done, total).
     longest : read only so many characters from the start of each document; labels are those of the whole ones. Many
         beginnings are read several times as fast as a few whole documents, and are a wider sample.
@@ -148,7 +154,9 @@ def search_corpus(
         raise InspectorError(f"Two concepts are called {twice[0]}: name each once, or give one another name.")
     sizes = [(document.name, len(document.text[:longest])) for document in documents]
     n_choosing = None  # blocks of the same documents
-    if choose is not None or len(documents) >= MIN_DOCUMENTS:
+    if choose is not None and len(choose) != len(documents):
+        raise InspectorError(f"choose must say of each of the {len(documents)} documents whether it is chosen on.")
+    if choose is not None or can_hold_out([size for _, size in sizes]):
         chosen = split_documents(sizes) if choose is None else list(choose)
         pairs = sorted(zip(chosen, documents, strict=True), key=lambda pair: not pair[0])
         documents, n_choosing = [document for _, document in pairs], sum(chosen)
@@ -156,9 +164,9 @@ def search_corpus(
     job = _Job(model, documents, n_choosing, signals, labelled, longest, on_progress)
     scratch = Path(folder) if folder is not None else None
     twin_scores = job.twin_scores(scratch) if twin else {}
-    census, gathered, loss = job.read(model, scratch, "reading", gather)
+    census, gathered, loss, checkpoint = job.read(model, scratch, "reading", gather)
     tables = tables_of(census, job.labels, twin_scores)
-    return Found(tables, job.too_little, job.made_by, census, gathered, loss)
+    return Found(tables, job.too_little, job.made_by, census, gathered, loss, checkpoint.remove)
 
 
 class _Job:
@@ -171,6 +179,7 @@ class _Job:
         self._model, self._documents, self._signals, self._report = model, documents, signals, report
         self._texts = [text[:longest] for _, text in documents]
         stops = np.cumsum([0, *map(len, self._texts)])
+        self._starts = stops[:-1]
         choose = None
         self._sets, self._offset = (self._texts, self._texts), 0  # what is read for each part, where the second begins
         if n_choosing is not None:
@@ -198,6 +207,7 @@ class _Job:
             "versions": {name: version(name) for name in ("torch", "numpy", "numba", "pandas")},
         }  # fmt: skip
 
+    @cached_property
     def _asked(self) -> list[Any]:
         """What tells this search from another: counts are of its labels and parts, in the order of the labels.
 
@@ -211,23 +221,30 @@ class _Job:
     def twin_scores(self, folder: Path | None) -> dict[str, float]:
         """Held-out score of the best neuron of the untrained twin for each concept; kept in `folder`."""
         config = self._model.config
-        said = [str(config), self._model.vocabulary.symbols, *self._asked()]
+        said = [str(config), self._model.vocabulary.symbols, *self._asked]
         key = hashlib.sha256(repr(said).encode(errors="surrogatepass")).hexdigest()[:16]
         path = None if folder is None else folder / f"twin-{key}.json"
         if path is not None and path.is_file():
             with contextlib.suppress(ValueError):
                 kept: dict[str, float] = json.loads(path.read_text())
                 return kept
-        census, *_ = self.read(untrained_twin(self._model), folder, "reading, untrained twin", gather=False)
+        twin = untrained_twin(self._model)
+        census, _, _, checkpoint = self.read(twin, folder, "reading, untrained twin", gather=False, scores_alone=True)
         scores = best_scores(census)
         if path is not None:
-            path.write_text(json.dumps(scores))
+            partial = path.with_suffix(".partial")
+            partial.write_text(json.dumps(scores))
+            partial.replace(path)
+        checkpoint.remove()
         return scores
 
     def read(
-        self, model: CharModel, folder: Path | None, what: str, gather: bool
-    ) -> tuple[Census, Gatherer | None, float]:
-        """A census of all documents, the choosing part first; goes on where an earlier one was cut off."""
+        self, model: CharModel, folder: Path | None, what: str, gather: bool, scores_alone: bool = False
+    ) -> tuple[Census, Gatherer | None, float, _Checkpoint]:
+        """A census of all documents, the choosing part first; goes on where an earlier one was cut off.
+
+        scores_alone : only `best_scores` will be asked of it, not how sure they are.
+        """
         readers = [self._reader(model, texts, None if gather else self._signals) for texts in self._sets]
         read = [Row(*row) for row in readers[0].rows]
         is_searched = [self._signals is None or signal in self._signals for _, signal in readers[0].parts]
@@ -244,10 +261,11 @@ class _Job:
                 f"{n_counters / 1e9:.1f} GB, and {MAX_COUNTS / 1e9:.0f} GB are allowed: name fewer signals or concepts."
             )
         n_score = sum(len(text) for text in self._sets[1])  # read for it; in a lone text half of that counts
-        census = Census(rows, self.lanes, n_blocks=_n_blocks(n_score))
+        n_blocks, n_candidates = (1, 1) if scores_alone else (_n_blocks(n_score), N_CANDIDATES)
+        census = Census(rows, self.lanes, n_blocks=n_blocks, n_candidates=n_candidates)
         sampled = self._offset + np.random.default_rng(0).permutation(n_score)[:_SAMPLED]
-        gatherer = Gatherer(read, is_counted, sampled) if gather else None
-        checkpoint = _Checkpoint(folder, repr([_STATE_VERSION, model.hash, *self._asked(), gather, len(read)]))
+        gatherer = Gatherer(read, is_counted, sampled, self._starts) if gather else None
+        checkpoint = _Checkpoint(folder, repr([_STATE_VERSION, model.hash, *self._asked, gather, len(read)]))
         tally = checkpoint.load(census, readers, gatherer)  # nats, characters they were paid for, read of this part
         for part, reader in enumerate(readers):
             if part < int(census.has_turned):
@@ -270,8 +288,7 @@ class _Job:
             if not part:
                 census.turn()
                 tally[2] = 0
-        checkpoint.remove()
-        return census, gatherer, float(tally[0] / max(tally[1], 1))
+        return census, gatherer, float(tally[0] / max(tally[1], 1)), checkpoint
 
     def _fold(
         self, stretch: Stretch, part: int, is_searched: Sequence[bool], census: Census, tally: np.ndarray
@@ -314,7 +331,7 @@ class _Checkpoint:
     def __init__(self, folder: Path | None, key: str) -> None:
         name = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:16]
         self._path = None if folder is None else folder / f"reading-{name}.npz"
-        self._saved = time.monotonic()
+        self._saved, self._wait = time.monotonic(), _SECONDS_BETWEEN_SAVES
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -322,11 +339,14 @@ class _Checkpoint:
         """Restore all of them if there is something; returns the tally so far."""
         if self._path is None or not self._path.is_file():
             return np.zeros(3)
-        with np.load(self._path) as kept:
-            groups: dict[str, dict[str, np.ndarray]] = {}
-            for name in kept.files:
-                group, _, rest = name.partition("/")
-                groups.setdefault(group, {})[rest] = kept[name]
+        groups: dict[str, dict[str, np.ndarray]] = {}
+        try:
+            with self._path.open("rb") as file, np.load(file) as kept:
+                for name in kept.files:
+                    group, _, rest = name.partition("/")
+                    groups.setdefault(group, {})[rest] = kept[name]
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error):  # damaged: nothing to go on from
+            return np.zeros(3)
         census.restore(groups["census"])
         for i, reader in enumerate(readers):
             reader.restore(groups[f"reader{i}"])
@@ -337,7 +357,7 @@ class _Checkpoint:
     def maybe_save(
         self, census: Census, readers: Sequence[BatchReader], gatherer: Gatherer | None, tally: np.ndarray
     ) -> None:
-        if self._path is None or time.monotonic() - self._saved < _SECONDS_BETWEEN_SAVES:
+        if self._path is None or time.monotonic() - self._saved < self._wait:
             return
         counted = census.state()
         if not counted:
@@ -345,10 +365,14 @@ class _Checkpoint:
         parts = {"census": counted, **{f"reader{i}": reader.state() for i, reader in enumerate(readers)}}
         parts |= {"gatherer": gatherer.state()} if gatherer is not None else {}
         arrays = {f"{group}/{name}": array for group, of in parts.items() for name, array in of.items()}
-        partial = self._path.with_suffix(".partial.npz")
-        np.savez(partial, **arrays, **{"tally/": tally})  # type: ignore[arg-type]
-        partial.replace(self._path)
+        partial, begun = self._path.with_suffix(".partial.npz"), time.monotonic()
+        try:
+            np.savez(partial, **arrays, **{"tally/": tally})  # type: ignore[arg-type]
+            partial.replace(self._path)
+        except OSError:  # such as a full disk: what can be kept is less, the search itself goes on
+            partial.unlink(missing_ok=True)
         self._saved = time.monotonic()
+        self._wait = max(_SECONDS_BETWEEN_SAVES, _SAVES_APART * (self._saved - begun))
 
     def remove(self) -> None:
         if self._path is not None:
