@@ -109,7 +109,7 @@ class ModelConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.kind not in _RNN_CLASSES:
+        if not isinstance(self.kind, str) or self.kind not in _RNN_CLASSES:
             raise InspectorError(f"kind is {self.kind!r}; it must be one of lstm, gru, rnn.")
         for name, low, high in (("n_layers", 1, 64), ("n_units", 1, 65536)):
             _check_whole_number(name, getattr(self, name), low, high)
@@ -258,9 +258,11 @@ def load_checkpoint(folder: str | Path) -> CharModel:
         config = ModelConfig(**{key: value for key, value in stored.items() if key in fields})
         if stored["n_symbols"] != len(vocabulary):
             raise InspectorError(f"config.json says {stored['n_symbols']} symbols, vocab.json has {len(vocabulary)}.")
+        with torch.device("meta"):  # takes no memory, however large it says it is
+            weights = _read_weights(folder / "model.safetensors", CharModel(config, vocabulary))
         with torch.random.fork_rng(devices=[]):
             model = CharModel(config, vocabulary, name=folder.resolve().name, training=stored.get("training"))
-        model.load_state_dict(_read_weights(folder / "model.safetensors", model))
+        model.load_state_dict(weights)
     except InspectorError as error:
         raise InspectorError(
             f"The checkpoint {folder} cannot be used: {error} Fetch it again or train a new one."

@@ -132,6 +132,8 @@ def change_json(path: Path, **changes) -> None:
     ("changes", "words"),
     [
         ({"kind": "transformer"}, ("transformer", "lstm, gru, rnn")),
+        ({"kind": ["lstm"]}, ("lstm, gru, rnn",)),
+        ({"n_units": 60_000, "n_layers": 40}, ("lacks",)),  # more than any memory holds
         ({"n_units": 7}, ("shape",)),
         ({"n_units": -1}, ("n_units",)),
         ({"n_layers": 3}, ("lacks", "rnn.weight_ih_l2")),

@@ -97,6 +97,43 @@ def test_a_model_that_is_called_step_by_step_is_one_recording():
     oracle.assert_close(found.loss, [np.nan, *-expected[np.arange(len(text) - 1), ids[1:]]])
 
 
+def test_a_folder_is_free_again_after_an_error(tmp_path):
+    model, encode = tiny_model(), encode_for(tiny_model())
+
+    def fails_later(text):
+        if text == "cd":
+            raise KeyError("c")
+        return encode(text)
+
+    with pytest.raises(KeyError) as kept:  # as a notebook does
+        record_module(model, ["ab", "cd"], fails_later, out=tmp_path / "r")
+    assert record_module(model, ["ab", "cd"], encode, out=tmp_path / "r").n_chars == 4
+    assert kept.type is KeyError
+
+
+def test_every_text_keeps_the_layers_of_the_first():
+    """An RNN of words may take as many steps as a short text has characters."""
+    module = nn.ModuleDict({"chars": nn.GRU(1, 3), "words": nn.GRU(1, 3)})
+
+    def read(text):
+        module["chars"](torch.zeros(len(text), 1))
+        module["words"](torch.zeros(len(text.split()), 1))
+
+    with pytest.raises(InspectorError, match=r"'chars' took 11 .*; 'words' took 2 .*name another with rnn="):
+        record_module(module, ["a", "hello world"], lambda text: (text,), forward=read)
+    found = record_module(module, ["a", "hello world"], lambda text: (text,), forward=read, rnn="chars")
+    assert [layer.name for layer in found.layers] == ["chars.0"] and found.n_chars == 12
+
+
+def test_another_recording_in_its_place_is_told_from_it(tmp_path):
+    """Weights alone do not say how a module was read."""
+    model = tiny_model()
+    kept = record_module(model, "abcd", encode_for(model), out=tmp_path / "r")
+    record_module(model, "abcd", lambda text: encode_for(model)(text[::-1]), out=tmp_path / "r")
+    with pytest.raises(InspectorError, match="written anew"):
+        kept.trace("0:1", "hidden")
+
+
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")  # torch's own
 def test_a_bidirectional_projected_model_names_its_directions_and_keeps_no_projection():
     rnn = nn.LSTM(3, 6, bidirectional=True, proj_size=2)

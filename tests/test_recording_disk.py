@@ -25,6 +25,7 @@ from inspector.recording import (
     open_recording,
     recordings_folder,
 )
+from inspector.recording.coding import error_bound
 from tests.conftest import PYTHON_TEXT, tiny_model
 
 TEXT = PYTHON_TEXT * 40  # three stretches
@@ -359,3 +360,25 @@ def test_a_text_that_is_not_there_is_a_sentence(tmp_path: Path, capsys: pytest.C
     save_checkpoint(tiny_model(), tmp_path / "net")
     code, _, said = run(capsys, "record", "--network", tmp_path / "net", "--text", tmp_path / "none.py")
     assert code == 1 and "none.py cannot be read: No such file or directory. Name a text file" in said
+
+
+def test_a_file_that_is_cut_while_it_is_open_is_a_sentence(tmp_path: Path) -> None:
+    """Also where what is left ends with a row, and each row that is left is sound."""
+    recording = record(tiny_model(), "abc", ["hidden"], out=tmp_path / "r")
+    row = 4 + 4 * 3  # a checksum and three values
+    os.truncate(tmp_path / "r" / "stretch-000000", row)
+    with pytest.raises(InspectorError, match="ends too early"):
+        recording.window(0, "hidden", 0, 2)
+
+
+def test_a_recording_whose_folder_is_gone_is_saved_from_memory_or_said(tmp_path: Path) -> None:
+    recording = record(tiny_model(), "abc", ["hidden"], out=tmp_path / "r")
+    shutil.rmtree(tmp_path / "r")
+    (tmp_path / "other").mkdir()
+    with pytest.raises(InspectorError, match="cannot be read"):
+        recording.save(tmp_path / "other")
+
+
+def test_the_largest_halves_have_a_bound() -> None:
+    rows = np.array([[65504.0, -65504.0, 1.0, np.inf]], np.float16)
+    assert error_bound(rows) == 16.0

@@ -155,14 +155,34 @@ def test_places_that_are_taken_or_empty_are_sentences(tmp_path: Path, recording:
         import_recording(tmp_path / "nowhere", tmp_path / "back")
 
 
-def test_full_disk_leaves_no_half_npz(tmp_path: Path, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("format", ["npy", "npz", "zarr"])
+def test_full_disk_leaves_nothing_half_done(
+    tmp_path: Path, recording: Recording, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("zipfile.ZipFile.write", full)
+    monkeypatch.setattr(Recording, "window", full)
     with pytest.raises(InspectorError, match="No space left on device"):
-        export_recording(recording, tmp_path / "out.npz", "npz")
+        export_recording(recording, tmp_path / "out", format)  # type: ignore[arg-type]
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
+
+
+def test_an_npz_is_no_folder(tmp_path: Path, recording: Recording) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InspectorError, match=r"one file: name the file"):
+        export_recording(recording, tmp_path / "empty", "npz")
+    files = export_recording(recording, tmp_path / "empty", "npy")
+    assert all(path.is_file() and path.parent == tmp_path / "empty" for path in files)
+
+
+def test_a_system_without_room_to_ask_for_exports_too(
+    tmp_path: Path, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("os.posix_fallocate", raising=False)
+    export_recording(recording, tmp_path / "out", "npy")
+    found = np.load(tmp_path / "out" / "0-hidden.npy")
+    np.testing.assert_array_equal(found, recording.window(0, "hidden", 0, recording.n_chars))
 
 
 def test_zarr_that_is_not_installed_is_a_sentence(

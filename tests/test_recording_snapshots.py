@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from inspector.__main__ import main
 from inspector.capture import record
@@ -236,3 +237,20 @@ def test_network_that_was_cast_after_the_recording_is_read_as_it_is_now():
     again = record(model, PYTHON_TEXT, store="snapshots")
     model.double()
     np.testing.assert_allclose(again.trace("0:1", "cell"), before, atol=1e-5)
+
+
+@pytest.mark.parametrize("change", ["in place", "new memory"])
+def test_weights_that_have_changed_since_are_a_sentence(change: str) -> None:
+    model = tiny_model()
+    recording = record(model, PYTHON_TEXT, store="snapshots")
+    before = recording.window(0, "cell", 0, 40)
+    with torch.no_grad():
+        if change == "in place":
+            model.rnn.weight_hh_l0.mul_(2)
+        else:
+            model.rnn.weight_hh_l0 = torch.nn.Parameter(2 * model.rnn.weight_hh_l0)
+    with pytest.raises(InspectorError, match="weights of tiny-lstm have changed"):
+        recording.window(1, "cell", 40, 80)
+    with torch.no_grad():
+        model.rnn.weight_hh_l0.div_(2)
+    np.testing.assert_array_equal(recording.window(0, "cell", 0, 40), before)

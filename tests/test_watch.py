@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 
 from inspector.capture import tape as tape_room
@@ -460,6 +460,45 @@ def test_a_forward_of_its_own_runs_undisturbed_and_is_refused_when_asked(kind):
         watched = flat(module(x=steps) if kind in (OwnNames, NamedCell) else module(steps))
     assert len(watched) and len(tape[""].calls) == 1
     with pytest.raises(InspectorError, match=r"call -1: .*something else than torch's own class.*cannot be followed"):
+        tape[""].signal("hidden")
+
+
+class Embeds(nn.LSTM):
+    """Takes what it embeds itself: symbols (batch, steps)."""
+
+    def __init__(self):
+        super().__init__(3, 5, batch_first=True)
+        self.table = nn.Embedding(7, 3)
+
+    def forward(self, ids):
+        return super().forward(self.table(ids))
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_a_batch_is_one_by_what_the_module_answers(grad):
+    torch.manual_seed(0)
+    module, ids = Embeds(), torch.randint(7, (4, 6))
+    with watch(module) as tape, torch.set_grad_enabled(grad):
+        answer = module(ids)[0]
+    assert tape[""].calls[0].batch == 4
+    np.testing.assert_allclose(tape[""].signal("hidden"), answer.detach().transpose(1, 2).numpy(), atol=1e-6)
+
+
+class Packs(nn.LSTM):
+    """Takes lengths where torch's own class takes a state."""
+
+    def forward(self, steps, lengths):
+        packed = pack_padded_sequence(steps, lengths, enforce_sorted=False)
+        return pad_packed_sequence(super().forward(packed)[0])
+
+
+@pytest.mark.parametrize("lengths", [[4, 2], torch.tensor([4, 2])], ids=["list", "tensor"])
+def test_what_is_no_state_does_not_disturb(lengths):
+    module, steps = Packs(3, 4), torch.randn(4, 2, 3)
+    expected = module(steps, lengths)[0]
+    with watch(module) as tape:
+        assert torch.equal(module(steps, lengths)[0], expected)
+    with pytest.raises(InspectorError, match="cannot be followed"):
         tape[""].signal("hidden")
 
 

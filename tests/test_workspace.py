@@ -196,3 +196,15 @@ def test_watched_values_come_from_the_modules_own_run(mode, monkeypatch):
         tape[""].signal("cell")
     assert not runs
     assert tape[""].calls[0].engine == ("kernel" if mode is torch.enable_grad else "layerwise")
+
+
+def test_a_proof_does_not_depend_on_the_readers_defaults():
+    """What was found under them is remembered for everybody."""
+    weights = layer_of(nn.LSTM(7, 16))
+    assert_is_proved(weights)
+    room._is_proved_for.cache_clear()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert is_proved(weights, 1)
+    finally:
+        torch.set_default_dtype(torch.float32)

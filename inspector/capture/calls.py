@@ -60,10 +60,10 @@ class SeenCall(Call):
     _runs: Sequence[Sequence[Reader]] = field(repr=False)  # by layer and direction
 
     @classmethod
-    def of(cls, engine: str, runs: Sequence[Sequence[Reader]], given: Tensor, hidden: Tensor, nbytes: int) -> SeenCall:
-        """given : what the module was given. hidden : of any layer, (T, B, units)."""
+    def of(cls, engine: str, runs: Sequence[Sequence[Reader]], answer: Tensor, hidden: Tensor, nbytes: int) -> SeenCall:
+        """answer : of the module. hidden : of any layer, (T, B, units)."""
         n_steps, batch, _ = hidden.shape
-        return cls(n_steps, None if is_unbatched(given) else batch, (n_steps,) * batch, nbytes, engine, runs)
+        return cls(n_steps, None if is_unbatched(answer) else batch, (n_steps,) * batch, nbytes, engine, runs)
 
     @property
     def engine(self) -> str:
@@ -215,6 +215,14 @@ def time_first(given: Tensor | PackedSequence, *, batch_first: bool) -> tuple[Te
     copy = given.detach().clone()
     copy = copy[:, None] if copy.dim() == 2 else copy.transpose(0, 1) if batch_first else copy
     return copy, (len(copy),) * copy.shape[1]
+
+
+def is_state(hx: Any, n_parts: int) -> bool:
+    """Whether torch's own class could have taken it for the initial state, which has so many parts, or none."""
+    parts = (hx,) if isinstance(hx, Tensor) else hx
+    if parts is None:
+        return True
+    return isinstance(parts, tuple | list) and len(parts) == n_parts and all(map(is_sequence, parts))
 
 
 def initial_state(hx: Any) -> tuple[Tensor, ...]:

@@ -87,7 +87,7 @@ def kernel_call(
         return None
     readers = [partial(_values, signals, is_reverse=run.is_reverse) for run, signals in zip(runs, found, strict=True)]
     by_layer = [readers[i : i + directions] for i in range(0, len(readers), directions)]
-    return SeenCall.of("kernel", by_layer, given, top[0], sum(run.workspace.nbytes for run in runs))
+    return SeenCall.of("kernel", by_layer, answer, top[0], sum(run.workspace.nbytes for run in runs))
 
 
 def _is_same_memory(top: list[Tensor], answer: Tensor) -> bool:

@@ -140,7 +140,7 @@ def layered_call(
                 inputs = first if run in runs[0] and first is not None else run.given.inputs
                 run.given = run.given._replace(weights=weights, inputs=inputs)
     readers = [[partial(_values, run) for run in layer] for layer in runs]
-    return SeenCall.of("layerwise", readers, given, top[0], sum(run.nbytes for run in every))
+    return SeenCall.of("layerwise", readers, answer, top[0], sum(run.nbytes for run in every))
 
 
 def given_of(layer: Sequence[LayerRun]) -> Tensor | None:

@@ -66,7 +66,8 @@ def record_module(
     table = {symbol: i for i, symbol in enumerate(symbols or ())}
     readings = (_read(module, content, encode, forward) for content in texts if content)
     tape, answer, content = next(readings)
-    layers = _layers(tape, rnn, signals, len(content))
+    kept = _kept(tape, rnn, len(content))
+    layers, rnn = _layers(kept, signals), [each.name for each in kept]  # of every text the same
     whole = "".join(texts)
     writer = RecordingWriter(
         None if out is None else Path(out),
@@ -80,13 +81,14 @@ def record_module(
         unknown=[i for i, character in enumerate(whole) if character not in table] if table else (),
         engine="watch",
     )
-    while True:
-        predictions = _predictions(answer, head, content, table) if table else ()
-        writer.append([values for _, values in layers], *predictions)
-        if (reading := next(readings, None)) is None:
-            return writer.finish()
-        tape, answer, content = reading
-        layers = _layers(tape, rnn, signals, len(content))
+    with writer:
+        while True:
+            predictions = _predictions(answer, head, content, table) if table else ()
+            writer.append([values for _, values in layers], *predictions)
+            if (reading := next(readings, None)) is None:
+                return writer.finish()
+            tape, answer, content = reading
+            layers = _layers(_kept(tape, rnn, len(content)), signals)
 
 
 def _read(
@@ -119,10 +121,8 @@ def _arguments(module: nn.Module, encoded: Any) -> list[Any]:
     return [part.to(device) if isinstance(part, Tensor) else part for part in arrays]
 
 
-def _layers(
-    tape: Tape, rnn: str | Sequence[str] | None, signals: Sequence[str] | None, n_chars: int
-) -> list[tuple[Layer, _Values]]:
-    """The layers to keep and their values over one document."""
+def _kept(tape: Tape, rnn: str | Sequence[str] | None, n_chars: int) -> list[WatchedRNN]:
+    """The RNNs whose neurons are kept: those that are named, or all that took a step for each character."""
     named = list(tape) if rnn is None else [rnn] if isinstance(rnn, str) else list(rnn)
     watched = list(dict.fromkeys(tape[name] for name in named))  # a shared RNN is kept once
     steps = {each: sum(call.n_steps for call in each.calls) for each in watched}
@@ -135,9 +135,14 @@ def _layers(
             f"The text has {n_chars} characters, and an RNN must take one step for each, in a batch of one: {counted}. "
             "Let encode give one step per character, or name another with rnn=."
         )
-    known = list(dict.fromkeys(name for each in fitting for name in SIGNALS[each.kind]))
+    return fitting
+
+
+def _layers(kept: Sequence[WatchedRNN], signals: Sequence[str] | None) -> list[tuple[Layer, _Values]]:
+    """The layers to keep and their values over one document."""
+    known = list(dict.fromkeys(name for each in kept for name in SIGNALS[each.kind]))
     asked = known if signals is None else [signals] if isinstance(signals, str) else list(signals)
-    found = [(layer, values) for each in fitting for layer, values in _layers_of(each, asked) if values]
+    found = [(layer, values) for each in kept for layer, values in _layers_of(each, asked) if values]
     if not found or not set(asked) <= set(known):
         raise InspectorError(
             f"No layer has signals {', '.join(asked) or 'without a name'}: choose from {', '.join(known)}."

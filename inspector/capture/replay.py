@@ -19,7 +19,7 @@ from inspector.capture.arithmetic import as_flat
 from inspector.capture.lockstep import together
 from inspector.capture.network import Network
 from inspector.capture.weights import LayerWeights, Signals, flat_weights, rnn_kind, split_weights
-from inspector.recording import SIGNALS, Segment, Snapshots
+from inspector.recording import SIGNALS, InspectorError, Segment, Snapshots
 
 if TYPE_CHECKING:
     from inspector.model import CharModel
@@ -57,6 +57,7 @@ class Replayer:
         self._kind = rnn_kind(model.rnn)
         weights = [directions[0] for directions in split_weights(model.rnn, flat_weights(model.rnn))]
         self._network = Network(model, weights)
+        self._hash, self._marks = model.hash, _marks(model)
         self._n_floats = snapshots_of(weights).n_bytes // 4
 
     @property
@@ -65,6 +66,7 @@ class Replayer:
         return self._network.is_exact_abreast
 
     def __call__(self, segments: Sequence[Segment]) -> Turned:
+        self._check_weights()
         segments = [*segments, *segments] if len(segments) == 1 else segments  # one alone is summed up in another order
         device, dtype = self._network.model.head.weight.device, self._network.model.head.weight.dtype
         lengths = np.array([len(segment.text) for segment in segments])
@@ -88,8 +90,23 @@ class Replayer:
                 layers.append({name: found[name].float().cpu() for name in SIGNALS[self._kind]})
         return Turned(layers)
 
+    def _check_weights(self) -> None:
+        """States of one network say nothing about another: values would be wrong without a word."""
+        model, marks = self._network.model, _marks(self._network.model)
+        if marks != self._marks and model.hash != self._hash:
+            raise InspectorError(
+                f"The weights of {model.name} have changed since this recording kept its states: open it with the "
+                "network as it was, as in open_recording(folder, model=load_checkpoint(...)), or record anew."
+            )
+        self._marks = marks
+
     def _widths(self) -> list[int]:
         return [layer.hidden_weight.shape[1] for layer in self._network.weights for _ in STATE_SIGNALS[self._kind]]
+
+
+def _marks(model: CharModel) -> list[tuple[int, int]]:
+    """What tells, far sooner than a hash, that nobody wrote to the weights: where each lies, and torch's own count."""
+    return [(part.data_ptr(), 0 if part.is_inference() else part._version) for part in model.parameters()]
 
 
 def snapshots_of(weights: Collection[LayerWeights]) -> Snapshots:

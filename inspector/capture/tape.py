@@ -30,6 +30,7 @@ from inspector.capture.calls import (
     initial_state,
     is_same,
     is_sequence,
+    is_state,
     is_unbatched,
     time_first,
 )
@@ -198,6 +199,7 @@ class _WatchedStack(WatchedRNN):
         super().__init__(name, rnn_kind(module), module.num_layers, _DIRECTIONS[: 2 if module.bidirectional else 1])
         self._module = module
         self._running = _Running()
+        self._seen_bytes = 0
 
     def _follow(self) -> list[Any]:
         # First in line, so that it sees the module's own answer before other hooks may replace it.
@@ -214,7 +216,7 @@ class _WatchedStack(WatchedRNN):
     def _before(self, module: nn.RNNBase, args: tuple[Any, ...]) -> None:
         self._running.stop()
         self._running.stream = torch.get_rng_state() if self._drops() else None
-        if sum(call.nbytes for call in self._calls if isinstance(call, SeenCall)) <= _SEEN_BYTES:
+        if self._seen_bytes <= _SEEN_BYTES:
             self._running.look(KernelEye() if may_leave_signals(module) else LayerEye(module))
 
     def _after(self, *_: Any) -> None:
@@ -228,8 +230,13 @@ class _WatchedStack(WatchedRNN):
         if not (is_sequence(given) and isinstance(answer, tuple) and is_sequence(answer[0])):
             self._calls.append(Call(0, None, ()))
             return
-        seen = self._seen(given, answer[0])
-        self._calls.append(self._copied(given, hx, answer[0]) if seen is None else seen)
+        if (seen := self._seen(given, answer[0])) is not None:
+            self._seen_bytes += seen.nbytes
+            self._calls.append(seen)
+        elif is_state(hx, 2 if self.kind == "lstm" else 1):
+            self._calls.append(self._copied(given, hx, answer[0]))
+        else:  # a subclass that takes something else there
+            self._calls.append(Call(0, None, ()))
 
     def _seen(self, given: Tensor | PackedSequence, answer: Tensor | PackedSequence) -> SeenCall | None:
         eye, module = self._running.eye, self._module

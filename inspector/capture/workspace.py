@@ -56,7 +56,7 @@ def _is_proved_for(n_rows: int, n_in: int, batch: int, *_settings: object) -> bo
     random = torch.Generator().manual_seed(n_units)  # of its own: the caller's random stream is not touched
 
     def normal(*shape: int, width: float = 1.0) -> Tensor:
-        return torch.randn(*shape, generator=random).mul_(width)
+        return torch.randn(*shape, generator=random, dtype=torch.float32, device="cpu").mul_(width)
 
     with torch.inference_mode(), torch.autocast("cpu", enabled=False):
         scale = n_units**-0.5

@@ -19,6 +19,7 @@ STORED_AS = {"float32": "<f4", "float16": "<f2", "int8": "|i1"}
 SCALE_BYTES = 4
 
 _INFINITY = 0x7C00  # as bits of a float16; what lies above is nan
+_BEFORE_LAST = np.float16(65472)  # as far from the next one as the largest float16, behind which is infinity
 _TOO_LARGE = 1e38
 _SLACK = 1.0001  # for the rounding of scale * integer itself
 
@@ -49,7 +50,7 @@ def error_bound(rows: Array) -> float:
     if rows.dtype == np.int8:
         return float(_scales(rows).max()) / 2 * _SLACK
     if rows.dtype == np.float16:
-        return float(np.spacing(_largest_half(rows))) / 2
+        return float(np.spacing(min(_largest_half(rows), _BEFORE_LAST))) / 2
     return 0.0
 
 

@@ -15,8 +15,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -45,13 +44,21 @@ def export_recording(
     a full disk, is an `InspectorError`; snapshots that were opened without their network are one too.
     """
     path = Path(path)
-    if path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise InspectorError(f"{path} holds something already: export to a new or empty folder.")
     if format not in _WRITERS:
         raise InspectorError(f"{format!r} is no format to export to: choose {', '.join(_WRITERS)}.")
+    if path.is_dir() and format == "npz":
+        raise InspectorError(f"{path} is a folder, and an npz is one file: name the file, such as {path / 'all.npz'}.")
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise InspectorError(f"{path} holds something already: export to a new or empty folder.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return _WRITERS[format](recording, path, progress)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            partial = Path(folder) / path.name  # nothing half-done is ever found under the name that was asked for
+            names = _WRITERS[format](recording, partial, progress)
+            if path.is_dir():
+                path.rmdir()
+            partial.rename(path)
+        return [path / name for name in names] or [path]
     except OSError as error:
         raise InspectorError(
             f"Exporting to {path} failed: {error.strerror}. Make room there, or choose another place."
@@ -66,8 +73,9 @@ def zarr_library() -> Any:
         raise InspectorError("This needs zarr 3, which is not installed: pip install .[zarr], or use npy.") from error
 
 
-def _write_npy(recording: Recording, folder: Path, progress: Progress | None) -> list[Path]:
-    folder.mkdir(exist_ok=True)
+def _write_npy(recording: Recording, folder: Path, progress: Progress | None) -> list[str]:
+    """The names of the files in a new folder."""
+    folder.mkdir()
     arrays = {name: folder / f"{name}.npy" for name in _shapes(recording)}
     offsets = {}
     for name, shape in _shapes(recording).items():
@@ -87,7 +95,7 @@ def _write_npy(recording: Recording, folder: Path, progress: Progress | None) ->
     np.save(rest[0], recording.loss)
     rest[1].write_bytes(recording.text.encode("utf-8", "surrogatepass"))
     rest[2].write_text(json.dumps(_about(recording), indent=1))
-    return [*arrays.values(), *rest]
+    return [path.name for path in (*arrays.values(), *rest)]
 
 
 def _begin_npy(file: BinaryIO, shape: tuple[int, ...]) -> int:
@@ -96,22 +104,21 @@ def _begin_npy(file: BinaryIO, shape: tuple[int, ...]) -> int:
     write_array_header_1_0(file, header_data_from_array_1_0(like) | {"fortran_order": False})
     offset = file.tell()
     file.flush()
-    os.posix_fallocate(file.fileno(), 0, offset + max(4 * like.size, 1))
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        os.posix_fallocate(file.fileno(), 0, offset + max(4 * like.size, 1))
     file.truncate(offset + 4 * like.size)
     return offset
 
 
-def _write_npz(recording: Recording, path: Path, progress: Progress | None) -> list[Path]:
-    partial = path.with_name(f"{path.name}.tmp")
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder, _gone_unless_done(partial):
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-            for file in _write_npy(recording, Path(folder), progress):
-                archive.write(file, file.name)
-        partial.rename(path)
-    return [path]
+def _write_npz(recording: Recording, path: Path, progress: Progress | None) -> list[str]:
+    folder = path.with_name(f"{path.name}.folder")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name in _write_npy(recording, folder, progress):
+            archive.write(folder / name, name)
+    return []
 
 
-def _write_zarr(recording: Recording, path: Path, progress: Progress | None) -> list[Path]:
+def _write_zarr(recording: Recording, path: Path, progress: Progress | None) -> list[str]:
     group = zarr_library().open_group(path, mode="w", zarr_format=3, attributes={"about": _about(recording)})
     arrays = {
         name: group.create_array(name, shape=shape, dtype="float32", chunks=(shape[0], STRETCH), compressors=None)
@@ -124,10 +131,11 @@ def _write_zarr(recording: Recording, path: Path, progress: Progress | None) -> 
     _go_through(recording, put, progress)
     group.create_array("loss", data=recording.loss)
     group.create_array("text", data=np.frombuffer(recording.text.encode("utf-8", "surrogatepass"), np.uint8))
-    return [path]
+    return []
 
 
-_WRITERS: dict[str, Callable[[Recording, Path, Progress | None], list[Path]]] = {
+# Each makes something new, and answers which files are in it where it is a folder of them.
+_WRITERS: dict[str, Callable[[Recording, Path, Progress | None], list[str]]] = {
     "npy": _write_npy,
     "npz": _write_npz,
     "zarr": _write_zarr,
@@ -151,14 +159,6 @@ def _go_through(recording: Recording, put: _Put, progress: Progress | None) -> N
                 put(f"{index}-{signal}", start, recording.window(index, signal, start, stop))
         if progress is not None:
             progress(stop, recording.n_chars)
-
-
-@contextmanager
-def _gone_unless_done(path: Path) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def _about(recording: Recording) -> dict[str, object]:

@@ -56,6 +56,8 @@ class FolderStore(Stretches):
         path = self.folder / stretch_name(stretch)
         try:
             raw = read_at(path, offset, n_rows * row_bytes)
+            if len(raw) != n_rows * row_bytes:
+                raise Damaged("ends too early")
             return opened(block, raw, first, n_columns, seed_of(self._id, stretch))
         except Damaged as error:
             raise self._damage(stretch, str(error)) from error

@@ -92,7 +92,10 @@ def _size(path: Path) -> int:
 
 
 def _looked_at(folder: Path) -> Kept:
-    n_bytes = sum(_size(path) for path in folder.iterdir())
+    try:
+        n_bytes = sum(_size(path) for path in folder.iterdir())
+    except FileNotFoundError:  # deleted since, or in its place by now
+        n_bytes = 0
     try:
         return Kept(folder, n_bytes, open_recording(folder))
     except InspectorError as error:

@@ -191,7 +191,7 @@ class Recording:
         A recording that lies there is replaced once the new one is whole. Anything else is left alone, and so is
         everything when the disk is full: an `InspectorError` says which.
         """
-        if self.folder is not None and Path(path).exists() and self.folder.samefile(path):
+        if self.folder is not None and Path(path).resolve() == self.folder.resolve():
             return
         count = -(-self.n_chars // STRETCH)
         write_folder(Path(path), self._header, self.n_planned, map(self._store.stretch, range(count)))

@@ -172,8 +172,10 @@ def discard_folder(folder: Path) -> None:
 
 
 def _id_of(entry: Entry) -> str:
-    """The same network reading the same text makes the same files; nobody can tell for a network without a hash."""
-    if entry["network_hash"] is None:
+    """The same network reading the same text makes the same files, if it was ours to read: of any other, or of arrays
+    from elsewhere, nobody can tell whether they are the same.
+    """
+    if entry["network_hash"] is None or entry["engine"] in ("watch", "import"):
         return secrets.token_hex(8)
     return hashlib.sha256(as_json(entry).encode()).hexdigest()[:16]
 
