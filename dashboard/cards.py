@@ -67,6 +67,15 @@ def notes(sentences: Iterable[str]) -> None:
         st.html(f'<div class="cs-note" role="status">{html.escape(sentence)}</div>')
 
 
+@contextmanager
+def by_itself() -> Iterator[None]:
+    """A part without which the rest of a page stands: why it cannot be drawn is said in its place."""
+    try:
+        yield
+    except InspectorError as error:
+        notes([str(error)])
+
+
 def quiet(sentence: str, *, width: Literal["stretch", "content"] = "stretch") -> None:
     """A remark that does not ask for attention."""
     st.html(f'<div class="cs-quiet">{html.escape(sentence)}</div>', width=width)

@@ -7,7 +7,7 @@ that knows nothing would score.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -254,8 +254,15 @@ def brief(said: str) -> str:
 
 
 def two_digits(score: float) -> str:
-    """A score with two digits, or with three where two would say that it is perfect."""
-    return f"{score:.3f}" if 0.995 <= abs(score) < 0.9995 else f"{score:.2f}"
+    """A score with two digits, or with as many more, up to six, as it takes not to say that it is perfect."""
+    digits = digits_of([score], 2)
+    return f"{score:.{digits}f}"
+
+
+def digits_of(scores: Iterable[float], least: int) -> int:
+    """How many digits, up to six, it takes to write scores so that none looks perfect that is not."""
+    best = max((abs(score) for score in scores if abs(score) < 1), default=0.0)
+    return next((digits for digits in range(least, 6) if round(best, digits) < 1), 6)
 
 
 @dataclass(frozen=True)

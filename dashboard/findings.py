@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ KINDS = ("top", "bottom", "quantile", "random")
 STATES = ("hidden", "cell")
 
 _NEURON = ["layer", "unit"]
+_NAMED = 4  # concepts of which a survey had too little that are named in a sentence
 _EXPLANATIONS = 2  # the newest version of them that is read; 1 had formulas alone
 _SINCE_2 = ("statistics.parquet", "passages.parquet", "correlations.npz")  # not in a survey of version 1
 
@@ -162,17 +164,19 @@ def open_findings(checkpoint: Path, place: str, network_hash: str) -> Findings:
             f"The survey of {place} is of an earlier version and lacks what this page shows: {command} renews it."
         )
     try:
-        scores = _scores(folder)
+        scores = _scores(folder, place)
         statistics = pd.read_parquet(folder / "statistics.parquet").astype({"signal": str})
         passages = pd.read_parquet(folder / "passages.parquet").astype({"signal": str, "kind": str, "file": str})
-        with np.load(folder / "correlations.npz", allow_pickle=False) as kept:
+        with (folder / "correlations.npz").open("rb") as file, np.load(file, allow_pickle=False) as kept:
             correlations = {name: kept[name] for name in kept.files}
         statistics["kurtosis"] = [kurtosis_of(row) for row in statistics.itertuples()]
         explanations = _explanations(folder, place, network_hash)
         overview = _overview(scores, statistics, correlations["hidden"], explanations)
     except InspectorError:
         raise
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (
+        OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
         raise InspectorError(f"The survey of {place} is damaged: make it again with {command}.") from error
     return Findings(scores, statistics, overview, explanations, passages, correlations)
 
@@ -195,10 +199,18 @@ def _explanations(folder: Path, place: str, network_hash: str) -> pd.DataFrame |
     return found
 
 
-def _scores(folder: Path) -> pd.DataFrame:
+def _scores(folder: Path, place: str) -> pd.DataFrame:
     from inspector.survey import open_found  # it brings torch, which takes a second
 
-    tables = open_found(folder / "neurons.parquet").tables
+    found = open_found(folder / "neurons.parquet")
+    tables = found.tables
+    if not tables:
+        names = list(found.too_little)
+        lacking = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        raise InspectorError(
+            f"The survey of {place} could rank no neuron: its text has too little of {lacking or 'every concept'}. "
+            f"Survey more text: `python -m inspector survey --network {place}`."
+        )
     table = pd.concat([one.assign(concept=name) for name, one in tables.items()], ignore_index=True)
     best = table.sort_values("choose_score", ascending=False, kind="stable")
     best = best.drop_duplicates(["concept", *_NEURON]).astype(dict.fromkeys(_NEURON, int))
@@ -271,11 +283,14 @@ def half_life(kept: float) -> float:
     return math.inf if kept >= 1 else math.log(0.5) / math.log(kept)
 
 
-def neighbours(overview: pd.DataFrame, neuron: Neuron, by: str) -> Sequence[Neuron]:
-    """The neurons before and after one in the order of a column, largest first; none beyond the ends."""
+def neighbours(overview: pd.DataFrame, neuron: Neuron, by: str) -> tuple[Neuron | None, Neuron | None]:
+    """The neurons before and after one in the order of a column, largest first; None beyond the ends.
+
+    Before one that has no value in that column comes the largest.
+    """
     order = overview.dropna(subset=[by]).sort_values(by, ascending=False, kind="stable")
     neurons = [Neuron(int(layer), int(unit)) for layer, unit in zip(order.layer, order.unit, strict=True)]
     if neuron not in neurons:
-        return neurons[:1]
+        return next(iter(neurons), None), None
     place = neurons.index(neuron)
-    return [*neurons[max(place - 1, 0) : place], *neurons[place + 1 : place + 2]]
+    return neurons[place - 1] if place else None, next(iter(neurons[place + 1 :]), None)

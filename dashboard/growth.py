@@ -56,12 +56,16 @@ def steps_of(kept: data.Network) -> list[int]:
     return [one.step for one in snapshots_of(kept.folder)]
 
 
-def snapshots(kept: data.Network) -> pd.DataFrame:
-    """`step`, `characters` and held-out `nats` (nan where nobody measured) of each snapshot."""
-    if (found := emergence(kept)) is not None:
+def snapshots(kept: data.Network, found: Emergence | None) -> pd.DataFrame:
+    """`step`, `characters` and held-out `nats` (nan where nobody measured) of each snapshot.
+
+    found : what its neurons were good for, where somebody measured.
+    """
+    if found is not None:
         return found.snapshots
-    options = kept.model.training_facts.get("options", {})
-    per_step = int(options.get("batch", 0)) * int(options.get("stretch", 0))
+    options = kept.model.training_facts.get("options")
+    sizes = [options.get(name) for name in ("batch", "stretch")] if isinstance(options, dict) else []
+    per_step = math.prod(sizes) if sizes and all(isinstance(size, int) for size in sizes) else 0
     steps = steps_of(kept)
     return pd.DataFrame({"step": steps, "characters": [step * per_step for step in steps], "nats": np.nan})
 
@@ -76,14 +80,21 @@ def curve(kept: data.Network) -> pd.DataFrame | None:
 def emergence(kept: data.Network) -> Emergence | None:
     """What its neurons were good for at each snapshot; None where that was not made yet, or for other weights.
 
-    Raises InspectorError where the file is damaged.
+    Raises InspectorError where the only file is damaged.
     """
+    damaged = None
     for path in _places(kept):
         if path.is_file():
             stat = path.stat()
-            found = _open(str(path), stat.st_mtime_ns, stat.st_size)
+            try:
+                found = _open(str(path), stat.st_mtime_ns, stat.st_size)
+            except InspectorError as error:  # the other one may be whole
+                damaged = error
+                continue
             if found.network_hash == kept.hash:
                 return found
+    if damaged is not None:
+        raise damaged
     return None
 
 

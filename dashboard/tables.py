@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from dashboard.evidence import brief, direction_word
+from dashboard.evidence import brief, digits_of, direction_word
 from inspector.recording import Neuron
 from inspector.search import verdict
 
@@ -48,6 +49,14 @@ COLUMNS = {
 }
 
 
+def columns(table: pd.DataFrame) -> dict[str, Any]:
+    """What the columns of a table are called, with scores written so that none looks perfect that is not."""
+    if "score" not in table:
+        return COLUMNS
+    digits = digits_of(table["score"].dropna(), 3)
+    return COLUMNS | {"score": _number("score", format=f"%.{digits}f", width=60 + 8 * (digits - 3), help=_SCORE)}
+
+
 def named(table: pd.DataFrame, notes: Mapping[Neuron, str]) -> pd.DataFrame:
     """A ranking with what a person calls things: neuron, high or low, verdict, and the note where there is one."""
     neurons = [Neuron(int(layer), int(unit)) for layer, unit in zip(table.layer, table.unit, strict=True)]
@@ -78,8 +87,9 @@ def draw(
             choose(int(rows[0]))
 
     drawn = st.dataframe(
-        table[shown], column_config=COLUMNS, hide_index=True, key=key, height="auto" if height is None else height,
-        on_select="rerun" if choose is None else clicked, selection_mode="single-row",
+        table[shown], column_config=columns(table), hide_index=True, key=key,
+        height="auto" if height is None else height, selection_mode="single-row",
+        on_select="rerun" if choose is None else clicked,
     )  # fmt: skip
     rows = drawn.selection.rows
     return int(rows[0]) if rows else None

@@ -96,7 +96,7 @@ def test_telling_stretch_exists_in_any_text(text, n_lines, longest):
 
 
 @pytest.mark.parametrize(
-    ("score", "said"), [(0.9949, "0.99"), (0.9951, "0.995"), (0.9996, "1.00"), (1.0, "1.00"), (0.5, "0.50")]
+    ("score", "said"), [(0.9949, "0.99"), (-0.9951, "-0.995"), (0.99997, "0.99997"), (1.0, "1.00"), (0.5, "0.50")]
 )
 def test_score_is_not_rounded_to_perfect(score, said):
     assert two_digits(score) == said
@@ -236,3 +236,10 @@ def test_skill_is_what_lies_between_the_untrained_and_the_perfect():
     assert skill(0.9, 0.5, 0.8) == pytest.approx(0.5)
     assert skill(0.75, 0.5, float("nan")) == pytest.approx(0.5)
     assert skill(0.9, 0.5, 0.95) < 0 and np.isfinite(skill(1.0, 0.5, 1.0))
+
+
+@pytest.mark.parametrize(("best", "shown"), [(0.9994, "%.3f"), (0.99996, "%.5f"), (1.0, "%.3f")])
+def test_column_of_scores_shows_none_that_is_not_perfect_as_perfect(best, shown):
+    table = pd.DataFrame({"score": [best, 0.5, math.nan]})
+
+    assert tables.columns(table)["score"]["type_config"]["format"] == shown

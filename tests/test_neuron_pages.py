@@ -5,6 +5,8 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
@@ -117,6 +119,22 @@ def test_neuron_page_leads_to_neighbours_and_relatives(surveyed):
         assert f"{one.neuron} {one.r:+.2f}" in links
 
 
+def test_best_explained_neuron_has_none_that_is_more_explained(surveyed):
+    best = open_findings(surveyed / "lstm", "lstm", "").overview.sort_values("skill", ascending=False).iloc[0]
+
+    app = open_app(NEURON, network="lstm", neuron=f"{best.layer}:{best.unit}")
+
+    labels = [link.proto.label for link in app.get("page_link")]
+    assert any(label.startswith("less explained") for label in labels)
+    assert not any(label.startswith("more explained") for label in labels)
+
+
+def test_plain_network_is_not_said_to_have_gates():
+    words = said(open_app(NEURON, network="rnn", neuron="0:2"))
+
+    assert "Which characters move it" in words and "open its gates" not in words
+
+
 @pytest.mark.parametrize(("network", "words"), [("bare", "No survey of bare"), ("old", "of an earlier version")])
 @pytest.mark.parametrize("page", [NEURON, NEURONS, GATES])
 def test_page_without_statistics_says_which_command_makes_them(page, network, words):
@@ -171,12 +189,45 @@ def test_explanations_of_a_newer_version_are_a_sentence(surveyed, tmp_path):
         open_findings(tmp_path / "lstm", "nets/lstm", "")
 
 
-def test_damaged_survey_is_a_sentence(surveyed, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("statistics.parquet", 4), ("correlations.npz", 0), ("correlations.npz", 60), ("correlations.npz", None)],
+)
+def test_damaged_survey_is_a_sentence(surveyed, monkeypatch, tmp_path, name, kept):
     shutil.copytree(surveyed / "lstm", tmp_path / "nets" / "lstm")
-    (tmp_path / "nets" / "lstm" / "survey" / "statistics.parquet").write_bytes(b"PAR1")
+    path = tmp_path / "nets" / "lstm" / "survey" / name
+    whole = path.read_bytes()
+    # Cut off, or, as long as it was, wrong where its compressed values begin.
+    path.write_bytes(whole[:kept] if kept is not None else whole[:80] + b"\xff" * 40 + whole[120:])
     monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
 
     assert "is damaged: make it again" in said(open_app(NEURON, network="lstm"))
+
+
+def test_damaged_portraits_leave_the_rest_of_the_page(surveyed, monkeypatch, tmp_path):
+    shutil.copytree(surveyed / "lstm", tmp_path / "nets" / "lstm")
+    (tmp_path / "nets" / "lstm" / "survey" / "portraits.npz").write_bytes(b"PK")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+
+    words = said(open_app(NEURON, network="lstm", neuron="1:2"))
+
+    assert "portraits.npz is damaged" in words
+    for heading in ("What it follows", "Its memory", "Most alike and most opposite", "What it makes likelier",
+                    "After which characters its gates are open"):  # fmt: skip
+        assert heading in words
+
+
+def test_survey_that_could_rank_nothing_names_what_it_had_too_little_of(surveyed, tmp_path):
+    shutil.copytree(surveyed / "lstm", tmp_path / "lstm")
+    path = tmp_path / "lstm" / "survey" / "neurons.parquet"
+    nothing = pq.read_table(path).slice(0, 0)
+    facts = json.loads(nothing.schema.metadata[b"charscope"])
+    facts["too_little"] = {name: "too little" for name in ("digit", "vowel", "newline", "uppercase", "word_end")}
+    pq.write_table(nothing.replace_schema_metadata({b"charscope": json.dumps(facts)}), path)
+
+    words = "could rank no neuron: its text has too little of digit, vowel, newline, uppercase and 1 more"
+    with pytest.raises(InspectorError, match=words):
+        open_findings(tmp_path / "lstm", "nets/lstm", "")
 
 
 def test_neuron_that_does_not_exist_is_a_sentence():
@@ -238,9 +289,43 @@ def test_neurons_lists_all_and_what_is_filtered_stands_in_the_address(surveyed):
     assert set(shown.neuron) == {f"1:{unit}" for unit in range(6)}
     assert shown.histogram.map(len).eq(32).all() and "half_life" in shown
     assert address(app)["layer"] == "1"
+    assert set(shown.metric) <= {"auroc", "correlation"}  # a score says little without its measure
     app.number_input(key="least_score").set_value(1.0).run()
     assert (address(app)["least"], address(app)["layer"]) == ("1", "1")
     assert app.dataframe[0].value.score.eq(1).all() and not app.exception
+
+
+def test_filters_that_no_neuron_meets_are_said_and_no_other_neuron_is_shown(surveyed):
+    overview = open_findings(surveyed / "lstm", "lstm", "").overview
+    theirs = [set(overview.concept[overview.layer == layer]) for layer in range(2)]
+    only = min(theirs[0] - theirs[1])
+
+    app = open_app(NEURONS, network="lstm", layer="1", only=only)
+
+    assert "No neuron meets all of these" in said(app) and not app.dataframe and not app.get("plotly_chart")
+
+
+def test_filters_can_be_taken_away_again():
+    app = open_app(NEURONS, network="lstm", layer="1", order="peaked")
+
+    # The browser draws the cross that empties a box only where the box begins empty.
+    assert not any(app.selectbox(key=key).proto.HasField("default") for key in ("only_layer", "only_concept", "order"))
+    app.selectbox(key="only_layer").set_value(None).run()
+    assert "layer" not in address(app) and len(app.dataframe[0].value) == 12
+
+
+def test_neuron_that_was_not_ranked_is_listed_without_a_concept(surveyed, monkeypatch, tmp_path):
+    shutil.copytree(surveyed / "lstm", tmp_path / "nets" / "lstm")
+    path = tmp_path / "nets" / "lstm" / "survey" / "neurons.parquet"
+    table = pq.read_table(path)
+    rows = table.to_pandas()
+    keep = ~((rows.layer == 1) & (rows.unit == 2))
+    pq.write_table(table.filter(pa.array(keep)), path)
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+
+    shown = open_app(NEURONS, network="lstm").dataframe[0].value.set_index("neuron")
+
+    assert len(shown) == 12 and shown.isna().score["1:2"]
 
 
 def test_neurons_of_an_address_are_those_that_it_names_in_its_order(surveyed):
@@ -382,9 +467,10 @@ def test_kurtosis_is_that_of_the_values_and_undefined_for_a_constant():
 def test_neighbours_are_the_next_in_order_and_none_beyond_the_ends():
     table = pd.DataFrame({"layer": 0, "unit": range(4), "skill": [0.1, 0.9, np.nan, 0.5]})
 
-    assert neighbours(table, Neuron(0, 3), "skill") == [Neuron(0, 1), Neuron(0, 0)]
-    assert neighbours(table, Neuron(0, 1), "skill") == [Neuron(0, 3)]
-    assert neighbours(table, Neuron(0, 2), "skill") == [Neuron(0, 1)]
+    assert neighbours(table, Neuron(0, 3), "skill") == (Neuron(0, 1), Neuron(0, 0))
+    assert neighbours(table, Neuron(0, 1), "skill") == (None, Neuron(0, 3))
+    assert neighbours(table, Neuron(0, 0), "skill") == (Neuron(0, 3), None)
+    assert neighbours(table, Neuron(0, 2), "skill") == (Neuron(0, 1), None)
 
 
 @pytest.mark.parametrize("embedding", [None, 5])

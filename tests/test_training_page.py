@@ -228,6 +228,19 @@ def test_training_of_another_program_says_what_it_wrote_down(tmp_path, monkeypat
     assert ": in 3 minutes" in said(open_app(TRAINING, network="foreign"))
 
 
+def test_training_written_down_in_words_is_shown_as_it_is(made, tmp_path, monkeypatch):
+    shutil.copytree(made / "young", tmp_path / "nets" / "foreign")
+    facts = {"characters": "5M", "minutes": "about 9", "hardware": 4090, "options": None}
+    save_checkpoint(tiny_model(n_layers=1), tmp_path / "nets" / "foreign", training=facts)
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+    assert ": 5M characters in about 9 minutes on 4090" in said(open_app(TRAINING, network="foreign"))
+
+
+def test_concept_that_nobody_knows_is_a_sentence_also_where_nothing_was_measured():
+    words = said(open_app(TRAINING, network="young", concept="nonsense"))
+    assert "nonsense" in words and f"Showing “{data.concept_title('inside_string')}”" in words
+
+
 def test_price_is_that_of_the_model_card_where_it_is_of_these_weights(made):
     network = data.network("plain")
     assert "bits/char" not in network.summary()
@@ -250,7 +263,22 @@ def test_damaged_scores_are_a_sentence(made, tmp_path, monkeypatch):
     shutil.copytree(made / "grown", tmp_path / "nets" / "broken")
     (tmp_path / "nets" / "broken" / "emergence.parquet").write_bytes(b"PAR1")
     monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
-    assert "emergence.parquet is damaged" in said(open_app(TRAINING, network="broken"))
+
+    words = said(open_app(TRAINING, network="broken", neuron="0:3"))
+
+    assert "emergence.parquet is damaged" in words and "What it pays for a character" in words
+    assert "0:3 at each snapshot" in words
+
+
+def test_whole_scores_of_ones_own_stand_in_for_damaged_ones(made, tmp_path, monkeypatch):
+    shutil.copytree(made / "grown", tmp_path / "nets" / "broken")
+    (tmp_path / "nets" / "broken" / "emergence.parquet").write_bytes(b"PAR1")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+    network = data.network("broken")
+    (tmp_path / "emergence").mkdir()
+    shutil.copy(made / "grown" / "emergence.parquet", tmp_path / "emergence" / f"{network.hash[:16]}.parquet")
+
+    assert growth.emergence(network) is not None
 
 
 def test_scores_of_other_weights_are_not_shown(made, tmp_path, monkeypatch):

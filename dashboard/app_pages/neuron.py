@@ -26,7 +26,7 @@ _HEADINGS = {
     "quantile": "From its lowest to its highest",
     "random": "At random",
 }
-_CONCEPTS = ["title", "signal", "direction", "score", "baseline", "twin_score", "verdict"]
+_CONCEPTS = ["title", "signal", "direction", "score", "baseline", "twin_score", "metric", "verdict"]
 
 
 def page() -> None:
@@ -53,7 +53,8 @@ def page() -> None:
     with right:
         if found is not None:
             _spread(view, kept, found)
-            _place(view, kept, found)
+            with cards.by_itself():
+                _place(view, kept, found)
             _memory(view, kept, found)
             _kin(view, found, written)
         _effect(view, kept)
@@ -61,7 +62,8 @@ def page() -> None:
     with left:
         if found is not None:
             _concepts(view, found)
-            _passages(view, kept, found)
+            with cards.by_itself():
+                _passages(view, kept, found)
     with gates_slot:
         _openers(view, kept)
 
@@ -95,8 +97,9 @@ def _steps(view: state.View, kept: data.Network, found: Findings | None, written
         _link(f"{neurons[(place + 1) % len(neurons)]} →", neurons[(place + 1) % len(neurons)], view, written)
         _link("random", random.choice(neurons), view, {})
         for words, by in (("explained", "skill"), ("peaked", "kurtosis")) if found is not None else ():
-            for neuron, more in zip(neighbours(found.overview, view.shown, by), ("more", "less"), strict=False):
-                _link(f"{more} {words}: {neuron}", neuron, view, written)
+            for more, neuron in zip(("more", "less"), neighbours(found.overview, view.shown, by), strict=True):
+                if neuron is not None:
+                    _link(f"{more} {words}: {neuron}", neuron, view, written)
         st.page_link(READ, label="Read with it", query_params=view.to_query())
         st.page_link(GATES, label="Its gates, step by step", query_params=view.to_query())
         st.page_link(NEURONS, label="All neurons", query_params=view.to_query())
@@ -117,7 +120,7 @@ def _concepts(view: state.View, found: Findings) -> None:
         return
     cards.heading("What it follows", "best first by what was seen where it was chosen, scored on other files")
     table = tables.named(table.assign(title=[data.concept_title(name) for name in table.concept]), {})
-    st.dataframe(table[_CONCEPTS], column_config=tables.COLUMNS, hide_index=True, key="concepts")
+    st.dataframe(table[_CONCEPTS], column_config=tables.columns(table), hide_index=True, key="concepts")
 
 
 def _passages(view: state.View, kept: data.Network, found: Findings) -> None:
@@ -239,14 +242,18 @@ def _effect(view: state.View, kept: data.Network) -> None:
 
 
 def _openers(view: state.View, kept: data.Network) -> None:
-    """Which characters open its gates: by its own weights in the first layer, above it by what is seen in a text."""
+    """Which characters open its gates: by its own weights in the first layer, above it by what is seen in a text.
+
+    A plain network's neuron has none: in the first layer its weights say which characters move its state.
+    """
+    gates = [name for name in kept.layers[view.shown.layer][1] if name.endswith("_gate")]
     weights = opened_by(kept.model, view.shown)
     if weights is not None:
-        cards.heading("Which characters open its gates", "its input weights, less their mean")
+        headline = "Which characters open its gates" if gates else "Which characters move it"
+        cards.heading(headline, "its input weights, less their mean")
         for signal, ends in weights.items():
             _gate(signal, *ends)
         return
-    gates = [name for name in kept.layers[view.shown.layer][1] if name.endswith("_gate")]
     if not gates:
         return
     text = view.text if view.text and not view.text.startswith("recording:") else portraits.sample_for(kept)

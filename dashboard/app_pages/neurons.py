@@ -11,14 +11,15 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cards, data, notes, pickers, state, tables
+from dashboard.evidence import two_digits
 from dashboard.figures import NOTHING, map_figure
 from dashboard.findings import Findings
 from inspector.recording import InspectorError, Neuron
 
 NEURON = "app_pages/neuron.py"
 _COLUMNS = (
-    "neuron", "note", "histogram", "title", "score", "baseline", "twin_score", "verdict", "formula", "kurtosis",
-    "half_life", "open_share", "shut_share",
+    "neuron", "note", "histogram", "title", "score", "baseline", "twin_score", "metric", "verdict", "formula",
+    "kurtosis", "half_life", "open_share", "shut_share",
 )  # fmt: skip
 # order in the address -> (in words, columns, whether the smallest comes first)
 _ORDERS = {
@@ -55,7 +56,8 @@ def page() -> None:
     with rows:
         _table(shown, view)
     with where:
-        _map(neurons if shown.empty else shown, view)
+        if not shown.empty:
+            _map(shown, view)
 
 
 def _named(found: Findings, kept: data.Network) -> pd.DataFrame:
@@ -64,8 +66,11 @@ def _named(found: Findings, kept: data.Network) -> pd.DataFrame:
     titles = {name: data.concept_title(name) for name in table.concept.dropna().unique()}
     table["title"] = table.concept.map(titles)
     is_clear = table.verdict.isin(("strong", "clear"))
-    table["group"] = table.concept.map(_group).where(is_clear, NOTHING)
-    table["said"] = [f"{title}, {score:.2f}" for title, score in zip(table.title, table.score, strict=True)]
+    table["group"] = table.concept.map(_group, na_action="ignore").where(is_clear, NOTHING)
+    table["said"] = [
+        "not ranked" if pd.isna(score) else f"{title}, {two_digits(score)}"
+        for title, score in zip(table.title, table.score, strict=True)
+    ]
     return table
 
 
@@ -89,16 +94,17 @@ def _filters(neurons: pd.DataFrame, view: state.View) -> state.View:
     st.session_state.update(
         {"only_layer": view.layer, "only_concept": view.only, "least_score": view.least, "order": view.order}
     )
-    st.selectbox("layer", layers, key="only_layer", placeholder="all", width=100, on_change=_take)
+    # Streamlit draws the cross that takes a choice away only where none is made at first: index=None.
+    st.selectbox("layer", layers, None, key="only_layer", placeholder="all", width=100, on_change=_take)
     st.selectbox(
-        "best concept", list(titles), key="only_concept", placeholder="any", width=230,
+        "best concept", list(titles), None, key="only_concept", placeholder="any", width=230,
         format_func=lambda name: titles.get(name, name), on_change=_take,
     )  # fmt: skip
     st.number_input(
         "score at least", 0.0, 1.0, None, 0.05, key="least_score", placeholder="any", width=150, on_change=_take
     )
     st.selectbox(
-        "sort by", list(_ORDERS), key="order", placeholder=_ORDERS["explained"][0], width=170,
+        "sort by", list(_ORDERS), None, key="order", placeholder=_ORDERS["explained"][0], width=170,
         format_func=lambda order: _ORDERS[order][0], on_change=_take,
     )  # fmt: skip
     return view
@@ -123,6 +129,9 @@ def _listed(neurons: pd.DataFrame, view: state.View) -> pd.DataFrame:
 
 
 def _table(shown: pd.DataFrame, view: state.View) -> None:
+    if shown.empty:
+        cards.sentence("No neuron meets all of these: take a filter away, or ask for a lower score.")
+        return
     cards.quiet(f"{len(shown):,} shown, {_ORDERS[view.order or 'explained'][0]} first.")
     chosen = tables.draw(shown, _COLUMNS, key=f"neurons {view.to_query()}", height=560)
     if chosen is not None:

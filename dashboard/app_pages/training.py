@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import cards, data, growth, notes, pickers, state, texts
 from dashboard.curves import growth_figure, learning_figure, strengths_figure
-from dashboard.evidence import FIRST_CONCEPT, signal_words
+from dashboard.evidence import FIRST_CONCEPT, signal_words, two_digits
 from dashboard.palette import scale_for
 from inspector.recording import InspectorError, Neuron
 
@@ -34,14 +34,16 @@ def page() -> None:
         cards.quiet(f"There is no network in {data.checkpoints_folder()}; `python -m inspector train` makes one.")
         return
     kept = data.network(view.network)
-    found = growth.emergence(kept)
+    found = None
+    with cards.by_itself():
+        found = growth.emergence(kept)
     with bar:
         if growth.steps_of(kept):
             view = _controls(view, kept, found)
     state.settle(view)
     cards.claim(f"How {kept.name} learned", _facts(kept))
     if not growth.steps_of(kept):
-        _curve(kept)
+        _curve(kept, found)
         cards.quiet(
             "Its training kept no snapshots, so that nothing is known of how its neurons came to be: "
             "`python -m inspector train --snapshots 12` keeps twelve, from before the first step on."
@@ -50,7 +52,7 @@ def page() -> None:
     with st.container(key="neuron"):
         left, right = st.columns(2, gap="medium")
     with left:
-        _curve(kept)
+        _curve(kept, found)
     with right:
         _growth(view, kept, found)
     notes.line(kept.hash, view.shown)
@@ -61,10 +63,10 @@ def page() -> None:
 
 def _controls(view: state.View, kept: data.Network, found: Emergence | None) -> state.View:
     """Concept, neuron and text; the view comes back with ones that exist."""
-    names = list(found.concepts.index) if found is not None else [view.concept or FIRST_CONCEPT]
+    names = list(found.concepts.index) if found is not None else _known(view.concept)
     first = found.telling(1)[0] if found is not None else names[0]
     concept = view.concept if view.concept in names else first
-    if view.concept not in (None, concept):
+    if found is not None and view.concept not in (None, concept):
         state.note(f"“{view.concept}” was not followed over the training. Showing “{data.concept_title(concept)}”.")
     best = found.best(concept).iloc[-1] if found is not None else None
     default = (Neuron(0, 0), "hidden") if best is None else (Neuron(int(best.layer), int(best.unit)), best.signal)
@@ -81,19 +83,33 @@ def _controls(view: state.View, kept: data.Network, found: Emergence | None) -> 
     return fitted
 
 
+def _known(concept: str | None) -> list[str]:
+    """The concept that is asked about, where this program knows it; else the first one."""
+    try:
+        data.concept_called(concept or FIRST_CONCEPT)
+        return [concept or FIRST_CONCEPT]
+    except InspectorError as error:
+        state.note(f"{error} Showing “{data.concept_title(FIRST_CONCEPT)}”.")
+        return [FIRST_CONCEPT]
+
+
 def _facts(kept: data.Network) -> str:
     """What the run, or another program's training, wrote down of itself."""
     facts = kept.model.training_facts
-    forms = {"characters": "{:,} characters", "minutes": "in {:g} minutes", "hardware": "on {}"}
-    said = [form.format(facts[name]) for name, form in forms.items() if facts.get(name) is not None]
+    forms = {"characters": ("{} characters", ","), "minutes": ("in {} minutes", "g"), "hardware": ("on {}", "")}
+    said = [
+        words.format(format(value, form) if isinstance(value, int | float) else value)
+        for name, (words, form) in forms.items()
+        if (value := facts.get(name)) is not None
+    ]
     return (
         f"{kept.summary()}: {' '.join(said)}" if said else f"{kept.summary()}; nothing is written down of its training."
     )
 
 
-def _curve(kept: data.Network) -> None:
+def _curve(kept: data.Network, found: Emergence | None) -> None:
     cards.heading("What it pays for a character", "in bits, the fewer the better, while it read")
-    log, snapshots = growth.curve(kept), growth.snapshots(kept)
+    log, snapshots = growth.curve(kept), growth.snapshots(kept, found)
     if log is None and snapshots.empty:
         cards.sentence("There is no log of its training beside it.")
         cards.quiet(f"`python -m inspector pack` takes log.csv along; a copy of the run's log in {kept.place} will do.")
@@ -172,7 +188,7 @@ def _passage(view: state.View, kept: data.Network, found: Emergence | None) -> N
                 if not math.isnan(sight.nats):
                     cards.quiet(f"{sight.nats / math.log(2):.2f} bits a character here")
                 if sight.step in scores:
-                    cards.quiet(f"scores {scores[sight.step]:.2f}")
+                    cards.quiet(f"scores {two_digits(scores[sight.step])}")
             values = sight.values[view.shown.unit].astype("float32")
             with st.container(width="stretch"):
                 cards.excerpt(text.content[start:stop], values, scale, first_line=line)
