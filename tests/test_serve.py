@@ -154,6 +154,17 @@ def test_a_name_is_the_same_as_long_as_its_recording_lives_and_then_leads_nowher
     assert "no longer in memory" in fetched("/charscope/guessed/text")[0]["missing"]
 
 
+def test_addresses_stand_below_the_path_that_the_program_is_served_at(monkeypatch):
+    recording = made()
+    plain = serve.offer(recording)
+    monkeypatch.setattr(serve.st, "get_option", {"server.baseUrlPath": "class/"}.get)
+    address = serve.offer(recording)
+    monkeypatch.setattr(serve, "ROUTES", serve.routes())
+
+    assert address == f"/class{plain}"
+    assert fetched(f"{address}/ready")[0]["ready"] == ["hidden", "cell"]
+
+
 def test_answers_are_not_compressed_and_not_kept():
     recording = made()
     _, headers, _ = get(f"{serve.offer(recording)}/loss")

@@ -1,8 +1,8 @@
 """The one browser component: text coloured by a neuron.
 
 Python's side knows how to pack a message (`payload.py`), how to join the JavaScript files, and how to mount them
-(`mount.py`, the only part that knows Streamlit: an exported page does without). What must be instant (colour, cursor,
-scroll, hover) lives in the browser; Python hears of it once it has settled.
+(`mount.py`; it and `serve.py` alone know Streamlit: an exported page does without them). What must be instant (colour,
+cursor, scroll, hover) lives in the browser; Python hears of it once it has settled.
 
     payload ──► decoded, laid out, coloured ──► rows · bar · map · panel ──► {"neuron", "signal", "at", ...} ──► Python
        serve.py ──► another neuron ──┘

@@ -20,6 +20,7 @@ from threading import Lock
 from typing import Protocol
 
 import numpy as np
+import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -94,7 +95,13 @@ def offer(recording: Recording, *more: Recording, draft: Callable[[], Draft] | N
             _withdraw(gone)
         while len(_offers) > _MOST_OFFERS:
             _withdraw(next(iter(_offers)))
-    return f"/charscope/{name}"
+    return f"{_base()}/charscope/{name}"
+
+
+def _base() -> str:
+    """What stands before every path where the program is served below another one, as behind a proxy."""
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}" if base else ""
 
 
 def _withdraw(name: str) -> None:
@@ -310,13 +317,22 @@ def _writing(name: str, editor: str) -> _Writing:
         return _drafts[name, editor]
 
 
-ROUTES = [
-    Route("/charscope/{name}/draft/{editor}/{neuron}/{signal}", _draft, methods=["POST"]),
-    Route("/charscope/{name}/text", _text),
-    Route("/charscope/{name}/ready", _ready),
-    Route("/charscope/{name}/trace/{neuron}/{signal}", _trace),
-    Route("/charscope/{name}/values/{neuron}/{block:int}", _values),
-    Route("/charscope/{name}/loss", _loss),
-    Route("/charscope/{name}/guesses/{block:int}", _guesses),
-    Route("/charscope/{name}/similar/{neuron}/{signal}", _similar),
-]
+_PATHS = {
+    "text": _text,
+    "ready": _ready,
+    "trace/{neuron}/{signal}": _trace,
+    "values/{neuron}/{block:int}": _values,
+    "loss": _loss,
+    "guesses/{block:int}": _guesses,
+    "similar/{neuron}/{signal}": _similar,
+}
+
+
+def routes() -> list[Route]:
+    """Every path that is answered, below `server.baseUrlPath`."""
+    within = f"{_base()}/charscope/{{name}}"
+    draft = Route(f"{within}/draft/{{editor}}/{{neuron}}/{{signal}}", _draft, methods=["POST"])
+    return [draft, *(Route(f"{within}/{path}", answer) for path, answer in _PATHS.items())]
+
+
+ROUTES = routes()
