@@ -79,7 +79,7 @@ def build_message(
         sections.append(Section("guess/probabilities", "float32", np.asarray(guesses[2], np.float32)[part, 0]))
     header = {
         "kind": kind,
-        "key": hashlib.sha256(content.tobytes()).hexdigest()[:16],
+        "key": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16],
         "chars": len(text),
         "offset": first,
         "signals": list(arrays),

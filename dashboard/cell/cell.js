@@ -54,7 +54,8 @@ class Gates {
       if (place !== null) this.go(Number(place));
       root.focus();
     });
-    new ResizeObserver(() => this.story && this.paint()).observe(root);
+    this.observer = new ResizeObserver(() => this.story && this.paint());
+    this.observer.observe(root);
   }
 
   /** @param {string} tag @param {string} name */
@@ -89,7 +90,8 @@ class Gates {
   /** @param {Uint8Array} data @param {(at: number) => void} tell */
   take(data, tell) {
     const payload = decodePayload(data), { header, sections } = payload;
-    const isNew = this.payload === undefined || header.key !== this.payload.header.key;
+    const isNew = this.payload === undefined || header.key !== this.payload.header.key || header.jump !== this.jump;
+    const at = isNew ? header.at : this.story.offset + this.place; // another part of the same text leaves the reader where they are
     this.payload = payload;
     this.tell = tell;
     const traces = /** @type {Record<string, Float32Array>} */ ({});
@@ -98,7 +100,9 @@ class Gates {
       text: Array.from(/** @type {string} */ (payload.text)), offset: header.offset, kind: header.kind, traces,
       label: /** @type {Uint8Array | null} */ (sections.label ?? null), concept: header.concept, starts: new Set(header.starts),
     };
-    if (isNew || header.jump !== this.jump) this.place = Math.max(0, Math.min(header.at - header.offset, this.story.text.length - 1));
+    const place = at - header.offset, last = this.story.text.length - 1;
+    const isHere = place >= 0 && place <= last;
+    this.place = Math.max(0, Math.min(isHere ? place : header.at - header.offset, last));
     this.jump = header.jump;
     for (const button of this.controls.querySelectorAll("button")) button.hidden = button.textContent?.includes("event") === true && this.story.label === null;
     this.paint();
@@ -111,6 +115,11 @@ class Gates {
     if (next === this.place && this.playing) this.play();
     this.place = next;
     this.paint();
+    if (!this.playing) this.settle();
+  }
+
+  /** Tells Python where the reader is once nothing has moved for a while; while playing everything moves. */
+  settle() {
     clearTimeout(this.settling);
     this.settling = window.setTimeout(() => this.tell?.(this.story.offset + this.place), SETTLED);
   }
@@ -124,15 +133,27 @@ class Gates {
   }
 
   play() {
-    if (this.playing) this.stop();
-    else this.playing = window.setInterval(() => this.go(this.place + 1), TEMPO);
+    if (this.playing) {
+      this.pause();
+      this.settle();
+    } else {
+      clearTimeout(this.settling);
+      this.playing = window.setInterval(() => this.go(this.place + 1), TEMPO);
+    }
     const button = this.controls.children[2];
     button.textContent = this.playing ? "pause" : "play";
   }
 
-  stop() {
+  pause() {
     clearInterval(this.playing);
     this.playing = 0;
+  }
+
+  /** Nothing goes on after it has left the page. */
+  stop() {
+    this.pause();
+    clearTimeout(this.settling);
+    this.observer.disconnect();
   }
 
   /** @param {KeyboardEvent} event */
