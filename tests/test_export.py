@@ -140,6 +140,20 @@ class TestOffline:
             expect(page.locator("nav [aria-pressed=true] b")).to_have_text(neuron)
         page.wait_for_function("location.hash.includes('neuron=1:497')")
 
+    def test_browser_that_knows_no_declarative_shadow_shows_it_too(self, offline):
+        page = page_html(**arguments("def f(x): pass\n" * 20))
+        shown = offline(page.replace("shadowrootmode", "shadowroot-of-tomorrow"))
+        assert shown.locator(".overlay").evaluate("one => getComputedStyle(one).position") == "relative"
+
+    def test_page_is_not_read_anew_for_a_step_of_the_cursor(self, offline):
+        page = offline(page_html(**arguments("def f(x): pass\n" * 20)))
+        page.evaluate(
+            "() => { JSON.n = 0; const { parse } = JSON; JSON.parse = (...a) => { JSON.n += 1; return parse(...a); }; }"
+        )
+        page.locator(".scroller").press("ArrowRight")
+        expect(page).to_have_url(re.compile("at=1$"))
+        assert page.evaluate("JSON.n") == 0
+
     def test_a_link_into_the_page_leads_to_its_place(self, offline):
         page = offline(page_html(**arguments("line\n" * 400)), "#neuron=1:2&signal=hidden&at=1500")
         expect(page.locator(".overlay")).to_have_attribute("data-shown", "1:2")

@@ -7,11 +7,20 @@ import show from "../overlay/overlay.js";
 /** @typedef {{neuron: string, signal: string, at: number | null}} Place */
 
 const HOST = /** @type {HTMLElement} */ (document.getElementById("overlay"));
-const ROOT = /** @type {ShadowRoot} */ (HOST.shadowRoot);
+const ROOT = HOST.shadowRoot ?? shadowOf(HOST);
 const BUTTONS = /** @type {HTMLButtonElement[]} */ (Array.from(document.querySelectorAll("nav button")));
 const MESSAGE = bytesOf(/** @type {HTMLElement} */ (document.getElementById("payload")).textContent ?? "");
 const FIRST = headerOf(MESSAGE);
 let served = { ...FIRST };
+
+/** What a browser makes of the template by itself; an older one leaves that to the page. @param {HTMLElement} host */
+function shadowOf(host) {
+  const template = /** @type {HTMLTemplateElement} */ (host.querySelector("template"));
+  const root = host.attachShadow({ mode: "open" });
+  root.append(template.content);
+  template.remove();
+  return root;
+}
 
 /** @param {string} base64 */
 function bytesOf(base64) {
@@ -70,7 +79,7 @@ function remember(place) {
 /** The reader has settled on a view. @param {string} _name @param {any} view */
 function settle(_name, view) {
   remember({ neuron: view.neuron, signal: view.signal, at: String(view.at) });
-  serve({ ...served, neuron: view.neuron, signal: view.signal });
+  if (view.neuron !== served.neuron || view.signal !== served.signal) serve({ ...served, neuron: view.neuron, signal: view.signal });
 }
 
 /** The place that the address names, as far as there is one. @returns {Record<string, any>} */
