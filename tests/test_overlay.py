@@ -17,10 +17,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from playwright.sync_api import expect
 
 from dashboard import palette
 from dashboard.overlay import _PARTS, Look, build_payload, javascript
 from dashboard.overlay.mount import overlay
+from dashboard.overlay.payload import Section, pack
 from inspector.recording import Document, InspectorError, Neuron
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -269,6 +271,10 @@ def page(browser):
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.route(
+        "http://overlay.test/**", lambda route: route.fulfill(content_type="text/html", body="<!doctype html><body>")
+    )
+    page.goto("http://overlay.test/")  # an address of its own, for what stays with the window
     page.evaluate(MOUNT, [javascript(), (Path(build_payload.__code__.co_filename).parent / "overlay.css").read_text()])
     yield page
     context.close()
@@ -277,6 +283,28 @@ def page(browser):
 
 def send(page, **arguments) -> None:
     page.evaluate("(base64) => window.receive(base64)", base64.b64encode(build_payload(**arguments)).decode())
+
+
+def serve(page, answers: dict[str, bytes]) -> None:
+    """Answer what the browser fetches: by how the address ends, and only after `answer(page)`."""
+    page.evaluate(
+        """(answers) => {
+          window.fetched = [];
+          window.held = new Promise((done) => { window.answer = done; });
+          window.fetch = async (address, { body } = {}) => {
+            window.fetched.push([address, body ? new TextDecoder().decode(body) : null]);
+            await window.held;
+            const found = Object.entries(answers).find(([end]) => address.endsWith(end));
+            if (found === undefined) return new Response("", { status: 404 });
+            return new Response(Uint8Array.from(atob(found[1]), (char) => char.charCodeAt(0)));
+          };
+        }""",
+        {end: base64.b64encode(answer).decode() for end, answer in answers.items()},
+    )
+
+
+def answer(page) -> None:
+    page.evaluate("() => window.answer()")
 
 
 def lines_of(unit: int, **changes) -> dict:
@@ -392,6 +420,228 @@ class TestInBrowser:
           return data.getData("text/plain");
         }""")
         assert copied == TEXT
+
+    def test_mark_that_a_jump_takes_away_is_not_painted(self, page):
+        send(page, **lines_of(0, at=3, jump="a", look=Look(mark=(3, 4))))
+        assert page.locator(".marked").count() == 1
+        send(page, **lines_of(0, jump="b"))
+        assert page.locator(".marked").count() == 0
+
+    def test_cursor_in_a_long_line_stays_in_sight(self, page):
+        text = "x" * 300 + "\n" + "y\n" * 5
+        zeros = {("0:0", "hidden"): np.zeros(len(text), np.float32)}
+        send(page, **lines_of(0, text=text, traces=zeros, look=Look(wrap=False)))
+        page.locator(".scroller").focus()
+        for key, at in (("End", 300), ("Home", 0), ("End", 300)):
+            page.keyboard.press(key)
+            inside = page.locator(f'[data-at="{at}"]').evaluate("""(one) => {
+              const box = one.getBoundingClientRect(), sight = one.closest(".scroller").getBoundingClientRect();
+              return box.left >= sight.left && box.right <= sight.right;
+            }""")
+            assert inside, key
+
+    def test_lists_are_left_alone_where_nothing_in_them_changed(self, page):
+        documents = [Document("a.py", 0, 12), Document("b.py", 12, len(LINES))]
+        arguments = lines_of(0, documents=documents, look=Look(pins=("0:3", "0:4")))
+        send(page, **arguments)
+        page.wait_for_selector(".file")
+        page.evaluate("""() => {
+          const { shadowRoot } = document.body.lastElementChild;
+          for (const row of shadowRoot.querySelectorAll(".file, .pin, .suggested .button")) row.was = true;
+        }""")
+        send(page, **arguments, title="said again")
+        expect(page.locator(".title")).to_have_text("said again")
+        rows = page.locator(".file, .pin, .suggested .button")
+        assert rows.evaluate_all("rows => rows.map(row => row.was)") == [True] * 5
+
+    def test_nothing_is_marked_without_a_button_held(self, page):
+        send(page, **lines_of(0))
+        first, other = (page.locator(f'[data-at="{at}"]') for at in (0, 20))
+        held = {"bubbles": True, "composed": True, "button": 0, "buttons": 1}
+        for release in ({"type": "pointercancel", "buttons": 1}, {"type": None, "buttons": 0}):
+            first.dispatch_event("pointerdown", held)
+            if release["type"] is not None:
+                first.dispatch_event(release["type"], held)
+            other.dispatch_event("pointermove", {**held, "buttons": release["buttons"]})
+            assert page.locator(".marked").count() == 0
+
+    def test_finger_that_scrolls_moves_no_cursor_and_one_that_taps_does(self, page):
+        send(page, **lines_of(0))
+        touch = {"bubbles": True, "composed": True, "button": 0, "buttons": 1, "pointerType": "touch"}
+        letter = page.locator('[data-at="20"]')
+        letter.dispatch_event("pointerdown", touch)
+        letter.dispatch_event("pointermove", touch)
+        assert page.locator('[data-at="0"].cursor').count() == 1
+        letter.dispatch_event("click", touch)
+        assert page.locator('[data-at="20"].cursor').count() == 1
+
+    def test_what_is_selected_beside_the_text_is_what_is_copied(self, page):
+        send(page, **lines_of(0, title="what it is"))
+        page.locator(".scroller").focus()
+        page.keyboard.press("Shift+ArrowRight")
+        page.locator(".title").click(click_count=3)
+        assert page.evaluate("String(getSelection())").strip() == "what it is"
+        copied = """(one) => {
+          const data = new DataTransfer();
+          one.dispatchEvent(new ClipboardEvent("copy", { clipboardData: data, bubbles: true, composed: true }));
+          return data.getData("text/plain");
+        }"""
+        assert page.locator(".title").evaluate(copied) == ""  # left to the browser
+        page.locator('[data-at="4"]').click()
+        page.keyboard.press("Shift+ArrowRight")
+        assert page.locator(".scroller").evaluate(copied) == LINES[4:6]
+
+    def test_neurons_like_the_one_that_was_asked_about_are_pinned(self, page):
+        alike = {f"similar/0:{unit}/hidden": pack({"similar": [{"neuron": f"0:{unit + 4}", "correlation": 1}]}, [])
+                 for unit in (0, 1)}  # fmt: skip
+        serve(page, alike)
+        traces = {**lines_of(0)["traces"], **lines_of(1)["traces"]}
+        send(page, **lines_of(0, traces=traces, source="/charscope/name", ready=SIGNALS))
+        page.get_by_role("button", name="most like this one").click()
+        page.keyboard.press("n")
+        answer(page)
+        expect(page.locator(".pin .button:first-child")).to_have_text(["0:0", "0:4"])
+
+    def test_guesses_of_another_character_do_not_stay_where_none_can_be_had(self, page):
+        n_chars = 2 * 4096
+        guesses = [Section("guess/ids", "uint16", np.zeros(4096, "<u2")),
+                   Section("guess/probabilities", "float32", np.full(4096, 0.5, "<f4"))]  # fmt: skip
+        serve(page, {"guesses/0": pack({"guesses": 1}, guesses), "guesses/1": pack({"missing": "gone"}, [])})
+        answer(page)
+        zeros = {("0:0", "hidden"): np.zeros(n_chars, np.float32)}
+        text = ("x" * 31 + "\n") * (n_chars // 32)
+        loss = np.zeros(n_chars, np.float32)
+        more = {"text": text, "traces": zeros, "loss": loss, "symbols": ["a"], "source": "/charscope/name"}
+        send(page, **lines_of(0, **more, jump="a"))
+        expect(page.locator(".guess")).to_have_count(1)
+        page.locator(".scroller").focus()
+        page.keyboard.press("Control+End")
+        expect(page.locator(".guess")).to_have_count(0)
+        page.wait_for_function("() => window.said.at(-1)?.[1].lacks === 1")  # Python is asked, once
+
+    def test_guesses_that_come_along_later_are_drawn_under_the_lines(self, page):
+        send(page, **lines_of(0, symbols=["a"], source="/charscope/name", look=Look(expects=True)))
+        assert page.locator(".guesses span").count() == 0
+        ids, chances = np.zeros((len(LINES), 1), int), np.full((len(LINES), 1), 0.5, np.float32)
+        send(page, **lines_of(0, guesses=(["a"], ids, chances), source="/charscope/name", look=Look(expects=True)))
+        assert page.locator(".guesses span").first.inner_text() == "a"
+
+    def test_screen_reader_is_told_the_neuron_once_it_is_there(self, page):
+        send(page, **lines_of(0))
+        spoken = page.locator(".spoken")
+        expect(spoken).to_contain_text("line 1, column 1")
+        page.locator(".scroller").press("n")
+        assert "neuron" not in spoken.inner_text()
+        send(page, **lines_of(1))
+        assert spoken.inner_text() == "neuron 0:1, hidden state"
+        page.keyboard.press("ArrowRight")
+        expect(spoken).to_contain_text("hidden state \N{MINUS SIGN}")
+
+    def test_buttons_are_called_what_they_read(self, page):
+        send(page, **lines_of(0))
+        for name in ("surprise", "search", "pin", "hidden state (1)", "next neuron (n)"):
+            assert page.get_by_role("button", name=name, exact=True).count() == 1, name
+
+    def test_prompt_leaves_keys_to_the_input_method(self, page):
+        send(page, **lines_of(0))
+        page.locator(".scroller").press("/")
+        field, prompt = page.locator(".prompt input"), page.locator(".prompt")
+        field.fill("line 3")
+        for key in ("Escape", "Enter"):
+            field.dispatch_event("keydown", {"key": key, "isComposing": True, "bubbles": True, "composed": True})
+            assert prompt.is_visible() and prompt.locator(".said").inner_text() == ""
+        field.press("Enter")
+        assert "of" in prompt.locator(".said").inner_text()
+
+    def test_keys_that_can_do_nothing_say_why(self, page):
+        send(page, **lines_of(0, layers=[(20, SIGNALS)], look=Look(pins=tuple(f"0:{unit}" for unit in range(5, 17)))))
+        waiting, row = page.locator(".waiting"), page.locator(".row").first
+        page.locator(".scroller").press("b")
+        assert waiting.inner_text() == "12 neurons are pinned: take one off first"
+        height = row.evaluate("row => row.clientHeight")
+        page.keyboard.press("e")
+        assert waiting.inner_text() == "what the network expected is not kept with this text"
+        assert row.evaluate("row => row.clientHeight") == height
+
+    def test_peak_after_a_switch_is_one_of_the_new_neuron(self, page):
+        traces = {
+            ("0:0", "hidden"): np.zeros(len(LINES), np.float32),
+            ("0:1", "hidden"): np.zeros(len(LINES), np.float32),
+        }
+        traces["0:0", "hidden"][50] = traces["0:1", "hidden"][4000] = 1
+        send(page, **lines_of(0, traces=traces))
+        page.wait_for_selector(".ticks i")
+        page.locator(".scroller").evaluate("""scroller => {
+          for (const key of ["n", "."]) {
+            scroller.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, composed: true }));
+          }
+        }""")
+        assert page.locator('[data-at="4000"].cursor').count() == 1
+
+    def test_menu_closes_with_a_click_elsewhere(self, page):
+        send(page, **lines_of(0))
+        menu = page.locator("details.menu")
+        menu.locator("summary").click()
+        menu.get_by_role("button", name="white space").click()
+        assert menu.evaluate("menu => menu.open")
+        page.locator('[data-at="200"]').click()
+        assert not menu.evaluate("menu => menu.open")
+
+    def test_search_opens_with_the_browsers_own_keys(self, page):
+        send(page, **lines_of(0))
+        page.locator(".scroller").press("Control+f")
+        expect(page.locator(".prompt input")).to_be_focused()
+
+
+class TestWriting:
+    pytestmark = pytest.mark.browser
+
+    @staticmethod
+    def begin(page, text: str, **changes) -> dict:
+        """Write a text over the lines and have it read; what was sent before."""
+        arguments = lines_of(0, source="/charscope/name", ready=SIGNALS, editable=9_000, **changes)
+        read = {"source": "/charscope/draft", "neuron": "0:0", "signal": "hidden", "ready": SIGNALS, "reach": None,
+                "scale": {"kind": "diverging", "low": -1, "high": 1}}  # fmt: skip
+        sections = [Section("trace", "uint8", np.full(len(text), 200, np.uint8)),
+                    Section("loss", "float32", np.zeros(len(text), "<f4")),
+                    Section("unknown", "uint32", np.zeros(0, "<u4"))]  # fmt: skip
+        serve(page, {"/0:0/hidden": pack(read, sections), "/0:1/hidden": pack({**read, "neuron": "0:1"}, sections)})
+        answer(page)
+        send(page, **arguments)
+        page.locator(".scroller").press("i")
+        page.locator("textarea").fill(text)
+        expect(page.locator(".editor .said")).to_have_text(f"{len(text)} characters, not kept")
+        return arguments
+
+    def test_what_is_written_goes_on_with_another_network_and_after_a_jump(self, page):
+        arguments = self.begin(page, "abc", jump="a")
+        for change in ({"jump": "b"}, {"jump": "b", "source": "/charscope/other"}):
+            before = page.evaluate("window.fetched.length")
+            send(page, **{**arguments, **change})
+            page.wait_for_function("n => window.fetched.slice(n).some(([, body]) => body === 'abc')", arg=before)
+            assert page.locator("textarea").input_value() == "abc"
+            expect(page.locator(".row .text")).to_have_text(["abc"])
+        assert page.evaluate("window.fetched.at(-1)[0]").startswith(("/charscope/other/draft/", "/charscope/draft/"))
+
+    def test_what_was_written_is_offered_again(self, page):
+        arguments = self.begin(page, "abc")
+        other = {"text": "zzz\n", "traces": {("0:0", "hidden"): np.zeros(4, np.float32)}, "jump": "b"}
+        send(page, **{**arguments, **other})
+        assert page.locator(".editor").is_hidden()
+        page.locator(".scroller").press("i")
+        assert page.locator("textarea").input_value() == "zzz\n"
+        page.get_by_role("button", name="go on with what you wrote").click()
+        assert page.locator("textarea").input_value() == "abc"
+        expect(page.locator(".editor .said")).to_have_text("3 characters, not kept")
+
+    def test_what_is_kept_is_told_at_once_and_not_offered_again(self, page):
+        arguments = self.begin(page, "abc", jump="a")
+        page.get_by_role("button", name="keep", exact=True).click()
+        assert page.evaluate("window.said.at(-1)[1].keep.text") == "abc"
+        kept = {"text": "abc", "traces": {("0:0", "hidden"): np.zeros(3, np.float32)}, "jump": "b"}
+        send(page, **{**arguments, **kept})
+        page.locator(".scroller").press("i")
+        assert page.get_by_role("button", name="go on with what you wrote").is_hidden()
 
 
 def write_golden() -> None:

@@ -25,7 +25,7 @@ export function button(text, title, press) {
   const made = element("button", "button", text);
   made.setAttribute("type", "button");
   made.title = title;
-  made.setAttribute("aria-label", title);
+  if (text.length === 1) made.setAttribute("aria-label", title); // a sign says nothing by itself
   made.addEventListener("click", press);
   return made;
 }
@@ -70,6 +70,11 @@ export class Bar {
   /** @param {string} text @param {string} title @param {Action} action */
   button(text, title, action) {
     return button(text, title, () => this.act(action));
+  }
+
+  /** Something about what was pressed, until something else happens. @param {string} words */
+  say(words) {
+    this.waiting.textContent = words;
   }
 
   /** @param {Sight} sight */

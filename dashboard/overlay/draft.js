@@ -42,6 +42,27 @@ export function draftTrace({ header, sections }, chars, { text, trace }) {
   return new Trace(entries, scale, reach, read.length);
 }
 
+// What was written is not lost with the page: it stays with the window until it is kept.
+
+const WRITTEN = "charscope draft";
+
+/** @returns {{name: string, text: string} | null} what was written last in this window and is not among the texts kept */
+export function writtenBefore() {
+  try {
+    return JSON.parse(sessionStorage.getItem(WRITTEN) ?? "null");
+  } catch {
+    return null;
+  }
+}
+
+/** @param {{name: string, text: string} | null} written an empty text takes no other's place; null forgets */
+export function rememberWritten(written) {
+  try {
+    if (written === null) sessionStorage.removeItem(WRITTEN);
+    else if (written.text !== "") sessionStorage.setItem(WRITTEN, JSON.stringify(written));
+  } catch { /* a page inside a frame may have no such place */ }
+}
+
 // A field to write in knows one kind of line end, \n. The text's own ones stay where nothing was written.
 
 const LINE_END = /\r\n?|\n/g;

@@ -3,7 +3,7 @@
 // one version is being read the next ones wait, and only the last of them is sent. It knows nothing of painting.
 
 import { button, element } from "./bar.js";
-import { afterChange, exactPlace, inField } from "./draft.js";
+import { afterChange, exactPlace, inField, rememberWritten, writtenBefore } from "./draft.js";
 import { codePointsIn } from "./layout.js";
 import { decodePayload } from "./payload.js";
 import { showCount } from "./words.js";
@@ -32,8 +32,10 @@ export class Editor {
     this.said = element("span", "said");
     this.said.setAttribute("role", "status");
     this.head = element("div", "head");
+    this.goOn = button("go on with what you wrote", "", () => this.resume());
     this.head.append(
       this.said,
+      this.goOn,
       this.name,
       button("keep", "keep it among your own texts", () => this.writer.kept(this.name.value, this.text)),
       button("write", "go on writing (i)", () => this.focus()),
@@ -42,13 +44,16 @@ export class Editor {
     this.root.append(this.head, this.field);
     this.root.hidden = true;
     /** What is written, with the line ends of the text it began as. */ this.text = "";
+    /** What was written before, and can be gone on with. */ this.before = /** @type {ReturnType<typeof writtenBefore>} */ (null);
     this.isBusy = false;
     this.isStale = false;
     /** @type {AbortController | null} of a version whose beginning is painted already */ this.rest = null;
     this.field.addEventListener("input", () => {
       this.text = afterChange(this.text, this.field.value);
+      this.remember();
       this.send();
     });
+    this.name.addEventListener("input", () => this.remember());
     this.field.addEventListener("keydown", (event) => this.onKey(event));
     this.name.addEventListener("keydown", (event) => event.stopPropagation());
     for (const moved of ["keyup", "click"]) this.field.addEventListener(moved, () => this.follow());
@@ -66,10 +71,28 @@ export class Editor {
     this.text = text;
     this.field.value = text;
     this.said.textContent = "reading …";
+    this.before = writtenBefore();
+    this.goOn.hidden = this.before === null || this.before.text === text || this.before.text.length > most;
+    this.goOn.title = `${this.before?.name}, which was not kept`;
     const place = inField(text.slice(0, caret)).length;
     this.field.setSelectionRange(place, place);
     this.focus(); // last, for it brings the caret into sight
     this.send();
+  }
+
+  /** What was written before takes the place of what is there. */
+  resume() {
+    if (this.before === null) return;
+    this.goOn.hidden = true;
+    this.name.value = this.before.name;
+    this.text = this.field.value = this.before.text;
+    this.remember();
+    this.focus();
+    this.send();
+  }
+
+  remember() {
+    rememberWritten({ name: this.name.value, text: this.text });
   }
 
   focus() {
@@ -80,12 +103,13 @@ export class Editor {
   close() {
     this.root.hidden = true;
     this.isStale = false;
+    this.rest?.abort();
   }
 
   /** @param {KeyboardEvent} event */
   onKey(event) {
     event.stopPropagation(); // what is typed is no command, here or outside
-    if (event.key !== "Escape") return;
+    if (event.key !== "Escape" || event.isComposing) return;
     this.field.hidden = true;
     this.writer.left();
   }
@@ -128,7 +152,7 @@ export class Editor {
         this.writer.written(text, payload);
       }
     } catch (error) {
-      if (this.isStale && this.rest !== null) return; // done away with
+      if (this.rest?.signal.aborted) return; // done away with
       this.said.textContent = `not read: ${error instanceof Error ? error.message : String(error)}`;
     } finally {
       this.rest = null;

@@ -64,14 +64,20 @@ export class Files {
   show(sight) {
     const { documents } = sight.payload.header;
     this.root.hidden = documents.length < 2;
-    if (this.documents !== documents) this.build(documents);
-    clearTimeout(this.waiting);
+    const isOther = documents.length !== this.documents.length
+      || documents.some(({ name, start }, place) => name !== this.documents[place].name || start !== this.documents[place].start);
+    this.documents = documents;
+    if (isOther) this.build(documents);
+    this.stop();
     if (!this.root.hidden) this.waiting = setTimeout(() => this.paint(sight, 0), PAINT_AFTER_MS);
+  }
+
+  stop() {
+    clearTimeout(this.waiting);
   }
 
   /** @param {TextDocument[]} documents */
   build(documents) {
-    this.documents = documents;
     this.list.replaceChildren(...documents.map(({ name, start }) => {
       const row = button("", name, () => this.jump(Number(row.dataset.peak ?? start)));
       const line = document.createElement("canvas");

@@ -20,26 +20,45 @@ import { actionFor } from "./view.js";
  * @param {Reader} reader
  * @returns {() => void} stops listening outside the component
  */
-export function listen({ root, scroller }, reader) {
-  let isMarking = false;
+export function listen({ root, scroller, bar }, reader) {
+  let isMarking = false, isTouch = false;
   const release = () => { isMarking = false; };
+  /** @param {PointerEvent} event */
+  const closeMenu = (event) => {
+    if (!event.composedPath().includes(bar.menu.root)) bar.menu.root.removeAttribute("open");
+  };
   root.addEventListener("keydown", (event) => onKey(event, reader));
   root.addEventListener("copy", (event) => onCopy(event, reader));
   scroller.addEventListener("scroll", () => reader.scrolled(), { passive: true });
   scroller.addEventListener("pointerdown", (event) => {
     const at = placeOf(event, reader.layout());
-    if (at === null || event.button !== 0) return;
+    isTouch = event.pointerType === "touch"; // a finger that moves scrolls: it has pressed when it clicks
+    if (at === null || event.button !== 0 || isTouch) return;
     isMarking = true;
+    unselect();
     reader.press(at, event.shiftKey);
   });
+  scroller.addEventListener("click", (event) => {
+    const at = placeOf(event, reader.layout());
+    if (isTouch && at !== null) reader.press(at, false);
+  });
   scroller.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "touch") return;
+    if (event.buttons === 0) isMarking = false; // released where nobody heard of it
     const at = placeOf(event, reader.layout());
     if (isMarking && at !== null) reader.press(at, true);
     else reader.pointAt(at);
   });
   scroller.addEventListener("pointerleave", () => reader.pointAt(null));
-  window.addEventListener("pointerup", release);
-  return () => window.removeEventListener("pointerup", release);
+  const heard = /** @type {[string, (event: any) => void][]} */ (
+    [["pointerup", release], ["pointercancel", release], ["pointerdown", closeMenu]]);
+  for (const [name, hear] of heard) window.addEventListener(name, hear);
+  return () => { for (const [name, hear] of heard) window.removeEventListener(name, hear); };
+}
+
+/** What is selected elsewhere on the page is let go, so that what is marked in the text is what is copied. */
+function unselect() {
+  document.getSelection()?.removeAllRanges();
 }
 
 /** @param {KeyboardEvent} event @param {Reader} reader */
@@ -51,20 +70,22 @@ function onKey(event, reader) {
   const action = actionFor(event);
   if (action === null) return;
   event.preventDefault();
+  unselect();
   reader.act(action);
 }
 
-/** The exact text, also of rows that are not painted. @param {ClipboardEvent} event @param {Reader} reader */
+/** The exact text, also of rows that are not painted; what is selected elsewhere is the browser's to copy. @param {ClipboardEvent} event @param {Reader} reader */
 function onCopy(event, reader) {
-  const text = reader.copied();
-  if (text === null || event.clipboardData === null) return;
+  const text = reader.copied(), focused = event.composedPath()[0];
+  const isOther = String(document.getSelection()) !== "" || (focused instanceof HTMLElement && focused.matches("input, textarea"));
+  if (text === null || event.clipboardData === null || isOther) return;
   event.clipboardData.setData("text/plain", text);
   event.preventDefault();
 }
 
 /**
  * The position under the mouse; in a cell of several code points, the stripe under it.
- * @param {PointerEvent} event
+ * @param {MouseEvent} event
  * @param {Layout | undefined} layout
  * @returns {number | null}
  */

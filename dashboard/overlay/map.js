@@ -121,6 +121,7 @@ export class Overview {
     this.plot.setAttribute("aria-hidden", "true");
     /** Pixels for each row of text. */ this.step = 1;
     /** @type {number[]} */ this.peaks = [];
+    /** @type {Trace | null} whose peaks they are */ this.peaksFrom = null;
     /** @type {Sight | null} */ this.sight = null;
     /** @type {unknown[]} what the pictures were painted from */ this.painted = [];
     /** @type {ReturnType<typeof setTimeout> | undefined} */ this.waiting = undefined;
@@ -136,12 +137,16 @@ export class Overview {
       if (at !== null) jump(at);
     };
     this.root.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
       isHeld = true;
       this.root.setPointerCapture(event.pointerId);
       onMap(event);
     });
-    this.root.addEventListener("pointermove", (event) => { if (isHeld) onMap(event); });
-    this.root.addEventListener("pointerup", () => { isHeld = false; });
+    this.root.addEventListener("pointermove", (event) => {
+      if (event.buttons === 0) isHeld = false; // released where nobody heard of it
+      if (isHeld) onMap(event);
+    });
+    for (const end of ["pointerup", "pointercancel"]) this.root.addEventListener(end, () => { isHeld = false; });
     this.plot.addEventListener("click", (event) => {
       const at = this.placeOnPlot(event);
       if (at !== null) jump(at);
@@ -172,7 +177,7 @@ export class Overview {
     const from = this.paintedFrom(sight);
     if (from.every((one, place) => one === this.painted[place])) return;
     this.painted = from;
-    this.peaks = peaksOf(sight.trace);
+    this.findPeaks(sight.trace);
     this.paintMap(sight);
     this.paintPlot(sight);
     this.ticks.replaceChildren(...this.peaks.map((at) => {
@@ -281,8 +286,16 @@ export class Overview {
     return Math.max(0, Math.min(at, sight.layout.chars.length - 1));
   }
 
-  /** The next peak after `at`, or before it, round again. @param {number} at @param {number} step */
-  peak(at, step) {
+  /** @param {Trace} trace */
+  findPeaks(trace) {
+    if (trace !== this.peaksFrom) this.peaks = peaksOf(trace);
+    this.peaksFrom = trace;
+    return this.peaks;
+  }
+
+  /** The next peak of a trace after `at`, or before it, round again. @param {Trace} trace @param {number} at @param {number} step */
+  peak(trace, at, step) {
+    this.findPeaks(trace); // what is painted here may still be another one
     const ahead = this.peaks.filter((one) => (step > 0 ? one > at : one < at));
     return (step > 0 ? ahead[0] ?? this.peaks[0] : ahead.at(-1) ?? this.peaks.at(-1)) ?? null;
   }

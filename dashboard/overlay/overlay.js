@@ -5,7 +5,7 @@
 // lives in a map keyed by that element, a call only brings news, and the text is laid out again only if it is another.
 
 import { themeOf } from "./colour.js";
-import { draftPayload, draftTrace } from "./draft.js";
+import { draftPayload, draftTrace, rememberWritten } from "./draft.js";
 import { listen } from "./input.js";
 import { codePointsIn, countMatches, findNext, rowOf, unitsIn } from "./layout.js";
 import { decodePayload } from "./payload.js";
@@ -38,13 +38,15 @@ class Overlay extends Reader {
         written: (text, answer) => this.takeDraft(text, answer),
         caret: (at) => { if (this.base !== null) this.press(at, false); },
         left: () => this.frame.scroller.focus(),
-        kept: (name, text) => this.tell({ keep: { name, text } }),
+        kept: (name, text) => this.keep(name, text),
         dropped: () => this.dropDraft(),
       },
     });
     /** @type {Payload | null} what Python sent, while a draft is shown in its place */ this.base = null;
     this.editor = Array.from(crypto.getRandomValues(new Uint32Array(3)), (part) => part.toString(36)).join("-");
     this.versions = 0;
+    /** Whether what is written is on its way to the reader's own texts. */ this.isKeeping = false;
+    /** @type {Choice | null} whose like are to be pinned once they are known */ this.likened = null;
     /** Whether it has shown no text yet. */ this.isNew = true;
     this.setStateValue = setStateValue;
     /** @type {Choice | null} the last that Python sent */ this.served = null;
@@ -67,9 +69,17 @@ class Overlay extends Reader {
     document.fonts.ready.then(() => this.resize()); // the code font may come after the first layout
     this.onWindow = () => this.fillWindow();
     window.addEventListener("resize", this.onWindow);
+    this.onLine = () => {
+      this.source.mend();
+      this.show({ rebuild: false });
+    };
+    window.addEventListener("online", this.onLine);
   }
 
   close() {
+    this.source.close();
+    this.frame.editor.close();
+    this.frame.panel.files.stop();
     clearTimeout(this.report);
     clearTimeout(this.foreseen);
     clearTimeout(this.speech);
@@ -77,6 +87,7 @@ class Overlay extends Reader {
     this.frame.overview.stop();
     this.observer.disconnect();
     window.removeEventListener("resize", this.onWindow);
+    window.removeEventListener("online", this.onLine);
     this.stopListening();
     this.frame.root.remove();
     this.frame.colours.remove();
@@ -92,18 +103,18 @@ class Overlay extends Reader {
     const { header } = payload;
     const isNewTheme = this.takeTheme();
     if (this.base !== null) {
-      const { key, jump } = this.base.header;
-      this.base = header.key === key && header.jump === jump ? payload : null;
-      if (this.base !== null) { // the reader's own draft stays in sight
+      if (this.goesOn(this.base.header, header)) {
+        this.receiveBase(payload);
         if (isNewTheme) this.show({ rebuild: true });
         return;
       }
-      this.frame.editor.close();
-    }
+      this.endDraft();
+    } else if (before !== undefined && !this.goesOn(before, header)) this.endDraft();
     const isNewText = before === undefined || header.key !== before.key
       || JSON.stringify(before.documents) !== JSON.stringify(header.documents);
     const hasJumped = isNewText || header.jump !== before.jump;
     this.payload = payload;
+    if (this.frame.editor.isOpen && header.source !== before?.source) this.frame.editor.send();
     this.fillWindow();
     this.source.take(payload);
     this.follow(header, hasJumped);
@@ -115,6 +126,33 @@ class Overlay extends Reader {
       this.show({ rebuild: isNewTheme || isOther || hasJumped });
       if (hasJumped) this.takePlace(header);
     }
+  }
+
+  /**
+   * Whether what is being written goes on with another message: the text it began as is the same, and it is not kept.
+   * @param {import("./payload.js").Header} before
+   * @param {import("./payload.js").Header} header
+   */
+  goesOn(before, header) {
+    return header.key === before.key && header.editable > 0 && !(this.isKeeping && header.jump !== before.jump);
+  }
+
+  /** The reader's own draft stays in sight; another network reads it anew. @param {Payload} payload */
+  receiveBase(payload) {
+    const { header } = payload, before = /** @type {Payload} */ (this.base).header;
+    this.base = payload;
+    const hasJumped = header.jump !== before.jump;
+    if (hasJumped) this.takeLook(header.look);
+    if (hasJumped || JSON.stringify(header.layers) !== JSON.stringify(before.layers)) this.follow(header, true);
+    if (hasJumped || header.source !== before.source) this.frame.editor.send();
+  }
+
+  /** Another text takes the draft's place: the one it was kept as, or one that the reader went to. */
+  endDraft() {
+    if (this.isKeeping) rememberWritten(null);
+    this.isKeeping = false;
+    this.base = null;
+    this.frame.editor.close();
   }
 
   /** Whether the page has become light or dark. */
@@ -185,6 +223,7 @@ class Overlay extends Reader {
     const sight = this.sight();
     const before = { text: this.page.text, trace: sight !== null && sameChoice(sight.shown, { neuron, signal }) ? sight.trace : undefined };
     this.versions += 1;
+    this.isKeeping = false;
     const { name: { value: name } } = this.frame.editor;
     const draft = this.payload = draftPayload(base, { key: `draft ${this.versions}`, name, text }, answer);
     const { ready, key, chars } = draft.header;
@@ -201,10 +240,16 @@ class Overlay extends Reader {
     this.moveTo(this.cursor, { centre: true, silent: true });
   }
 
+  /** @param {string} name @param {string} text */
+  keep(name, text) {
+    this.isKeeping = true;
+    this.tell({ keep: { name, text } });
+  }
+
   dropDraft() {
-    this.frame.editor.close();
     const { base } = this;
-    this.base = null;
+    this.isKeeping = false;
+    this.endDraft();
     if (base !== null) {
       this.payload = base;
       this.source.take(base);
@@ -243,7 +288,7 @@ class Overlay extends Reader {
 
   /** @param {import("./payload.js").Header} header */
   takePlace({ at, look: { mark } }) {
-    this.anchor = null;
+    this.mark(null);
     const isFirst = mark !== null && at === mark[0]; // the cursor stands at one of the ends of a mark
     if (mark !== null) this.anchor = isFirst ? mark[1] - 1 : mark[0];
     const place = mark === null || isFirst ? at : mark[1] - 1;
@@ -257,6 +302,8 @@ class Overlay extends Reader {
   arrived(kind, path) {
     if (this.source.isBroken || this.source.missing.has("text")) this.tell({ needs: true });
     if (this.key === null) return;
+    const isBlock = kind === "values" || kind === "guesses" || kind === "loss";
+    if (isBlock && this.source.lacks(path)) this.tell({ needs: true });
     if (kind === "guesses") this.rows.guess();
     if (kind === "similar") this.pinSimilar();
     const { neuron, signal } = this.meanwhile(this.wanted);
@@ -298,7 +345,8 @@ class Overlay extends Reader {
         return signal === undefined ? undefined : this.want({ ...this.wanted, signal });
       }
       case "peak": {
-        const peak = this.frame.overview.peak(this.cursor, step);
+        const sight = this.sight();
+        const peak = sight === null ? null : this.frame.overview.peak(sight.trace, this.cursor, step);
         return peak === null ? undefined : this.leap(peak);
       }
       case "file": {
@@ -308,15 +356,21 @@ class Overlay extends Reader {
       case "go": return this.frame.prompt.ask({ label: "go to neuron", hint: "1:42", answer: (typed) => this.goTo(typed), typing: (typed) => this.foresee(typed) });
       case "search": return this.frame.prompt.ask({ label: "search", hint: "in the text", answer: (typed, way) => this.search(typed, way) });
       case "pin-all": return this.changeLook({ ...this.look, pins: Array.from(new Set([...this.look.pins, ...(name ?? "").split(",")])).slice(0, MOST_PINS) });
-      case "pin-similar": return this.pinSimilar();
+      case "pin-similar": this.likened = this.shown; return this.pinSimilar();
       case "write": return this.write();
       case "mark": return this.toggleMarking();
       case "mark-all": return this.markAll();
       case "ask": return this.ask(name === "elsewhere" ? "elsewhere" : "here");
       case "help": this.frame.help.hidden = !this.frame.help.hidden; return undefined;
       case "escape": return this.escape();
-      default: return this.changeLook(changedLook(this.look, action, { palettes: Object.keys(palettes), neuron: this.wanted.neuron }));
+      case "expects":
+        if (this.look.expects || this.source.hasGuesses()) break;
+        return this.frame.bar.say("what the network expected is not kept with this text");
+      default:
     }
+    const look = changedLook(this.look, action, { palettes: Object.keys(palettes), neuron: this.wanted.neuron });
+    if (type === "pin" && look.pins === this.look.pins) return this.frame.bar.say(`${MOST_PINS} neurons are pinned: take one off first`);
+    return this.changeLook(look);
   }
 
   /** @param {Choice} choice */
@@ -380,8 +434,10 @@ class Overlay extends Reader {
   }
 
   pinSimilar() {
-    const alike = this.source.similar(this.shown);
-    if (alike !== undefined) this.act({ type: "pin-all", name: [this.shown.neuron, ...alike.slice(0, 4).map((one) => one.neuron)].join() });
+    const { likened } = this, alike = likened === null ? undefined : this.source.similar(likened);
+    if (likened === null || alike === undefined) return;
+    this.likened = null;
+    this.act({ type: "pin-all", name: [likened.neuron, ...alike.slice(0, 4).map((one) => one.neuron)].join() });
   }
 
   escape() {
@@ -408,7 +464,7 @@ class Overlay extends Reader {
   }
 
   /**
-   * One message when things have settled, never one per key; a draft is the reader's own until it is kept.
+   * One message when things have settled, never one per key; a draft is the reader's own until it is kept, at once.
    * @param {{needs?: boolean, keep?: {name: string, text: string} | null}} [options] needs: Python has to send what
    *   cannot be fetched
    */
@@ -416,7 +472,7 @@ class Overlay extends Reader {
     if (this.base !== null && keep === null) return;
     if (needs) this.lacks += 1;
     clearTimeout(this.report);
-    this.report = setTimeout(() => {
+    const send = () => {
       if (!sameChoice(this.wanted, this.served)) this.asked.push(this.wanted);
       const marked = this.marked();
       const mark = marked === null || marked[0] === marked[1] ? null : [marked[0], marked[1] + 1];
@@ -425,7 +481,9 @@ class Overlay extends Reader {
         lacks: this.lacks, alone: this.source.isBroken,
       });
       this.question = null;
-    }, REPORT_AFTER_MS);
+    };
+    if (keep === null) this.report = setTimeout(send, REPORT_AFTER_MS);
+    else send(); // nothing that comes meanwhile may undo it
   }
 
   /** @param {unknown} error */

@@ -19,6 +19,8 @@ export class Page {
     /** @type {Set<number>} positions of characters the network does not know */ this.unknown = new Set();
     this.mostLines = 1;
     this.room = "";
+    /** Widths of a column and of what stands before the first, in CSS pixels. */ this.column = 8;
+    this.gutter = 0;
     /** @type {string[]} */ this.chars = [];
     /** @type {import("./layout.js").Cells} */ this.cells = segment("", [], []);
     /** @type {Layout} */ this.layout = layoutRows([], this.cells, { columns: 1, tab: 4, breaks: [] });
@@ -52,6 +54,8 @@ export class Page {
     const room = `${columns} ${column} ${tab}`;
     if (room === this.room) return false;
     this.room = room;
+    this.column = column;
+    this.gutter = gutter;
     root.style.setProperty("--column", `${column}px`);
     root.style.setProperty("--gutter", `${gutter}px`);
     this.layout = layoutRows(this.chars, this.cells, { columns, tab, breaks: this.breaks });

@@ -32,6 +32,7 @@ export class Panel {
     this.guessHead = element("h3", "", "Expects next");
     this.pins = element("div", "pins");
     this.suggested = element("div", "suggested");
+    this.offered = "";
     const here = element("div", "here"), about = element("div", "about");
     const who = this.who = element("div", "part who"), what = element("div", "part"), next = element("div", "part");
     const kept = element("div", "part kept");
@@ -59,16 +60,14 @@ export class Panel {
   /** One row for each pinned neuron with its trace over the whole text, then what could be pinned. @param {Sight} sight */
   showPins(sight) {
     const { pins, shown, look, payload: { header } } = sight;
-    this.pins.replaceChildren(...pins.map(({ neuron, trace }) => {
-      const row = element("div", "pin"), line = document.createElement("canvas");
-      line.width = 140;
-      line.height = 1;
-      if (trace !== undefined) paintLine(line, sight, trace);
-      const name = button(neuron, `show ${neuron}`, () => this.act({ type: "neuron", name: neuron }));
+    const before = /** @type {HTMLElement[]} */ (Array.from(this.pins.children));
+    const rows = pins.map(({ neuron }) => before.find((row) => row.dataset.neuron === neuron) ?? this.pinRow(neuron));
+    renew(this.pins, rows);
+    pins.forEach(({ neuron, trace }, place) => {
+      const [name, line] = rows[place].children;
+      if (trace !== undefined) paintLine(/** @type {HTMLCanvasElement} */ (line), sight, trace);
       press(name, neuron === shown.neuron);
-      row.append(name, line, button("×", `take ${neuron} off`, () => this.act({ type: "pin", name: neuron })));
-      return row;
-    }));
+    });
     const offers = Object.entries(header.suggested).map(([why, some]) =>
       button(why, `pin ${some.join(", ")}`, () => this.act({ type: "pin-all", name: some.join() })));
     if (!look.pins.includes(shown.neuron)) {
@@ -77,7 +76,24 @@ export class Panel {
     if (header.source !== null) {
       offers.push(button("most like this one", "pin the neurons whose values go with it", () => this.act({ type: "pin-similar" })));
     }
+    const said = [pins.length === 0 ? "Pin " : "Also ", ...offers.map((offer) => `${offer.textContent} ${offer.title}`)].join("\n");
+    if (said === this.offered) return; // what has the keys keeps them
+    this.offered = said;
     this.suggested.replaceChildren(element("span", "", pins.length === 0 ? "Pin " : "Also "), ...offers);
+  }
+
+  /** @param {string} neuron */
+  pinRow(neuron) {
+    const row = element("div", "pin"), line = document.createElement("canvas");
+    row.dataset.neuron = neuron;
+    line.width = 140;
+    line.height = 1;
+    row.append(
+      button(neuron, `show ${neuron}`, () => this.act({ type: "neuron", name: neuron })),
+      line,
+      button("×", `take ${neuron} off`, () => this.act({ type: "pin", name: neuron })),
+    );
+    return row;
   }
 
   /**
@@ -102,7 +118,7 @@ export class Panel {
     this.files.showPlace(at);
     this.name.textContent = `${name}position ${showCount(at)}${unknown.has(at) ? " · not in the vocabulary" : ""}`;
     this.values.replaceChildren(...this.valueRows(sight, at));
-    const guesses = sight.source.guesses(at)?.slice(0, MOST_GUESSES);
+    const guesses = sight.source.guesses(at)?.slice(0, MOST_GUESSES) ?? (sight.source.awaits("guesses") ? undefined : []);
     this.guessHead.hidden = guesses !== undefined && guesses.length === 0;
     if (guesses === undefined) return; // under way: the ones before stay for a moment
     this.guesses.replaceChildren(...guesses.map(({ char: next, probability }) => {
@@ -137,8 +153,14 @@ export class Panel {
   /** What a screen reader says after a move. */
   spoken() {
     return [this.char.textContent, this.name.textContent, this.place.textContent,
-      ...Array.from(this.values.children, (row) => row.textContent)].join(", ");
+      ...Array.from(this.values.children, (row) => `${row.firstElementChild?.textContent} ${row.lastElementChild?.textContent}`)].join(", ");
   }
+}
+
+/** Puts other elements in, unless they are there already. @param {HTMLElement} parent @param {HTMLElement[]} wanted */
+function renew(parent, wanted) {
+  const there = parent.children;
+  if (there.length !== wanted.length || wanted.some((one, place) => one !== there[place])) parent.replaceChildren(...wanted);
 }
 
 /**

@@ -58,6 +58,7 @@ export class Prompt {
   /** @param {KeyboardEvent} event */
   onKey(event) {
     event.stopPropagation(); // what is typed is no command, here or outside
+    if (event.isComposing) return; // Enter and Escape are the input method's
     if (event.key === "Escape") this.close();
     if (event.key !== "Enter" || this.question === null) return;
     event.preventDefault();

@@ -38,6 +38,7 @@ export class Reader {
     this.isFilling = false;
     /** Whether a text is laid out that could not be painted yet, for want of a trace. */ this.isOwed = false;
     /** @type {"light" | "dark"} */ this.theme = "light";
+    /** @type {Choice | null} the last that was said to a screen reader */ this.announced = null;
     /** @type {ReturnType<typeof setTimeout> | undefined} */ this.speech = undefined;
     this.frame = buildFrame(reader);
     this.page = new Page(this.frame);
@@ -100,6 +101,7 @@ export class Reader {
     if (rebuild === "changed" && !isOwed) this.rows.revise(sight);
     else if (rebuild || isOwed) this.rows.rebuild(sight);
     else this.rows.recolour(sight);
+    this.rows.guess(); // what the network expected may have come along
     if (top !== undefined) this.viewport.scrollTo(rowOf(sight.layout, top) * rowHeight(this.look));
     bar.show(sight);
     this.rows.fill({ spare: false });
@@ -109,8 +111,16 @@ export class Reader {
     root.dataset.known = String(sight.trace.known);
     scroller.setAttribute("aria-label", `${showCount(sight.layout.chars.length)} characters coloured by neuron `
       + `${sight.shown.neuron}, ${signalTitle(sight.shown.signal)}. Arrow keys move, question mark lists all keys.`);
+    this.announce(sight);
     this.later.start(() => this.showBeside());
     if (isOwed) this.begun();
+  }
+
+  /** Says which neuron the reader has come to, once it is in sight; not the one that a page opens with. @param {Sight} sight */
+  announce({ shown, wanted }) {
+    if (!sameChoice(shown, wanted) || sameChoice(shown, this.announced)) return;
+    if (this.announced !== null) this.frame.spoken.textContent = `neuron ${shown.neuron}, ${signalTitle(shown.signal)}`;
+    this.announced = shown;
   }
 
   /** The rows that are kept out of sight, the panel, the whole text at a glance; then what may be wanted next is fetched. */
@@ -223,7 +233,16 @@ export class Reader {
     if (centre && (isAbove || isBelow)) viewport.scrollTo(top - height / 3);
     else if (isAbove) viewport.scrollTo(top - covered);
     else if (isBelow) viewport.scrollTo(bottom - height);
+    if (!this.look.wrap) this.revealColumn(screenColumn(layout, at));
     this.rows.fill({ spare: false }); // the others follow with the scrolling
+  }
+
+  /** Of lines that are not broken, with some air before and behind. @param {number} place the column */
+  revealColumn(place) {
+    const { frame: { scroller }, page: { column, gutter } } = this;
+    const left = gutter + place * column, air = Math.min(8 * column, scroller.clientWidth / 4);
+    if (left - air < scroller.scrollLeft) scroller.scrollLeft = place === 0 ? 0 : left - air;
+    else if (left + column + air > scroller.scrollLeft + scroller.clientWidth) scroller.scrollLeft = left + column + air - scroller.clientWidth;
   }
 
   // Marking text.

@@ -19,35 +19,71 @@ const MOST_QUESTIONS = 40;
 /** Traces that were not looked at for longest are forgotten above this. */
 const MOST_BYTES = 128e6;
 const AT_ONCE = 2;
+/** After a connection that failed the same is asked once more. */
+const RETRY_AFTER_MS = 1000;
+/** How long Python is asked for everything where the fast way has failed, until it is tried again. */
+const MEND_AFTER_MS = 10_000;
+/** What the reader can do without: a server that stumbles over it may still answer everything else. */
+const EXTRAS = ["similar", "guesses"];
 
 export class Source {
   /** @param {(kind: Kind, path: string) => void} arrived called when something came, or cannot come */
   constructor(arrived) {
     this.arrived = arrived;
     /** @type {Payload | null} */ this.payload = null;
-    /** Whether the fast way fails altogether. */
+    /** Whether the fast way fails altogether, for now. */
     this.isBroken = false;
+    this.isClosed = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */ this.mending = undefined;
     /** @type {ReturnType<typeof setTimeout> | undefined} */ this.waiting = undefined;
     this.forget();
   }
 
   forget() {
+    this.mend();
     /** @type {Map<string, Trace>} the one looked at last comes last */ this.traces = new Map();
     /** @type {Map<string, Payload>} of values and guesses, by what they were asked for */ this.blocks = new Map();
     /** @type {Trace | undefined} */ this.losses = undefined;
     /** @type {Map<string, {neuron: string, correlation: number}[]>} */ this.alike = new Map();
     /** @type {Set<string>} */ this.pending = new Set();
     /** @type {Set<string>} what is no longer there */ this.missing = new Set();
+    /** @type {Set<string>} what Python was asked for because it was not there */ this.lacking = new Set();
     /** @type {Choice[]} */ this.queue = [];
     clearTimeout(this.waiting);
     this.waiting = undefined;
     this.questions = 0;
   }
 
+  /** Values were fetched of the signals there were; where there are more, they are fetched again. */
+  forgetValues() {
+    for (const path of this.blocks.keys()) if (path.startsWith("values/")) this.blocks.delete(path);
+  }
+
+  /** Nothing is fetched any more. */
+  close() {
+    this.isClosed = true;
+    this.forget();
+  }
+
+  /** The fast way may work again. */
+  mend() {
+    clearTimeout(this.mending);
+    this.isBroken = false;
+  }
+
+  /** Python is asked instead, until the fast way is tried again. */
+  giveUp() {
+    this.isBroken = true;
+    clearTimeout(this.mending);
+    this.mending = setTimeout(() => this.mend(), MEND_AFTER_MS);
+  }
+
   /** @param {Payload} payload */
   take(payload) {
     const { header, sections } = payload;
-    if (this.payload?.header.key !== header.key || this.payload.header.source !== header.source) this.forget();
+    const before = this.payload?.header;
+    if (before?.key !== header.key || before.source !== header.source) this.forget();
+    else if (before.ready.length !== header.ready.length) this.forgetValues();
     this.payload = payload;
     this.missing.clear();
     for (const [name, scale] of Object.entries(header.scales)) {
@@ -83,6 +119,18 @@ export class Source {
   /** Whether Python has to be asked for a trace that could be fetched a moment ago. @param {Choice} choice */
   lost({ neuron, signal }) {
     return this.missing.has(`trace/${neuron}/${signal}`);
+  }
+
+  /** Whether Python has to be asked for something else that is no longer there; once for each. @param {string} path */
+  lacks(path) {
+    if (!this.missing.has(path) || this.lacking.has(path)) return false;
+    this.lacking.add(path);
+    return true;
+  }
+
+  /** Whether an answer of a kind is under way. @param {Kind} kind */
+  awaits(kind) {
+    return Array.from(this.pending).some((path) => path.startsWith(kind));
   }
 
   /** @param {Choice} choice */
@@ -140,19 +188,23 @@ export class Source {
   awaitSignals() {
     if (this.waiting !== undefined || this.questions === MOST_QUESTIONS) return;
     this.questions += 1;
-    this.waiting = setTimeout(() => this.fetch("ready", "ready", (answer) => {
+    this.waiting = setTimeout(() => {
       this.waiting = undefined;
-      const { header } = /** @type {Payload} */ (this.payload);
-      if (answer.header.ready.length <= header.ready.length) return;
-      header.ready = answer.header.ready;
-      for (const path of this.blocks.keys()) if (path.startsWith("values/")) this.blocks.delete(path);
-    }), ASK_AGAIN_MS);
+      this.fetch("ready", "ready", (answer) => {
+        const { header } = /** @type {Payload} */ (this.payload);
+        if (answer.header.ready.length <= header.ready.length) return;
+        header.ready = answer.header.ready;
+        this.forgetValues();
+      });
+    }, ASK_AGAIN_MS);
   }
 
   /** @param {Kind} kind @param {string} path @returns {Payload | undefined} */
   block(kind, path) {
     if (!this.blocks.has(path)) {
+      const known = this.payload?.header.ready.length;
       this.fetch(kind, path, (answer) => {
+        if (kind === "values" && known !== this.payload?.header.ready.length) return; // other signals came meanwhile
         this.blocks.set(path, answer);
         if (this.blocks.size > MOST_BLOCKS) this.blocks.delete(/** @type {string} */ (this.blocks.keys().next().value));
       });
@@ -196,25 +248,36 @@ export class Source {
   async fetch(kind, path, take) {
     const source = this.payload?.header.source ?? null;
     const { pending, missing } = this; // another text may come meanwhile: it has sets of its own
-    if (source === null || this.isBroken || pending.has(path) || missing.has(path)) return;
+    if (source === null || this.isBroken || this.isClosed || pending.has(path) || missing.has(path)) return;
     pending.add(path);
-    const answer = await answerOf(`${source}/${path}`);
+    let answer = await answerOf(`${source}/${path}`);
+    if (answer === "no connection") {
+      await new Promise((done) => { setTimeout(done, RETRY_AFTER_MS); });
+      if (pending === this.pending) answer = await answerOf(`${source}/${path}`);
+    }
     pending.delete(path);
     if (pending !== this.pending) return;
-    if (answer === null) this.isBroken = true;
-    else if (answer.header.missing === undefined) take(answer);
-    else missing.add(path);
+    if (typeof answer !== "string" && answer.header.missing === undefined) take(answer);
+    else if (typeof answer !== "string" || (answer === "server error" && EXTRAS.includes(kind))) missing.add(path);
+    else this.giveUp();
     this.arrived(kind, path);
     this.goOn();
   }
 }
 
-/** @param {string} address @returns {Promise<Payload | null>} null where there is no answer, or one that makes no sense */
+/** @param {string} address @returns {Promise<Payload | "no connection" | "server error" | "no sense">} */
 async function answerOf(address) {
+  let bytes;
   try {
     const answer = await fetch(address);
-    return answer.ok ? decodePayload(new Uint8Array(await answer.arrayBuffer())) : null;
+    if (!answer.ok) return answer.status >= 500 ? "server error" : "no sense";
+    bytes = new Uint8Array(await answer.arrayBuffer());
   } catch {
-    return null;
+    return "no connection";
+  }
+  try {
+    return decodePayload(bytes);
+  } catch {
+    return "no sense";
   }
 }

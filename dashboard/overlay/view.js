@@ -39,6 +39,8 @@ const LETTERS = {
   "?": { type: "help" }, Escape: { type: "escape" },
 };
 
+const BRACKETS = new Set("[]{}");
+
 /** What the `?` card says. */
 export const KEYS = [
   ["← → ↑ ↓", "move the cursor; with shift: mark text"],
@@ -51,7 +53,7 @@ export const KEYS = [
   [", .", "previous and next peak of this neuron"],
   ["i", "write in the text; Esc: back to reading"],
   ["{ }", "previous and next file"],
-  ["/", "search in the text; Enter: next"],
+  ["/ ctrl F", "search in the text; Enter: next"],
   ["m", "begin or end marking"],
   ["Enter", "which neurons are on exactly in the mark?"],
   ["o", "where else is this neuron as in the mark?"],
@@ -68,18 +70,33 @@ export const KEYS = [
 ];
 
 /**
- * @param {{key: string, shiftKey: boolean, ctrlKey: boolean, metaKey: boolean, altKey: boolean}} event
+ * @param {{key: string, code?: string, shiftKey: boolean, ctrlKey: boolean, metaKey: boolean, altKey: boolean}} event
  * @returns {Action | null}
  */
-export function actionFor({ key, shiftKey, ctrlKey, metaKey, altKey }) {
-  if (altKey) return null;
-  if (ctrlKey || metaKey) {
+export function actionFor({ key: pressed, code = "", shiftKey, ctrlKey, metaKey, altKey }) {
+  const key = commandOf(pressed, code);
+  const isWritten = BRACKETS.has(pressed) && !metaKey && (altKey || !ctrlKey); // by AltGr or Option on many keyboards
+  if (altKey && !isWritten) return null;
+  if ((ctrlKey || metaKey) && !isWritten) {
     if (key === "Home" || key === "End") return { type: "move", move: key === "Home" ? "text-start" : "text-end", extend: shiftKey };
-    return key.toLowerCase() === "a" && !shiftKey ? { type: "mark-all" } : null;
+    if (shiftKey) return null;
+    return key === "a" ? { type: "mark-all" } : key === "f" ? { type: "search" } : null;
   }
   if (Object.hasOwn(MOVES, key)) return { type: "move", move: MOVES[key], extend: shiftKey };
   if (/^[1-9]$/.test(key)) return { type: "signal", place: Number(key) - 1 };
   return Object.hasOwn(LETTERS, key) ? LETTERS[key] : null;
+}
+
+/**
+ * The key that a command is known by: a small letter, whatever Caps Lock says; where the keyboard writes other letters
+ * than Latin ones, the key at the same place.
+ * @param {string} key
+ * @param {string} code
+ */
+function commandOf(key, code) {
+  if (key.length !== 1) return key;
+  if (/[^\0-\x7f]/.test(key)) return /^Key([A-Z])$/.exec(code)?.[1].toLowerCase() ?? key;
+  return key.toLowerCase();
 }
 
 /**

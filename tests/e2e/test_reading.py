@@ -310,7 +310,7 @@ def test_what_is_written_is_coloured_as_the_network_reads_it_and_can_be_kept(pag
     field.press("Escape")
     page.keyboard.press("n")
     expect(page.locator(".overlay")).to_have_attribute("data-shown", "1:43")
-    page.get_by_role("button", name="keep it among your own texts").click()
+    page.get_by_role("button", name="keep", exact=True).click()
     page.wait_for_function("() => new URL(location).searchParams.get('text')?.startsWith('mine:')")
     expect(page.locator(".editor")).to_be_hidden()
     expect(page.locator("[data-at='5']")).to_have_text("2")
@@ -360,7 +360,7 @@ def test_discarded_draft_leaves_the_text_as_it_was(page, dashboard):
     open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
     begin_writing(page).fill("short")
     expect(page.locator(".editor .said")).to_contain_text("5 characters", timeout=WAIT)
-    page.get_by_role("button", name="back to the text as it was").click()
+    page.get_by_role("button", name="discard").click()
     expect(page.locator("[data-at='17']")).to_have_text(ADDRESS_BOOK[17])
     assert page.locator(".editor").is_hidden()
 

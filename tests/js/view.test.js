@@ -39,6 +39,18 @@ test("keys of the browser stay with the browser", () => {
   assert.equal(actionFor({ ...plain, key: "ArrowLeft", altKey: true }), null);
 });
 
+test("brackets are keys on every keyboard, Caps Lock changes nothing, and other letters go by their place", () => {
+  assert.deepEqual(actionFor({ ...plain, key: "[", ctrlKey: true, altKey: true }), { type: "layer", step: -1 }); // AltGr
+  assert.deepEqual(actionFor({ ...plain, key: "}", altKey: true }), { type: "file", step: 1 }); // Option
+  assert.equal(actionFor({ ...plain, key: "[", metaKey: true }), null);
+  assert.equal(actionFor({ ...plain, key: "[", ctrlKey: true }), null);
+  assert.deepEqual(actionFor({ ...plain, key: "N" }), { type: "neuron", step: 1 });
+  assert.deepEqual(actionFor({ ...plain, key: "т", code: "KeyN" }), { type: "neuron", step: 1 });
+  assert.deepEqual(actionFor({ ...plain, key: "ф", code: "KeyA", ctrlKey: true }), { type: "mark-all" });
+  assert.equal(actionFor({ ...plain, key: "x", code: "KeyB" }), null); // Latin letters go by what they are
+  assert.deepEqual(actionFor({ ...plain, key: "f", ctrlKey: true }), { type: "search" });
+});
+
 test("a late answer does not snap the view back", () => {
   const a = { neuron: "1:1", signal: "cell" }, b = { neuron: "1:2", signal: "cell" }, c = { neuron: "1:3", signal: "cell" };
   const state = { wanted: c, asked: [b, c], served: a };
