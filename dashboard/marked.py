@@ -73,7 +73,8 @@ def _result(row: dict, view: state.View, reading: data.Reading, mark: state.Mark
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         signal = signal_words(str(there.signal))
         st.page_link(READ, label=f"**{there.neuron}** {signal} →", query_params=there.to_query())
-        st.page_link(NEURON, label="its page", query_params=there.to_query())
+        if reading.network is not None:
+            st.page_link(NEURON, label="its page", query_params=there.to_query())
         cards.quiet(_on_words(pd.Series(row)))
     _excerpt(reading, reading.trace(there.shown, str(there.signal)), str(there.signal), mark)
 

@@ -3,12 +3,15 @@
 import re
 
 import pytest
+import streamlit
 
-from dashboard import data, notes, state, tables, texts
+from dashboard import data, notes, share, state, tables, texts
 from dashboard.data import searching
+from inspector.capture import record
 from inspector.concepts import CONCEPTS
 from inspector.notes import Note
 from inspector.recording import Neuron
+from tests.conftest import PYTHON_TEXT, tiny_model
 from tests.screen import open_app, said
 from tests.test_pages import FIND, address, checkpoints, place  # noqa: F401 - fixtures
 
@@ -66,7 +69,8 @@ def test_the_survey_of_whole_files_stands_above_the_ranking_of_this_text():
 
     words = said(app)
     told = "In the 2 held-out characters of the survey, the best was 1:3"
-    assert words.index(told) < words.index("“inside a string”: the best")
+    claim = re.search(rf"^{app.dataframe[0].value.neuron[0]}.*“inside a string”", words, re.MULTILINE)
+    assert words.index(told) < claim.start()
 
 
 def test_concepts_are_listed_with_their_group():
@@ -215,6 +219,43 @@ def test_second_click_on_the_chosen_source_changes_nothing(surveyed):
     next(one for one in app.get("button_group") if one.key == "within").set_value(None).run()
 
     assert (address(app)["within"], address(app)["about"]) == ("text", "0:1")
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A saved recording by a network that is not among the checkpoints."""
+    record(tiny_model(), PYTHON_TEXT * 4, ["hidden"], out=tmp_path / "recorded")
+    return f"recording:{tmp_path / 'recorded'}"
+
+
+def test_recording_without_its_network_leads_to_no_page_of_another_neuron(recorded, monkeypatch):
+    names = []
+    monkeypatch.setattr(share, "table", lambda table, name: names.append(name))
+
+    app = open_app(FIND, network="python", concept="whitespace", text=recorded)
+
+    assert any("Read with" in label for label in links(app)) and "its page" not in links(app)
+    assert names == ["whitespace-recorded"]
+    app = ask("here", network="python", text=recorded, mark="120-150")
+    assert any(label.startswith("**") for label in links(app)) and "its page" not in links(app)
+
+
+def test_ranking_keeps_its_place_at_a_click_and_marks_no_row_after_the_way_back_to_the_best(monkeypatch):
+    keys = []
+
+    def draw(table, names, *, key, choose, **more):
+        keys.append(key)
+        streamlit.button("third row", on_click=choose, args=(2,))
+
+    monkeypatch.setattr(tables, "draw", draw)
+    app = open_app(FIND, network="small", concept="vowel")
+    next(button for button in app.button if button.label == "third row").click().run()
+    assert "about" in address(app) and len(set(keys)) == 1
+
+    app.query_params.pop("about")
+    app.run()
+
+    assert "about" not in address(app) and len(set(keys)) == 2
 
 
 def test_ranking_has_no_chosen_row_left_from_another_text(monkeypatch):

@@ -1,6 +1,7 @@
 """Each page of the dashboard, run without a browser: what is shown, what the address becomes, and every bad input."""
 
 import json
+import re
 import struct
 import threading
 
@@ -395,7 +396,7 @@ def test_find_ranks_every_neuron_and_keeps_the_address():
     table = app.dataframe[0].value
     assert sorted(table["neuron"]) == ["0:0", "0:1", "0:2", "0:3"]
     assert {"score", "baseline", "twin_score", "verdict"} <= set(table.columns)
-    assert f"“white space”: the best, {table.neuron[0]}," in said(app)
+    assert re.search(rf"^{table.neuron[0]}.*“white space”", said(app), re.MULTILINE)
     assert address(app) == {
         "network": "small", "text": "sample:address_book.py", "concept": "whitespace",
         "neuron": "0:2", "signal": "hidden",
@@ -526,6 +527,33 @@ def test_gates_of_a_recording_without_them_is_a_sentence(checkpoints, tmp_path):
     model = load_checkpoint(checkpoints / "python")
     record(model, "x = 1\n" * 9, ["hidden", "cell"], out=tmp_path / "kept")
     assert "--signals all" in said(open_app(GATES, text=f"recording:{tmp_path / 'kept'}"))
+
+
+def test_gates_of_a_recording_of_states_alone_draw_no_other_kind_of_cell(checkpoints, tmp_path):
+    record(load_checkpoint(checkpoints / "small"), "x = 1\n" * 9, ["hidden"], out=tmp_path / "kept")  # a GRU
+    app = open_app(GATES, text=f"recording:{tmp_path / 'kept'}")
+    assert "--signals all" in said(app) and len(app.get("bidi_component")) == 1  # the button that copies the link
+
+
+def test_gates_of_a_plain_network_s_recording_are_drawn(tmp_path):
+    record(tiny_model("rnn"), "x = 1\n" * 9, out=tmp_path / "kept")
+    app = open_app(GATES, text=f"recording:{tmp_path / 'kept'}")
+    assert "--signals all" not in said(app) and len(app.get("bidi_component")) == 2
+
+
+def test_pattern_that_gates_cannot_mark_is_said_once_and_not_tried_at_every_step(monkeypatch):
+    tried = []
+
+    def refuse(reading, concept):
+        tried.append(concept)
+        raise InspectorError("That pattern takes too long.")
+
+    monkeypatch.setattr(data, "labels", refuse)
+    app = open_app(GATES, network="small", concept="regex:(a+)+b")
+    assert "takes too long" in said(app)
+    app.number_input(key="unit").set_value(1).run()
+
+    assert len(tried) == 1 and "takes too long" not in said(app)
 
 
 def test_tour_leads_from_what_was_found_to_the_views():

@@ -30,6 +30,7 @@ from inspector.search import verdict
 NEURON, READ, FIND = "app_pages/neuron.py", "app_pages/read.py", "app_pages/find.py"
 MOST_ROWS = 200
 SHORT = 20_000  # characters: a text with fewer seldom rules out chance, and a survey is the better witness
+_LOOKED_AT = "ranking_looked_at"  # (the neuron that was chosen in the ranking last, how often another way)
 _PATIENCE = 1.0  # seconds in which neurons are added before anybody is told of it
 _LANGUAGES = {"python": "Python", "c": "C", "text": "plain text"}
 _RANKED = ("neuron", "note", "signal", "direction", "score", "baseline", "twin_score", "q_value", "verdict")
@@ -204,13 +205,24 @@ def _rank(answer: Answer, view: state.View, reading: data.Reading) -> None:
     what = "neurons" if answer.is_surveyed else "neurons and signals"
     cards.quiet(f"The first {len(shown):,} of {len(table):,} {what}, as the choosing part ranks them; choose a row.")
 
+    turn = _turn(view)
+
     def look_at(row: int) -> None:
         neuron = Neuron(int(shown.layer[row]), int(shown.unit[row]))
+        st.session_state[_LOOKED_AT] = (neuron, turn)
         state.go(about=neuron, neuron=neuron, signal=str(shown.signal[row]))
 
-    key = f"ranking {answer.concept.name} {answer.is_surveyed} {view.network} {view.text}"
+    key = f"ranking {answer.concept.name} {answer.is_surveyed} {view.network} {view.text} {turn}"
     tables.draw(shown, _RANKED, key=key, height=430, choose=look_at)
-    share.table(table, f"{view.concept}-{view.network}")
+    share.table(table, f"{view.concept}-{reading.title if reading.network is None else view.network}")
+
+
+def _turn(view: state.View) -> int:
+    """Grows when the neuron that is looked at was not chosen in the ranking: then no row of it is marked any more."""
+    seen = st.session_state.get(_LOOKED_AT, (view.about, 0))
+    if seen[0] != view.about:
+        seen = st.session_state[_LOOKED_AT] = (view.about, seen[1] + 1)
+    return int(seen[1])
 
 
 def _codes(answer: Answer, view: state.View, reading: data.Reading) -> None:
@@ -231,6 +243,8 @@ def _codes(answer: Answer, view: state.View, reading: data.Reading) -> None:
         cards.quiet(str(error))
         return
     cards.sentence(codes_words(found))
+    if found.empty:
+        return
     baseline, twin = answer.best["baseline"], answer.best["twin_score"]
     if answer.is_surveyed:  # those are of other text
         baseline = twin = math.nan
@@ -253,7 +267,8 @@ def _neuron(row: dict, place: int, answer: Answer, view: state.View, reading: da
     notes.line(reading.recording.network_hash, neuron)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.page_link(READ, label=f"Read with **{neuron}** →", query_params=there.to_query())
-        st.page_link(NEURON, label="its page", query_params=there.to_query())
+        if reading.network is not None:
+            st.page_link(NEURON, label="its page", query_params=there.to_query())
         if place:
             best = replace(view, about=None)
             st.page_link(FIND, label="back to the best", query_params=best.to_query())

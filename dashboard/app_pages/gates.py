@@ -15,7 +15,7 @@ from dashboard.palette import DEFAULT
 from inspector.recording import SIGNALS, InspectorError, Neuron
 
 NEURON = "app_pages/neuron.py"
-KEY = "cell"
+KEY, _REFUSED = "cell", "gates_refused"
 
 
 def page() -> None:
@@ -45,11 +45,16 @@ def page() -> None:
 
 
 def _cell(view: state.View, reading: data.Reading) -> None:
-    signals = reading.layers[view.shown.layer][1]
-    kind = next((kind for kind, names in SIGNALS.items() if set(names) == set(signals)), None)
-    if kind is None:
+    there, kind = reading.layers[view.shown.layer][1], reading.recording.layers[view.shown.layer].kind
+    if kind not in SIGNALS:
         raise InspectorError(
-            f"This recording holds {', '.join(signals)} only; the picture needs every signal of its neurons: record it "
+            f"This recording's layer {view.shown.layer} is of another kind, {kind}: the picture is of "
+            f"{', '.join(SIGNALS)} alone."
+        )
+    signals = SIGNALS[kind]
+    if not set(signals) <= set(there):
+        raise InspectorError(
+            f"This recording holds {', '.join(there)} only; the picture needs every signal of its neurons: record it "
             "again with --signals all, or read the text with its network."
         )
     if not cards.has_signals(reading, *signals):
@@ -75,12 +80,19 @@ def _cell(view: state.View, reading: data.Reading) -> None:
 
 def _label(view: state.View, reading: data.Reading) -> tuple[str | None, np.ndarray | None]:
     """The concept whose beginnings and ends are said, where it is one of yes or no in this text."""
+    name = view.concept or FIRST_CONCEPT
+    refused = st.session_state.setdefault(_REFUSED, set())
+    if (reading.key, name) in refused:  # to be refused a slow pattern again would take as long at every step
+        return None, None
     try:
-        concept = data.concept_called(view.concept or FIRST_CONCEPT)
+        concept = data.concept_called(name)
         if concept.kind != "yes/no":
             return None, None
         label, _ = data.labels(reading, concept)
-    except InspectorError:  # a concept of another language, or of none
+    except InspectorError as error:  # a concept of another language, or of none; a pattern that takes too long
+        refused.add((reading.key, name))
+        if name.startswith(data.REGEX):
+            state.note(str(error))
         return None, None
     return concept.title, label
 
