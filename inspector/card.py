@@ -51,7 +51,7 @@ def _network(model: CharModel) -> str:
 def _training(facts: dict[str, Any], measures: dict[str, Any]) -> str:
     if not facts:
         return "It was not trained.\n"
-    lines = ["## Training\n", f"- text: {facts['corpus']}; whole files held out"]
+    lines = ["## Training\n", f"- text: {facts['corpus']}"]
     lines += [f"- {measures[key]}" for key in ("source", "licence") if measures.get(key)]
     lines.append(
         f"- {facts['steps']:,} steps, {facts['characters']:,} characters seen, {facts['minutes']:g} minutes on "
@@ -60,8 +60,8 @@ def _training(facts: dict[str, Any], measures: dict[str, Any]) -> str:
     if facts.get("begun_with"):
         lines.append(f"- begun with the weights of {facts['begun_with']}")
     for key, words in (
-        ("choose_nats", "on the first 200,000 characters of the files that settings are picked on"),
-        ("report_nats", "on all report files, measured once before the weights were rounded to half precision"),
+        ("choose_nats", "on the text that settings are picked on, up to its first 200,000 characters"),
+        ("report_nats", "on all text held out for reporting, measured once, by the weights in full precision"),
     ):
         if facts.get(key) is not None:
             lines.append(f"- {facts[key]:.3f} nats = {bits(facts[key]):.3f} bits per character {words}")
@@ -75,7 +75,7 @@ def _curve(log: Path, n_rows: int = 8) -> str:
     if not log.is_file():
         return ""
     with log.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if all(row.values())]  # the last may be written just now
     shown = rows[:: max(1, -(-len(rows) // n_rows))]
     shown += rows[-1:] if rows and shown[-1] is not rows[-1] else []
     lines = [

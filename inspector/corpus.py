@@ -50,7 +50,7 @@ class Corpus:
         return sum(len(text) for _, text in self.splits[split])
 
     def and_learn_from(self, more: Corpus) -> Corpus:
-        """The same held-out text, and all of another corpus beside the train files, but for texts that hold some of it.
+        """The same held-out text, and all of another corpus beside the train files, but for texts that hold one of these.
 
         >>> load_corpus("linux", pattern="kernel/**/*.c").and_learn_from(load_corpus("linux/mm"))
         """

@@ -9,7 +9,6 @@ statistics: at each snapshot the signal and the side of a neuron are picked on c
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +19,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from inspector.concepts import concepts_for, language_of
+from inspector.concepts import concepts_for, main_language
 from inspector.corpus import Corpus
 from inspector.model import load_checkpoint
 from inspector.recording import SIGNALS, InspectorError, Neuron
 from inspector.survey import Found, held_out, search_corpus
+from inspector.train import bits
 
 FORMAT_VERSION = 1
 FILE = "emergence.parquet"
@@ -125,7 +125,7 @@ def open_emergence(path: str | Path) -> Emergence:
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
         if isinstance(error, InspectorError):
             raise
-        raise InspectorError(f"{path} is damaged: make it again with `python -m inspector emerge`.") from error
+        raise InspectorError(f"{path} is damaged: make it again with `python -m inspector emerge --again`.") from error
 
 
 def snapshots_of(checkpoint: str | Path) -> list[Snapshot]:
@@ -175,8 +175,7 @@ def emerge(
         )
     texts, n_choosing, longest = held_out(corpus, n_chars)
     choose = [True] * n_choosing + [False] * (len(texts) - n_choosing)
-    languages = [language_of(name) for name, _ in texts]
-    concepts = concepts_for(max(set(languages), key=languages.count))
+    concepts = concepts_for(main_language(texts))
     snapshots, scores = [], []
     for done, (step, folder) in enumerate(taken):
         if on_progress is not None:
@@ -210,11 +209,6 @@ def _concepts(found: Found) -> pd.DataFrame:
         for name, table in found.tables.items()
     ]
     return pd.DataFrame(rows).set_index("concept")
-
-
-def bits(nats: float) -> float:
-    """Nats as bits."""
-    return nats / math.log(2)
 
 
 def table_of(found: Emergence, *, concepts: list[str] | None = None, neuron: Neuron | None = None) -> str:

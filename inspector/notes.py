@@ -253,6 +253,11 @@ class Notes:
             return
         connection.execute("BEGIN IMMEDIATE")  # two processes may find a new file at the same moment
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                connection.execute("ROLLBACK")
+                raise InspectorError(
+                    f"{self.path} is a database of another program: name another file for the notes, or move it away."
+                )
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from inspector.__main__ import main
-from inspector.commands.search import _print_table
+from inspector.commands.search import _names, _print_table
 from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
 from inspector.recording import open_recording
 
@@ -29,6 +29,12 @@ def text_file(tmp_path, python_folder) -> Path:
     path = tmp_path / "text.py"
     path.write_text("".join(file.read_text() for file in sorted(python_folder.iterdir())))
     return path
+
+
+def test_a_pattern_may_hold_commas():
+    assert _names(" digit , regex:b{1,3}") == ["digit", "regex:b{1,3}"]
+    assert _names("regex:a, b") == ["regex:a, b"]
+    assert _names("digit,,uppercase") == ["digit", "uppercase"]
 
 
 @pytest.mark.parametrize(
@@ -63,13 +69,22 @@ def test_train_then_sample_then_survey(capsys, tmp_path, python_folder):
     options = ["--layers", 1, "--units", 8, "--chars", "8k", "--batch", 4, "--stretch", 20]
     code, said, bar = run(capsys, "train", "--corpus", python_folder, "--out", out, *options)
     assert code == 0 and "bits per held-out character" in said and "nats" in bar
-    assert "bits per character on all report files" in (out / "README.md").read_text()
+    assert "bits per character on all text held out for reporting" in (out / "README.md").read_text()
 
     code, said, _ = run(capsys, "sample", "--network", out, "--seed-text", "def ", "--length", 30, "--seed", 1)
     assert code == 0 and said.startswith("def ") and len(said) == len("def ") + 30 + 1
 
     code, said, _ = run(capsys, "pack", "--run", out, "--out", tmp_path / "packed")
     assert code == 0 and "MB" in said and not (tmp_path / "packed" / "trainer.pt").exists()
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    code, _, said = run(capsys, "pack", "--run", out, "--out", out)
+    assert code == 1 and "pack it into another folder" in said
+    assert before == {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    (out / "log.csv").unlink()
+    (tmp_path / "packed" / "snapshots" / "step-000009").mkdir(parents=True)
+    assert run(capsys, "pack", "--run", out, "--out", tmp_path / "packed")[0] == 0
+    assert not (tmp_path / "packed" / "log.csv").exists()
+    assert not (tmp_path / "packed" / "snapshots" / "step-000009").exists()
     assert load_checkpoint(tmp_path / "packed").config == load_checkpoint(out).config
 
     code, said, _ = run(capsys, "survey", "--network", out, "--corpus", python_folder)

@@ -1,5 +1,6 @@
 """Concept labels, checked against hand-marked snippets and on arbitrary text."""
 
+import itertools
 import re
 import time
 from pathlib import Path
@@ -98,6 +99,49 @@ def test_newline_next_cannot_tell_at_the_end():
 )
 def test_character_classes_are_unicode_aware(name, text, expected):
     assert_labels(name, None, text, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "text", "marked"),
+    [
+        ("escape_sequence", "python", 'b = r\n"\\d"\n', ["\\d"]),  # what ends the line before is no prefix
+        ("inside_string", "c", '#define B(error) do_##error("x", y)\n', ['"x']),
+        ("inside_string", "c", '  #error don\'t\nx = "q";', ['"q']),
+        ("inside_string", "c", "x = 1'000'000; c = 'a'; d = u8'b'; case'c':", ["'a", "'b", "'c"]),
+        ("number_literal", "c", "x = 1'000'000 + 0x11'F0 - 'a';", ["1'000'000", "0x11'F0"]),
+        ("keyword", "python", "1if y else 0xfor z", ["if", "else", "or"]),
+        ("identifier", "python", "1_0if y else 1.e5+x.b1", ["y", "x", "b1"]),
+        ("class_name", "c", "struct __attribute__((packed, aligned(8))) foo { };", ["foo"]),
+        ("class_name", "c", "union __packed bar; struct\nbaz x; struct __attribute__", ["bar", "baz"]),
+        ("sentence_start", "text", "_Hello_ There. _I_ Mr Smith. And __So__ on. __x", ["H", "I", "A"]),
+    ],
+)
+def test_label_marks_these_and_nothing_else(name, language, text, marked):
+    label, found = CONCEPTS[name].label(text, language), []
+    for is_in, run in itertools.groupby(zip(label, text, strict=True), key=lambda pair: bool(pair[0])):
+        if is_in:
+            found.append("".join(character for _, character in run))
+    assert found == marked
+
+
+@pytest.mark.parametrize(
+    ("text", "depths"),
+    [
+        (
+            'match(x):\n case(1):\n  y\n case-1:\n  z\n case{}:\n  w\n case"a": v\nmatch(x)\n',
+            [0, 1, 2, 1, 2, 1, 2, 1, 0],
+        ),
+        ("match[0]: int\nmatch = 3\ncase(x)\nmatch -x:\n case _: y\n", [0, 0, 0, 0, 1]),
+        ("class A:\n    x = 1\n\f    y = 2\nz\n", [0, 1, 1, 0]),  # Python counts anew behind a form feed
+    ],
+)
+def test_blocks_begin_and_end_where_python_has_them(text, depths):
+    """The depth at the first character of code of each line."""
+    label, at, found = CONCEPTS["block_depth"].label(text, "python"), 0, []
+    for line in re.split("(?<=\n)", text)[:-1]:
+        found.append(int(label[at + len(line) - len(line.lstrip(" \f"))]))
+        at += len(line)
+    assert found == depths
 
 
 def test_inside_if_condition_keeps_its_place_behind_a_lone_surrogate_and_a_nul():

@@ -1,5 +1,6 @@
 """Concepts of a reader's own: regular expressions, marked spans, functions in a file."""
 
+import dataclasses
 import re
 import time
 
@@ -137,6 +138,8 @@ def test_file_of_spans_that_is_not_there():
 # Functions ------------------------------------------------------------------------------------------------------------
 
 OWN = '''
+import dataclasses
+
 import numpy as np
 from inspector.concepts import CONCEPTS
 
@@ -182,6 +185,8 @@ def mixed(text):
 
 def needs_three(a, b, c):
     pass
+
+too_short = dataclasses.replace(digit, name="too_short", labeller=lambda text, language: np.zeros(3, bool))
 '''
 
 
@@ -205,14 +210,21 @@ def test_function_may_be_graded_and_ask_for_the_language(own):
 
 
 def test_concept_object_in_a_file_is_taken_as_it_is(own):
-    assert load_concept(f"{own}:digit") is CONCEPTS["digit"]
+    found, digit = load_concept(f"{own}:digit"), CONCEPTS["digit"]
+    assert dataclasses.replace(found, labeller=digit.labeller) == digit
+    np.testing.assert_array_equal(found.label("a1b22"), digit.label("a1b22"))
+
+
+def test_concept_object_that_answers_too_little_is_a_sentence(own):
+    with pytest.raises(InspectorError, match=r"own\.py:too_short returned shape \(3,\) for 12 characters"):
+        load_concept(f"{own}:too_short").label("twelve chars")
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("fails", r"own\.py:fails failed on 14 characters: KeyError: 'nothing here' \(line 19\)\.$"),
-        ("leaves", r"leaves failed on 14 characters: SystemExit \(line 25\)\.$"),
+        ("fails", r"own\.py:fails failed on 14 characters: KeyError: 'nothing here' \(line 21\)\.$"),
+        ("leaves", r"leaves failed on 14 characters: SystemExit \(line 27\)\.$"),
         ("short", r"short returned shape \(1,\) for 14 characters: return one value for each"),
         ("square", r"square returned shape \(14, 2\) for 14 characters"),
         ("words", r"words returned <U1 values: return bools for yes/no, or numbers"),
@@ -229,7 +241,7 @@ def test_function_that_is_no_concept_is_explained(own, name, message):
 
 
 def test_function_that_fails_later_is_explained(own):
-    with pytest.raises(InspectorError, match=r"fails_later failed on 20 characters: IndexError: .* \(line 22\)"):
+    with pytest.raises(InspectorError, match=r"fails_later failed on 20 characters: IndexError: .* \(line 24\)"):
         load_concept(f"{own}:fails_later").label("x" * 20)
     with pytest.raises(InspectorError, match="mixed returned float64 here but bools for a short line"):
         load_concept(f"{own}:mixed").label("abc")

@@ -1,5 +1,6 @@
 """notes.py: nothing written is lost, nothing hostile is run, and whoever would overwrite somebody else is told."""
 
+import contextlib
 import dataclasses
 import json
 import multiprocessing
@@ -157,6 +158,13 @@ def test_file_that_is_no_notes_file_is_left_alone(notes):
         connection.execute("PRAGMA user_version = 2")
     with pytest.raises(InspectorError, match="update Charscope"):
         notes.all()
+    notes.path.unlink()
+    with contextlib.closing(sqlite3.connect(notes.path)) as connection:
+        connection.execute("CREATE TABLE accounts (name)")
+    before = notes.path.read_bytes()
+    with pytest.raises(InspectorError, match="of another program"):
+        notes.all()
+    assert notes.path.read_bytes() == before
 
 
 def _write_many(path: str, layer: int, count: int) -> None:

@@ -284,6 +284,9 @@ def _by_hand(rnn, inputs, recurrent):
     [
         ({"batch": 0}, "batch is 0; it must be 1 or more."),
         ({"learning_rate": math.nan}, "learning_rate is nan; it must be more than 0."),
+        ({"learning_rate": math.inf}, "learning_rate is inf; it must be more than 0."),
+        ({"seed": -1}, "seed is -1; it must be a whole number from 0 up to, but not, 2**63."),
+        ({"seed": 2**63}, f"seed is {2**63}; it must be a whole number from 0 up to, but not, 2**63."),
         ({"weight_decay": -1.0}, "weight_decay is -1.0; it must be 0 or more."),
         ({"recurrent_dropout": 1.0}, "recurrent_dropout is 1.0; it must be a share from 0 up to, but not, 1."),
     ],
@@ -322,6 +325,7 @@ def test_snapshots_spaced_by_the_logarithm_start_at_zero_and_end_at_the_last_ste
     assert log_spaced(5, 1_000) == (0, 1, 10, 100, 1_000)
     assert log_spaced(12, 15) == (*range(10), 11, 15)
     assert log_spaced(12, 5) == (0, 1, 2, 3, 4, 5)
+    assert log_spaced(0, 1_000) == () and log_spaced(1, 1_000) == (0,) and log_spaced(2, 1_000) == (0, 1)
     for n_snapshots, n_steps in ((10, 2_000), (3, 7), (30, 10_000)):
         steps = log_spaced(n_snapshots, n_steps)
         assert len(steps) == n_snapshots and steps[0] == 0 and steps[-1] == n_steps
@@ -446,6 +450,47 @@ def test_folder_in_use_is_not_overwritten(tmp_path):
         train(PATTERN, CONFIG, OPTIONS, tmp_path / "run")
 
 
+def test_two_trainings_in_one_folder_are_refused(tmp_path):
+    """From the first step on, before anything was saved; and neither is a running one gone on with."""
+    refused = []
+
+    def begin_another(progress):
+        for resume in (False, True):
+            with pytest.raises(InspectorError, match="written by another training") as error:
+                train(PATTERN, CONFIG, OPTIONS, tmp_path / "run", resume=resume)
+            refused.append(error)
+
+    train(PATTERN, CONFIG, dataclasses.replace(OPTIONS, n_chars=160), tmp_path / "run", on_step=begin_another)
+    assert len(refused) == 2
+    assert {path.name for path in (tmp_path / "run").iterdir()} >= {"model.safetensors", "trainer.pt"}
+    assert not (tmp_path / "run" / ".writing").exists()
+
+
+def test_snapshots_of_a_run_that_died_are_not_another_ones(tmp_path):
+    def die(progress):
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        train(PATTERN, CONFIG, dataclasses.replace(OPTIONS, snapshots=(0,)), tmp_path / "run", on_step=die)
+    train(PATTERN, CONFIG, dataclasses.replace(OPTIONS, n_chars=1_600, snapshots=(4,)), tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run" / "snapshots").iterdir()] == ["step-000004"]
+
+
+def test_a_torn_row_of_the_log_is_written_again(tmp_path):
+    def kill(progress):
+        if progress.step == 33:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        train(PATTERN, CONFIG, OPTIONS, tmp_path / "cut", on_step=kill)
+    log = tmp_path / "cut" / "log.csv"
+    log.write_text(log.read_text() + "40,640")
+    train(PATTERN, CONFIG, OPTIONS, tmp_path / "cut", resume=True)
+    train(PATTERN, CONFIG, OPTIONS, tmp_path / "whole")
+    steps = [line.split(",")[0] for line in log.read_text().splitlines()]
+    assert steps == [line.split(",")[0] for line in (tmp_path / "whole" / "log.csv").read_text().splitlines()]
+
+
 def test_text_smaller_than_a_batch_is_a_sentence(tmp_path):
     with pytest.raises(InspectorError, match="smaller --batch"):
         train(corpus_of("abcd", "abcd"), CONFIG, OPTIONS, tmp_path / "run")
@@ -454,14 +499,27 @@ def test_text_smaller_than_a_batch_is_a_sentence(tmp_path):
 
 def test_loss_that_is_no_number_stops_with_the_last_good_weights(tmp_path):
     options = dataclasses.replace(OPTIONS, learning_rate=1e38, clip=math.inf, save_every=1)
-    with pytest.raises(InspectorError, match="learning-rate"):
+    with pytest.raises(InspectorError, match=r"holds what was saved last.*learning-rate and another --out"):
         train(PATTERN, CONFIG, options, tmp_path / "run")
+    assert all(part.isfinite().all() for part in load_checkpoint(tmp_path / "run").parameters())
+
+
+def test_gradient_that_is_no_number_reaches_no_weights(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("torch.nn.utils.clip_grad_norm_", lambda parameters, clip: torch.tensor(math.nan))
+    monkeypatch.setattr("torch.optim.AdamW.step", lambda self, closure=None: seen.append(1))
+    with pytest.raises(InspectorError, match=r"gradient is nan at step 0: training went wrong\. Start again with a"):
+        train(PATTERN, CONFIG, OPTIONS, tmp_path / "run")
+    assert not seen
 
 
 def test_resuming_where_nothing_is_kept_is_a_sentence(tmp_path):
     with pytest.raises(InspectorError, match=r"trainer\.pt is missing"):
         train(PATTERN, CONFIG, OPTIONS, tmp_path, resume=True)
     (tmp_path / "trainer.pt").write_bytes(b"no")
+    with pytest.raises(InspectorError, match="damaged"):
+        train(PATTERN, CONFIG, OPTIONS, tmp_path, resume=True)
+    torch.save({"options": {"odd": 1, "snapshots": []}, "corpus": str(PATTERN)}, tmp_path / "trainer.pt")
     with pytest.raises(InspectorError, match="damaged"):
         train(PATTERN, CONFIG, OPTIONS, tmp_path, resume=True)
 

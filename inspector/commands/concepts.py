@@ -36,6 +36,8 @@ def _concepts(options: argparse.Namespace) -> None:
         raise InspectorError("--lines chooses what --show shows: add --show CONCEPT FILE.")
     if options.files is not None and not options.check:
         raise InspectorError("--files says how much --check compares: add --check.")
+    if options.files is not None and options.files < 1:
+        raise InspectorError(f"--files {options.files} compares nothing: it is how many files, from 1.")
     if options.show is not None:
         _show(options)
     elif options.check:
@@ -99,7 +101,7 @@ def _check(n_files: int | None) -> None:
     corpus = load_corpus("python-stdlib")
     texts = sorted((text for split in corpus.splits.values() for text in split), key=lambda text: text.name)
     if n_files is not None:
-        texts = texts[:: max(len(texts) // max(n_files, 1), 1)][:n_files]
+        texts = texts[:: max(len(texts) // n_files, 1)][:n_files]
     n_chars = sum(len(text.text) for text in texts)
     with progress_bar(n_chars, "comparing") as bar:
         rows, n_unread = check_agreement([text.text for text in texts], moving(bar))

@@ -58,7 +58,7 @@ def _search(options: argparse.Namespace) -> None:
     _check_out(options.out)
     if options.text is None:
         raise InspectorError("Which text should be searched? Add --text FILE or FOLDER.")
-    names = [] if options.concept is None else [name.strip() for name in options.concept.split(",") if name.strip()]
+    names = _names(options.concept or "")
     concepts = [resolve_concept(name) for name in names] or [regex_concept(options.regex)]
     documents = _documents(options)
     if len(documents) > 1 and (spans := [name for name in names if name.endswith(".json")]):
@@ -76,6 +76,13 @@ def _search(options: argparse.Namespace) -> None:
     if options.out is not None:
         found.save(options.out)
     found.forget()
+
+
+def _names(written: str) -> list[str]:
+    """Concepts with commas between them; a pattern, `regex:...`, may hold commas of its own and comes last."""
+    before, mark, pattern = written.partition("regex:")
+    names = [name.strip() for name in before.split(",") if name.strip()]
+    return [*names, mark + pattern] if mark else names
 
 
 def _show_earlier(options: argparse.Namespace) -> None:

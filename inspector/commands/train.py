@@ -94,7 +94,9 @@ def _add_train(commands: Any) -> None:
 
 def _numbers(written: str) -> tuple[int, ...]:
     numbers = sorted({whole_number(part) for part in written.split(",") if part.strip()})
-    if numbers and numbers[0] < 0:
+    if not numbers:
+        raise argparse.ArgumentTypeError(f"{written!r} names no number; write one, or several with commas between them")
+    if numbers[0] < 0:
         raise argparse.ArgumentTypeError(f"{numbers[0]} is below 0; write numbers from 0 on, with commas between them")
     return tuple(numbers)
 
@@ -192,12 +194,15 @@ def _pack(options: argparse.Namespace) -> None:
     from inspector.card import write_card
     from inspector.model import load_checkpoint, save_checkpoint
 
+    if options.source.resolve() == options.out.resolve():
+        raise InspectorError(f"{options.out} is the run itself, which must stay as it is: pack it into another folder.")
     save_checkpoint(load_checkpoint(options.source), options.out, dtype="float16")
+    for earlier in (options.out / "snapshots").glob("step-*"):  # of another run, as is its curve
+        shutil.rmtree(earlier)
+    (options.out / "log.csv").unlink(missing_ok=True)
     for kept in ("log.csv", "snapshots"):
         source, target = options.source / kept, options.out / kept
         if source.is_dir():
-            for earlier in target.glob("step-*"):  # of another run
-                shutil.rmtree(earlier)
             shutil.copytree(source, target, dirs_exist_ok=True)
         elif source.is_file():
             shutil.copy2(source, target)

@@ -20,7 +20,7 @@ from inspector.concepts.statements import BLANK, logical, without_directives
 _LINE = re.compile(
     rf"^{BLANK}*+(?=[^\s#\\])(?:(?:async{BLANK}++)?+"
     r"(?:(if|elif|else|for|while|try|except|finally|with|def|class)(?!\w)"
-    rf"|(match|case){BLANK}++(?=[^\s=:.,#])))?+",
+    rf"|(match|case)(?:{BLANK}++(?=[^\s=:.,#])|(?=[(\"{{-]))))?+",
     re.MULTILINE,
 )
 _HEADER_MARK = re.compile(r"[()\[\]{}\n]|:=?|(?<!\w)lambda(?!\w)")
@@ -43,7 +43,10 @@ def _python_blocks(text: str) -> Blocks:
     open_now: list[tuple[int, str, int]] = []  # columns of the header, its first word, start of the body
     for line in _LINE.finditer(code):
         begin = _first_code(code, line.start())
-        while open_now and open_now[-1][0] >= columns[begin]:
+        column = int(columns[begin])
+        if "\f" in (blanks := code[line.start() : begin]):  # from where Python counts anew
+            column = len(blanks.rpartition("\f")[2].expandtabs(8))
+        while open_now and open_now[-1][0] >= column:
             _, word, start = open_now.pop()
             bodies.append((word, start, begin))
         word = line[1] or line[2] or ""
@@ -54,7 +57,7 @@ def _python_blocks(text: str) -> Blocks:
         if is_colon:
             stop = _inline_end(code, behind)
             if stop is None:
-                open_now.append((int(columns[begin]), word, behind))
+                open_now.append((column, word, behind))
             else:
                 bodies.append((word, behind, stop))
     bodies.extend((word, start, len(text)) for _, word, start in open_now)

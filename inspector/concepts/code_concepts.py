@@ -63,7 +63,8 @@ STRINGS = [
         "Inside a string; in C inside a character literal too.",
         'Opening quote in, closing quote out. Of """ the second quote is out, as the reader has just read an empty'
         " string; of the closing three only the last is out. Prefix letters are out; an f-string is one string with all"
-        " its {expressions}. A string on one line ends unclosed at the line break, which is out.",
+        " its {expressions}: quotes of its own kind in there, as of Python 3.12, end it. A string on one line ends"
+        " unclosed at the line break, which is out.",
         labeller=scan.inside_string,
     ),
     _string(

@@ -10,7 +10,7 @@ _NAMED = r"N(?:\{[A-Za-z0-9 -]*+\}?+)?|u[0-9a-fA-F]{0,4}|U[0-9a-fA-F]{0,8}"
 _PYTHON = re.compile(rf"\\(?:x[0-9a-fA-F]{{0,2}}|{_OCTAL}|{_NAMED}|{_ANY})?", re.DOTALL)
 _PYTHON_BYTES = re.compile(rf"\\(?:x[0-9a-fA-F]{{0,2}}|{_OCTAL}|{_ANY})?", re.DOTALL)
 _C = re.compile(rf"\\(?:x[0-9a-fA-F]*+|{_OCTAL}|u[0-9a-fA-F]{{0,4}}|U[0-9a-fA-F]{{0,8}}|{_ANY})?", re.DOTALL)
-_LETTERS_BEFORE = re.compile(r"\w*$")
+_LETTERS_BEFORE = re.compile(r"\w*\Z")
 
 
 def inside_escape(text: str, language: str) -> Bools:

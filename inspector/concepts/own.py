@@ -3,6 +3,7 @@
 A function's file is run when it is loaded. So only a person at the command line may name one; an address never does.
 """
 
+import dataclasses
 import importlib.util
 import inspect
 import json
@@ -141,7 +142,8 @@ def load_concept(written: str) -> Concept:
         raise InspectorError(f"There is no {name!r} in {file}: {there}.")
     found = getattr(module, name)
     if isinstance(found, Concept):
-        return found
+        own: dict[str, Any] = {"labeller": partial(_label_by, written, found.labeller, found.kind)}
+        return dataclasses.replace(found, **own)
     function = _with_language(found, written)
     kind: Literal["yes/no", "graded"]
     kind = "yes/no" if _answer(written, function, _TRIAL, "text").dtype == np.bool_ else "graded"

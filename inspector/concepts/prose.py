@@ -11,12 +11,16 @@ _SENTENCE_END = re.compile(r"""[.!?]["'”\u2019)\]]*+\s|(?:\r\n?+|\n)[ \t]*+[\r
 _PLAIN = r"""[^\s<>"'`(){}\[\]|\\^\x00-\x20]"""
 # Wikipedia writes brackets into its addresses: one that was opened inside may close there.
 _URL = re.compile(rf"(?<=[A-Za-z0-9]):/(?P<mark>/(?:{_PLAIN}|\({_PLAIN}*+\)?+)*+)")
+_EMPHASISED = re.compile(r"(?<!\w)_++(?P<mark>[^\W_])")  # _so_
 _SPEAKER = re.compile(r"(?:\A|(?<=\n\n)|(?<=\n\r\n))[^\W\d_][^\n\r:.!?]{0,60}+:(?=[\r\n])")
 
 
 def sentence_start(text: str) -> Bools:
     """True on the first letter or digit of a sentence."""
-    starts = np.flatnonzero(word_start(text) & ~paint_class(text, "_".__eq__))
+    emphasised = [match.start("mark") for match in _EMPHASISED.finditer(text)]
+    is_start = word_start(text) & ~paint_class(text, "_".__eq__)
+    is_start[emphasised] = True
+    starts = np.flatnonzero(is_start)
     ends = np.array([match.end() for match in _SENTENCE_END.finditer(text)], np.int64)
     ended = np.searchsorted(ends, starts, side="right")  # (n_words,), sentence ends read before each word
     first = np.diff(ended, prepend=-1) > 0

@@ -45,7 +45,7 @@ _PYTHON_ESCAPE = r"\\(?:\r\n|.)?+"
 _C_ESCAPE = rf"\\(?:\\{_BREAK})*+(?:\r\n|.)?+"
 _C_SPLICE = rf"\\{_BREAK}?+"
 # After #error and #warning comes prose, where an apostrophe opens nothing; <header.h> is no string either.
-_C_DIRECTIVE = re.compile(r"\#[ \t]*+(?:(?:error|warning)\b|include(?:_next)?+[ \t]*+(?=<))")
+_C_DIRECTIVE = re.compile(r"(?<![^\r\n])[ \t\f]*+\#[ \t]*+(?:(?:error|warning)\b|include(?:_next)?+[ \t]*+(?=<))")
 
 # Each group that can match is a closing mark: `match.lastindex is None` says the construct was never closed.
 _PYTHON = re.compile(
@@ -54,7 +54,7 @@ _PYTHON = re.compile(
     re.DOTALL,
 )
 _C = re.compile(
-    rf"""{_on_one_line('"', _C_ESCAPE)}|{_on_one_line("'", _C_ESCAPE)}"""
+    rf"""{_on_one_line('"', _C_ESCAPE)}|(?:(?<![0-9])|(?<=u8)){_on_one_line("'", _C_ESCAPE)}"""  # but 1'000
     rf"|//[^\\\r\n]*+(?:{_C_SPLICE}[^\\\r\n]*+)*+()"
     r"|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(\*/)?+"
     rf"|{_C_DIRECTIVE.pattern}(?:[^\\\r\n/]|{_C_SPLICE}|/(?![/*]))*+()",
@@ -89,7 +89,7 @@ def scan(text: str, language: str) -> Scan:
     starts, stops, kinds, closed, marks, triple = [], [], [], [], [], []
     for match in _PATTERNS[language].finditer(text):
         start, stop = match.span()
-        mark = text[start]
+        mark = "#" if text[start] in " \t\f" else text[start]  # blanks stand before a directive alone
         kind = _KIND_BY_MARK.get(mark, COMMENT)
         if mark == "#" and language == "c":
             directive = _C_DIRECTIVE.match(text, start)

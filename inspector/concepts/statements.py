@@ -19,9 +19,13 @@ _IMPORTS = {
     "python": re.compile(rf"(?:^|[;:]){BLANK}*+(?:import|from)(?!\w)(?P<mark>[^\n;]*+)", re.MULTILINE),
     "c": re.compile(rf"^[ \t\f]*+#{BLANK}*+(?:include_next|include|import)(?!\w)(?P<mark>[^\n]*+)", re.MULTILINE),
 }
+_ATTRIBUTE = r"__attribute__[ \t\f\n\\]*+\(\([^()]*+(?:\([^()]*+\)[^()]*+)*+\)\)"
 _CLASS_NAMES = {
     "python": re.compile(rf"(?<!\w)class{BLANK}++(?P<mark>\w++)"),
-    "c": re.compile(r"(?<!\w)(?:struct|union|enum)[ \t\f\n\\]++(?P<mark>\w++)"),
+    "c": re.compile(
+        r"(?<!\w)(?:struct|union|enum)[ \t\f\n\\]++"
+        rf"(?:(?:{_ATTRIBUTE}|__packed)[ \t\f\n\\]++)*+(?!__attribute__|__packed)(?P<mark>\w++)"
+    ),
 }
 
 

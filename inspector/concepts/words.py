@@ -13,8 +13,6 @@ from inspector.concepts.characters import Bools, Ints, latest, paint_class, pain
 from inspector.concepts.scan import COMMENT, OTHER, PREFIXES, code_only, scan
 from inspector.concepts.statements import BLANK, logical
 
-# Numbers are matched to be passed over: 0x1F and 1e5 hold no words.
-_WORD = re.compile(r"[0-9][\w.]*+|(\w++)")
 _DIRECTIVE = re.compile(r"^[ \t]*+#[ \t]*+([a-z_]++)", re.MULTILINE)
 
 _C_DIRECTIVES = (
@@ -37,8 +35,10 @@ _NUMBERS = {
         r"(?<!\w)(?:0[xX](?:_?[0-9a-fA-F])++|0[bB](?:_?[01])++|0[oO](?:_?[0-7])++"
         rf"|(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?[jJ]?)"
     ),
-    "c": re.compile(r"(?<!\w)(?:0[xX](?:[pP][+-]|[\w.])*+|\.?[0-9](?:[eE][+-]|[\w.])*+)"),
+    "c": re.compile(r"(?<!\w)(?:0[xX](?:[pP][+-]|'?[\w.])*+|\.?[0-9](?:[eE][+-]|'?[\w.])*+)"),
 }
+# Numbers are matched to be passed over: 0x1F and 1e5 hold no words.
+_WORD = {language: re.compile(rf"{number.pattern}|(\w++)") for language, number in _NUMBERS.items()}
 _EXPONENT_SIGN = re.compile(
     r"(?<!\w)(?:(?:[0-9][0-9_]*+\.?+[0-9_]*+|\.[0-9][0-9_]*+)[eE]|0[xX][0-9a-fA-F]*+\.?+[0-9a-fA-F]*+[pP])[+-]"
 )
@@ -65,7 +65,7 @@ def _words(text: str, language: str) -> list[tuple[tuple[int, int], bool]]:
     if language == "c":
         directives = {match.span(1) for match in _DIRECTIVE.finditer(code) if match[1] in _DIRECTIVE_NAMES}
     words = []
-    for match in _WORD.finditer(code):
+    for match in _WORD[language].finditer(code):
         if match.lastindex is None:
             continue
         span, word = match.span(), match[0]

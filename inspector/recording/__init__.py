@@ -24,6 +24,7 @@ and it never normalises, clips or thresholds a value. What its readers may rely 
 """
 
 from inspector.recording.export import export_recording
+from inspector.recording.files import Lock
 from inspector.recording.filling import does_not_fit
 from inspector.recording.importing import import_recording
 from inspector.recording.kept import (
@@ -48,6 +49,7 @@ __all__ = [
     "InspectorError",
     "Kept",
     "Layer",
+    "Lock",
     "Neuron",
     "Place",
     "Recording",

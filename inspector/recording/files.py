@@ -31,17 +31,17 @@ Stamp = dict[str, Any]
 class Lock:
     """The right to write to a folder, which one writer has at a time; the system takes it back when its process ends.
 
-    A second one is an `InspectorError`, within the same process too. Readers do not ask.
+    A second one is an `InspectorError`, within the same process too. Readers do not ask. what : writes there, in words.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, what: str = "recording") -> None:
         path = folder / LOCK_NAME
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
         while not _take(descriptor) or not _is_at(path, descriptor):
             try:
                 if _is_at(path, descriptor):  # it is somebody's; else whoever had it deleted it before we asked
                     raise InspectorError(
-                        f"{folder} is being written by another recording: wait until that one is done, or choose "
+                        f"{folder} is being written by another {what}: wait until that one is done, or choose "
                         "another folder."
                     )
             finally:

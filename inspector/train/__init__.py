@@ -20,6 +20,7 @@ from pathlib import Path
 
 from inspector.corpus import Corpus
 from inspector.model import CharModel, ModelConfig
+from inspector.train.folder import RunFolder
 from inspector.train.held_out import bits, held_out_nats
 from inspector.train.options import Progress, TrainOptions, log_spaced
 from inspector.train.run import Run
@@ -57,12 +58,14 @@ def train(
     resume : go on from `trainer.pt` in the folder; on a CPU the result is the one of an uninterrupted run. Ctrl-C saves
     first. Of more than 1,000 different characters the rarest are read as the unknown symbol.
     Raises InspectorError for a corpus smaller than one batch, a folder in use, a disk without room, or a loss that is
-    no number any more (the folder then holds the last good weights).
+    no number any more (what was saved before is whole).
     """
-    run = Run.load(Path(folder), corpus) if resume else Run.start(Path(folder), corpus, config, options, begin_with)
-    with _between_steps() as is_interrupted:
-        run.go(on_step, is_interrupted)
-    return run.finish()
+    folder = Path(folder)
+    with RunFolder(folder).held():
+        run = Run.load(folder, corpus) if resume else Run.start(folder, corpus, config, options, begin_with)
+        with _between_steps() as is_interrupted:
+            run.go(on_step, is_interrupted)
+        return run.finish()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The folder of a run: a checkpoint, `trainer.pt` (what a resume needs), `log.csv` (the curve), `snapshots/`.
 
-Each file is replaced whole or not at all, so that a run which is killed at any moment can go on from the last save.
+Each file but the log, which grows by rows, is replaced whole or not at all, so that a run which is killed at any moment
+can go on from the last save.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 
 from inspector.model import CharModel, save_checkpoint
-from inspector.recording import InspectorError
+from inspector.recording import InspectorError, Lock
 
 _LOG_COLUMNS = ("step", "characters", "train_nats", "choose_nats", "learning_rate", "seconds")
 _COPIES = 8  # weights, best weights, two moments of the optimiser, and all of them once more while a file is replaced
@@ -29,15 +30,32 @@ class RunFolder:
         self.path = path
         self._kept, self._log = path / "trainer.pt", path / "log.csv"
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Nobody else trains in this folder meanwhile."""
+        is_new = not self.path.exists()
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = Lock(self.path, "training")
+        try:
+            yield
+        finally:
+            lock.release()
+            if is_new:  # and stays so where nothing came of it
+                with contextlib.suppress(OSError):
+                    self.path.rmdir()
+
+    @property
+    def has_saved(self) -> bool:
+        return self._kept.exists()
+
     def begin(self, n_bytes: int, n_snapshots: int) -> None:
         """Make a folder for a network of so many bytes. Raises InspectorError where a run lies, or has no room."""
-        if self._kept.exists():
+        if self.has_saved:
             raise InspectorError(
                 f"{self.path} already holds a run. Add --resume to go on with it, or choose another folder."
             )
         if (self.path / "model.safetensors").exists():
             raise InspectorError(f"{self.path} holds a finished network, which would be lost: choose another folder.")
-        self.path.mkdir(parents=True, exist_ok=True)
         needed = n_bytes * _COPIES + n_snapshots * n_bytes // 2  # snapshots are in half precision
         free = shutil.disk_usage(self.path).free
         if needed > free:
@@ -45,6 +63,8 @@ class RunFolder:
                 f"A run in {self.path} needs up to {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB. "
                 "Choose an --out on another disk, or fewer --snapshots."
             )
+        for left in (self.path / "snapshots").glob("step-*"):  # by a run that ended before it was saved
+            shutil.rmtree(left)
         self._write_log([])
 
     def log(self, row: Sequence[object]) -> None:
@@ -53,10 +73,11 @@ class RunFolder:
             csv.writer(file).writerow(row)
 
     def forget_after(self, step: int) -> None:
-        """Drop rows of the log that a killed run wrote after its last save: they will be written again."""
+        """Drop rows of the log that a killed run wrote after its last save, one perhaps in part: they come again."""
         with self._log.open(newline="") as file:
             rows = list(csv.reader(file))[1:]
-        self._write_log([row for row in rows if row and int(row[0]) <= step])
+        whole = [row for row in rows if len(row) == len(_LOG_COLUMNS) and row[0].isdecimal()]
+        self._write_log([row for row in whole if int(row[0]) <= step])
 
     def _write_log(self, rows: Sequence[Sequence[str]]) -> None:
         partial = self._log.with_suffix(".csv.partial")
@@ -87,10 +108,11 @@ class RunFolder:
         try:
             kept: dict[str, Any] = torch.load(self._kept, map_location="cpu", weights_only=True)
         except Exception as error:  # whatever a damaged file makes the reader raise
-            raise InspectorError(
-                f"{self._kept} is damaged and cannot be resumed from ({type(error).__name__})."
-            ) from error
+            raise self.damaged(type(error).__name__) from error
         return kept
+
+    def damaged(self, reason: str) -> InspectorError:
+        return InspectorError(f"{self._kept} is damaged and cannot be resumed from ({reason}).")
 
     @contextlib.contextmanager
     def _disk_errors(self) -> Iterator[None]:

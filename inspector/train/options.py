@@ -9,14 +9,11 @@ import numpy as np
 
 from inspector.recording import InspectorError
 
-
-def _is_weight(x: float) -> bool:
-    return 0 <= x < math.inf
-
-
 _ALLOWED: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (("n_chars", "batch", "stretch", "evaluate_every", "save_every"), lambda n: n >= 1, "1 or more"),
-    (("learning_rate", "clip"), lambda x: x > 0, "more than 0"),
+    (("learning_rate",), lambda x: 0 < x < math.inf, "more than 0"),
+    (("clip",), lambda x: x > 0, "more than 0"),
+    (("seed",), lambda n: 0 <= n < 2**63, "a whole number from 0 up to, but not, 2**63"),
     (
         ("warmup", "weight_decay", "forget_bias", "hidden_penalty", "cell_penalty", "patience"),
         lambda x: 0 <= x < math.inf,
@@ -78,7 +75,9 @@ def log_spaced(n_snapshots: int, n_steps: int) -> tuple[int, ...]:
     >>> log_spaced(5, 1000)
     (0, 1, 10, 100, 1000)
     """
-    steps = {0} | {round(step) for step in np.geomspace(1, max(1, n_steps), max(1, n_snapshots - 1))}
+    if n_snapshots < 2:
+        return (0,) * n_snapshots
+    steps = {0} | {round(step) for step in np.geomspace(1, max(1, n_steps), n_snapshots - 1)}
     for step in range(n_steps + 1):  # the smallest powers round to the same steps: fill up from below
         if len(steps) >= n_snapshots:
             break

@@ -90,17 +90,21 @@ class Run:
                 f"The run in {folder} learns from {kept['corpus']}; this is {corpus}. Name the same text to go on "
                 "(--corpus, --pattern, --also, --also-pattern), or begin another run."
             )
-        options = TrainOptions(**{**kept["options"], "snapshots": tuple(kept["options"]["snapshots"])})
-        model = CharModel(ModelConfig(**kept["config"]), Vocabulary(kept["symbols"]), name=folder.name)
-        model.load_state_dict(kept["model"])
-        run = cls(folder, corpus, model, options)
-        run.optimiser.load_state_dict(kept["optimiser"])
-        run.step, run.seconds, run.choose_nats = kept["step"], kept["seconds"], kept["choose_nats"]
-        run.best, run.begun_with = kept.get("best"), kept.get("begun_with")
-        run.train_nats = kept.get("train_nats", math.nan)
+        try:
+            options = TrainOptions(**{**kept["options"], "snapshots": tuple(kept["options"]["snapshots"])})
+            model = CharModel(ModelConfig(**kept["config"]), Vocabulary(kept["symbols"]), name=folder.name)
+            model.load_state_dict(kept["model"])
+            run = cls(folder, corpus, model, options)
+            run.optimiser.load_state_dict(kept["optimiser"])
+            run.step, run.seconds, run.choose_nats = kept["step"], kept["seconds"], kept["choose_nats"]
+            run.best, run.begun_with = kept.get("best"), kept.get("begun_with")
+            run.train_nats = kept.get("train_nats", math.nan)
+            state, random = kept["state"], kept["random"]
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise RunFolder(folder).damaged(f"{type(error).__name__}: {error}") from error
         run.folder.forget_after(run.step)
-        run.state = None if kept["state"] is None else _map_state(kept["state"], lambda part: part.to(run.device))
-        torch.set_rng_state(kept["random"])
+        run.state = None if state is None else _map_state(state, lambda part: part.to(run.device))
+        torch.set_rng_state(random)
         return run
 
     def save(self) -> None:
@@ -169,18 +173,25 @@ class Run:
         self.optimiser.zero_grad(set_to_none=True)
         with without_some(recurrent_weights(self.model.rnn), options.recurrent_dropout):
             entropy, loss, state = self._losses(symbols.to(self.device), self._begin(None if new_epoch else self.state))
-            if not math.isfinite(value := entropy.item()):
-                raise InspectorError(
-                    f"The loss is {value} at step {self.step:,}: training went wrong. {self.folder.path} holds the "
-                    "last good weights; start again with a smaller --learning-rate."
-                )
+            value = self._checked(entropy, "loss")
             loss.backward()  # type: ignore[no-untyped-call]
         for group in self.optimiser.param_groups:
             group["lr"] = self._learning_rate()
-        nn.utils.clip_grad_norm_(self.model.parameters(), options.clip)
+        self._checked(nn.utils.clip_grad_norm_(self.model.parameters(), options.clip), "gradient")
         self.optimiser.step()
         self.state = _map_state(state, lambda part: part.detach().float())
         return value
+
+    def _checked(self, number: Tensor, what: str) -> float:
+        """The number, before anything is done to the weights because of it."""
+        if math.isfinite(value := float(number.item())):
+            return value
+        saved = f" {self.folder.path} holds what was saved last." if self.folder.has_saved else ""
+        elsewhere = " and another --out" if self.folder.has_saved else ""
+        raise InspectorError(
+            f"The {what} is {value} at step {self.step:,}: training went wrong.{saved} Start again with a smaller "
+            f"--learning-rate{elsewhere}."
+        )
 
     def _losses(self, symbols: Tensor, state: State | None) -> tuple[Tensor, Tensor, State]:
         """Cross-entropy of a stretch (batch, T + 1), the same with all penalties, and the state that it ends in."""
