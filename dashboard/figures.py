@@ -138,7 +138,7 @@ def spread_figure(rows: Mapping[str, pd.Series], *, palette: str = DEFAULT, them
 
     rows : for each signal, in words, `lowest`, `highest`, `median` and `histogram`, and the `signal`.
     """
-    across = min(3, len(rows))
+    across = 2 if len(rows) == 4 else min(3, len(rows))
     down = math.ceil(len(rows) / across)
     figure = make_subplots(down, across, subplot_titles=list(rows), horizontal_spacing=0.05, vertical_spacing=0.36)
     for place, row in enumerate(rows.values()):

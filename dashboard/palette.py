@@ -27,6 +27,7 @@ Theme = Literal["light", "dark"]
 KINDS: tuple[Kind, ...] = ("diverging", "sequential", "probability")
 THEMES: tuple[Theme, ...] = ("light", "dark")
 ZERO = 128  # the entry of a diverging table that stands for exactly 0
+_BOUNDED = ("hidden", "candidate")  # what a tanh gives
 _ENOUGH = 1 << 17  # values that settle a percentile
 READABLE = 4.5  # the contrast that WCAG 2 asks of ordinary text (level AA)
 
@@ -108,15 +109,15 @@ def scale_for(signal: str, trace: ArrayLike) -> Scale:
     >>> scale_for("cell", trace)
     Scale(kind='diverging', low=-2.4, high=2.4)
 
-    signal : one of the signal names of `inspector.recording`.
-    trace : float ndarray of shape (n_chars,). Only looked at for the cell state, which has no bounds of its own: its
-        ends are the 99th percentile of |c|, so that a few wild characters do not pale all others. nan is passed over;
-        a trace that is all zero, all nan or empty gets -1..1. In a long text every so manieth character is looked at,
-        at least 131,072 of them.
+    signal : one of the signal names of `inspector.recording`, or an imported recording's own.
+    trace : float ndarray of shape (n_chars,). Only looked at for the cell state and for signals of other names, which
+        have no bounds that are known: their ends are the 99th percentile of |c|, so that a few wild characters do not
+        pale all others. nan is passed over; a trace that is all zero, all nan or empty gets -1..1. In a long text
+        every so manieth character is looked at, at least 131,072 of them.
     """
     if signal.endswith("_gate"):
         return Scale("sequential", 0.0, 1.0)
-    if signal != "cell":
+    if signal in _BOUNDED:
         return Scale("diverging", -1.0, 1.0)
     whole = np.asarray(trace)
     size = np.abs(whole[:: max(1, whole.size // _ENOUGH)].astype(np.float64))

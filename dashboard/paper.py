@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 COLUMN_MM, PAGE_MM = 84, 174  # one column, and both, of a common two-column page
 MAX_CHARS, MAX_NEURONS = 5_000, 12
+_LEGENDS = 3  # scales whose bars find room beside each other
 _HIGHEST_MM = 5_000  # of a figure: a PNG of it has some hundred million dots
 FORMATS = ("svg", "pdf", "png")
 
@@ -101,8 +102,9 @@ def text_figure(
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(0, size[0] / em), ylim=(size[1] / em, 0))  # in ems, downwards
         axes.axis("off")
+        has_room = len({strip.scale for strip in strips}) <= _LEGENDS
         for number, strip in enumerate(strips):
-            _draw(axes, cells, strip, number * block / em, font_pt, palette)
+            _draw(axes, cells, strip if has_room else _with_ends(strip), number * block / em, font_pt, palette)
         _legend(axes, strips, (len(strips) * block) / em, size[0] / em, font_pt, palette)
     return figure
 
@@ -228,9 +230,20 @@ def _first_of(cells: list[Cell], index: np.ndarray) -> list[int]:
     return [int(index[place]) for place, cell in enumerate(cells) if cell.width or place == 0]
 
 
+def _with_ends(strip: Strip) -> Strip:
+    """A strip whose caption says which values its scale ends at."""
+    return strip._replace(caption=f"{strip.caption}, {strip.scale.low:.3g} to {strip.scale.high:.3g}")
+
+
 def _legend(axes: Axes, strips: Sequence[Strip], top: float, width: float, font_pt: float, palette: str) -> None:
-    """A bar for each different scale: its colours and the values at its ends."""
-    scales = list(dict.fromkeys(strip.scale for strip in strips))[:3]
+    """A bar for each different scale: its colours and the values at its ends.
+
+    Where they are too many, a bar for each kind of scale, and their ends stand in the captions.
+    """
+    scales = list(dict.fromkeys(strip.scale for strip in strips))
+    has_room = len(scales) <= _LEGENDS
+    if not has_room:
+        scales = list({scale.kind: scale for scale in scales}.values())
     room = (width - 1) / len(scales)
     for number, scale in enumerate(scales):
         left, right = 0.5 + number * room, 0.5 + (number + 1) * room - (1 if number < len(scales) - 1 else 0)
@@ -241,8 +254,9 @@ def _legend(axes: Axes, strips: Sequence[Strip], top: float, width: float, font_
         )  # fmt: skip
         middle = [(0.0, (left + right) / 2, "center")] if scale.kind == "diverging" else []
         for value, x, side in [(scale.low, left, "left"), *middle, (scale.high, right, "right")]:
-            axes.text(x, top + 2.4, f"{value:.3g}", fontsize=font_pt, ha=side, va="center", color="#374151")
-        if len(scales) > 1:
+            said = f"{value:.3g}" if has_room or side == "center" else "lowest" if side == "left" else "highest"
+            axes.text(x, top + 2.4, said, fontsize=font_pt, ha=side, va="center", color="#374151")
+        if has_room and len(scales) > 1:
             whose = ", ".join(strip.caption for strip in strips if strip.scale == scale)
             axes.text(left, top + 3.6, whose, fontsize=0.85 * font_pt, va="center", color="#374151")
     axes.set(xlim=(0, width), ylim=axes.get_ylim())

@@ -7,15 +7,18 @@ readers never open the popover.
 from __future__ import annotations
 
 import io
+import json
+import math
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from dashboard import cards, data, state
-from dashboard.evidence import FIRST_CONCEPT, Survey
+from dashboard.evidence import FIRST_CONCEPT, Survey, signal_words
 from dashboard.export import MOST_BYTES, page_html, what_is_known
 from dashboard.palette import DEFAULT, scale_for
 from dashboard.paper import COLUMN_MM, FORMATS, MAX_CHARS, MAX_NEURONS, PAGE_MM, Strip, text_figure, write_figure
@@ -32,7 +35,13 @@ def export(view: state.View, reading: data.Reading, found: Survey | None) -> Non
     with st.popover("Export", width="content"):
         neurons = _pick_neurons(view, reading, found)
         signals = [name for name in reading.layers[view.shown.layer][1] if reading.is_recorded(name)]
+        is_there = str(view.signal) in signals
+        if not is_there:
+            cards.quiet(f"The {signal_words(str(view.signal))} is not recorded yet: what is exported waits for it.")
         st.markdown("**A page that needs nothing else**")
+        is_small = reading.recording.n_chars * len(neurons) * len(signals) <= MOST_BYTES / 2
+        if not is_small:
+            cards.quiet("It would hold more than a browser opens: choose fewer neurons, or a shorter text.")
         st.checkbox("without concepts and scores, for others to find out", key="export_quiz")
         quiz = bool(st.session_state.get("export_quiz"))
         _offer(
@@ -40,15 +49,16 @@ def export(view: state.View, reading: data.Reading, found: Survey | None) -> Non
             f"{_stem(reading)}.html",
             "text/html",
             lambda: _page(view, reading, neurons, signals, {} if quiz else what_is_known(found, neurons)),
-            disabled=reading.recording.n_chars * len(neurons) * len(signals) > MOST_BYTES / 2,
+            disabled=not (is_there and is_small),
         )
-        _figure_controls(view, reading, neurons)
+        _figure_controls(view, reading, neurons, is_there=is_there)
         st.markdown("**The values**")
         _offer(
             f"{view.neuron} {view.signal} as .npy",
             f"{_stem(reading)}-{view.shown.layer}-{view.shown.unit}-{view.signal}.npy",
             "application/octet-stream",
             lambda: _npy(reading.trace(view.shown, str(view.signal))),
+            disabled=not is_there,
         )
 
 
@@ -64,7 +74,7 @@ def _pick_neurons(view: state.View, reading: data.Reading, found: Survey | None)
     names = list(choices)
     if st.session_state.get("export_neurons") not in names:
         st.session_state["export_neurons"] = names[0]
-    st.radio("Which neurons?", names, key="export_neurons")
+    st.radio("Which neurons?", names, key="export_neurons", format_func=cards.plain)
     chosen = choices[st.session_state["export_neurons"]]
     return [one for one in dict.fromkeys(chosen) if state.exists(one, reading.layers)]
 
@@ -91,10 +101,10 @@ def _page(view: state.View, reading: data.Reading, neurons: list[Neuron], signal
     ).encode()
 
 
-def _figure_controls(view: state.View, reading: data.Reading, neurons: list[Neuron]) -> None:
+def _figure_controls(view: state.View, reading: data.Reading, neurons: list[Neuron], *, is_there: bool) -> None:
     start, stop = figure_stretch(view, reading.text)
     st.markdown("**A figure for print**")
-    what = "the marked stretch" if view.mark is not None else f"{FIGURE_LINES} lines from the cursor on"
+    what = "the marked stretch" if view.mark is not None else f"up to {FIGURE_LINES} lines from the cursor on"
     cards.quiet(f"{what}, {stop - start:,} characters" + ("" if view.mark else "; mark a stretch to choose another"))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox("width", list(_WIDTHS), key="export_width", width=180)
@@ -110,15 +120,19 @@ def _figure_controls(view: state.View, reading: data.Reading, neurons: list[Neur
         f"{_stem(reading)}.{form}",
         _TYPES[form],
         lambda: _figure(view, reading, chosen, (start, stop), width, form),
-        disabled=too_long,
+        disabled=too_long or not is_there,
     )
 
 
 def figure_stretch(view: state.View, text: str) -> tuple[int, int]:
-    """What a figure shows: the mark, or some whole lines from the one with the cursor on."""
+    """What a figure shows: the mark, or some whole lines from the one with the cursor on.
+
+    Far inside a line too long for a figure, it begins a little before the cursor.
+    """
     if view.mark is not None:
         return view.mark.start, view.mark.stop
-    start = stop = text.rfind("\n", 0, view.at or 0) + 1
+    at = view.at or 0
+    start = stop = text.rfind("\n", 0, at) + 1
     for _ in range(FIGURE_LINES):
         end = text.find("\n", stop)
         stop = len(text) if end < 0 else end + 1
@@ -126,6 +140,8 @@ def figure_stretch(view: state.View, text: str) -> tuple[int, int]:
             break
     if stop <= start:  # the cursor stands behind the last newline
         start = text.rfind("\n", 0, max(start - 1, 0)) + 1
+    if at >= start + MAX_CHARS:
+        start = at - MAX_CHARS // 10
     return start, min(stop, start + MAX_CHARS)
 
 
@@ -149,12 +165,22 @@ def table(frame: pd.DataFrame, name: str) -> None:
     forms: dict[str, tuple[str, Callable[[], bytes]]] = {
         "CSV": ("text/csv", lambda: frame.to_csv(index=False).encode()),
         "Parquet": ("application/vnd.apache.parquet", lambda: _parquet(frame)),
-        "JSON": ("application/json", lambda: frame.to_json(orient="records").encode()),
+        "JSON": ("application/json", lambda: _json(frame)),
     }
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         cards.quiet("All rows as")
         for form, (kind, make) in forms.items():
             _offer(form, f"{_safe(name)}.{form.lower()}", kind, make)
+
+
+def _json(frame: pd.DataFrame) -> bytes:
+    """A list of rows with every digit; null where there is no number, or none that JSON can write."""
+
+    def written(value: Any) -> Any:
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    rows = [{name: written(value) for name, value in row.items()} for row in frame.to_dict("records")]
+    return json.dumps(rows, allow_nan=False, ensure_ascii=False).encode()
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:

@@ -9,6 +9,7 @@ and leaves a note. Knows nothing about which networks, texts or neurons exist; t
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
@@ -31,6 +32,7 @@ MOST_PINS = 12
 WIDEST_TAB = 16
 
 _LONGEST_VALUE = 1_000
+_SIGNAL = re.compile(r"[a-z][a-z0-9_]*")  # an imported recording has signals of its own
 _VIEW, _NOTES, _MOVES, _STAYS = "view", "view_notes", "view_moves", "view_stays"
 
 
@@ -165,8 +167,8 @@ def _neuron(value: str) -> Neuron:
 
 
 def _signal(value: str) -> str:
-    if value not in ALL_SIGNALS:
-        raise ValueError(f"{_short(value)} is no signal: the signals are {', '.join(ALL_SIGNALS)}.")
+    if len(value) > _LONGEST_VALUE or not _SIGNAL.fullmatch(value):
+        raise ValueError(f"{_short(value)} names no signal: a signal is written like {', '.join(ALL_SIGNALS)}.")
     return value
 
 

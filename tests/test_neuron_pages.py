@@ -441,6 +441,15 @@ def test_spread_figure_has_the_counts_and_the_median():
     assert figure.layout.shapes[0].x0 == 0.25
 
 
+@pytest.mark.parametrize(("n_signals", "n_panels"), [(1, 1), (4, 4), (6, 6)])
+def test_spread_figure_has_no_empty_panel(n_signals, n_panels):
+    row = {"signal": "hidden", "lowest": -1.0, "highest": 1.0, "median": 0.25, "histogram": [1, 3]}
+
+    figure = spread_figure({str(number): pd.Series(row) for number in range(n_signals)})
+
+    assert sum(name.startswith("xaxis") for name in figure.layout.to_plotly_json()) == n_panels
+
+
 def test_neurons_that_go_together_lie_close_on_the_map():
     r = np.array([[127, 127, -127], [127, 127, -127], [-127, -127, 127]], np.int8)
 

@@ -79,6 +79,10 @@ def test_scale_of_a_cell_state_passes_over_nan():
     assert scale_for("cell", trace) == Scale("diverging", -2.0, 2.0)
 
 
+def test_scale_of_a_signal_of_another_name_ends_where_its_values_do():
+    assert scale_for("layer_norm", np.array([-3.0, 3.0], np.float32)) == Scale("diverging", -3.0, 3.0)
+
+
 @pytest.mark.parametrize("trace", [[], [0.0, 0.0], [np.nan]])
 def test_scale_of_a_silent_cell_state_is_one(trace):
     assert scale_for("cell", np.array(trace, dtype=np.float32)) == Scale("diverging", -1.0, 1.0)

@@ -102,6 +102,16 @@ def test_figure_that_would_take_all_memory_is_refused():
         text_figure(text, [strip] * 12)
 
 
+@pytest.mark.parametrize(("n_scales", "is_in_caption"), [(3, False), (4, True)])
+def test_ends_of_every_scale_are_written(n_scales, is_in_caption):
+    strips = [Strip(f"1:{unit} cell", VALUES, Scale("diverging", -1.5 - unit, 1.5 + unit)) for unit in range(n_scales)]
+
+    words = [one.get_text() for one in text_figure(TEXT, strips, width_mm=174).axes[0].texts]
+
+    assert (f"1:3 cell, -{4.5} to {4.5}" in words) == is_in_caption
+    assert ("3.5" in words) != is_in_caption
+
+
 def test_palette_that_there_is_not_is_a_sentence():
     strip = Strip("1:42 cell", np.zeros(2, np.float32), Scale("diverging", -1, 1))
     with pytest.raises(InspectorError, match="There is no palette 'pink'"):

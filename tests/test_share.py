@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import streamlit
+from streamlit.testing.v1 import AppTest
 
-from dashboard import texts
+from dashboard import cards, data, share, texts
 from dashboard.share import FIGURE_LINES, figure_stretch
 from dashboard.state import Mark, View
 from inspector.capture import record
@@ -82,6 +83,44 @@ def test_table_from_find_is_the_same_in_every_form(offers):
     assert [row["unit"] for row in json.loads(tables["JSON"])] == csv["unit"].tolist()
 
 
+def test_figures_of_a_table_are_written_to_the_last_digit(offers):
+    app = AppTest.from_function(_table).run()
+    said(app)
+    rows = json.loads(offers["JSON"][1]())
+    assert rows[0] == {"unit": 3, "signal": "cell", "q": 1.2345678901234567e-12, "twin": None, "half_life": None}
+
+
+def _table():
+    import pandas as pd
+
+    from dashboard import share
+
+    row = {"unit": 3, "signal": "cell", "q": 1.2345678901234567e-12, "twin": float("nan"), "half_life": float("inf")}
+    share.table(pd.DataFrame([row]), "any")
+
+
+def test_nothing_is_exported_of_a_signal_that_is_not_recorded_yet(offers, monkeypatch):
+    monkeypatch.setattr(cards, "has_signals", lambda reading, *signals: False)
+    monkeypatch.setattr(data, "begin_signal", lambda *given, **more: None)
+    monkeypatch.setattr(data.Reading, "is_recorded", lambda reading, signal: signal in ("hidden", "cell"))
+    for signal, is_disabled in (("forget_gate", True), ("cell", False)):
+        app = open_app(neuron="1:2", signal=signal)
+        names = ["Download the page", "Download the figure", f"1:2 {signal} as .npy"]
+        assert [offers[name][2] for name in names] == [is_disabled] * 3
+        assert ("forget gate is not recorded yet" in said(app)) == is_disabled
+
+
+def test_page_that_would_be_too_large_is_not_offered_and_says_why(offers, monkeypatch):
+    monkeypatch.setattr(share, "MOST_BYTES", 1_000)
+    assert "more than a browser opens" in said(open_app(neuron="1:2", signal="cell"))
+    assert offers["Download the page"][2] and not offers["Download the figure"][2]
+
+
+def test_concept_in_the_choice_of_neurons_stays_text(checkpoints):  # noqa: F811
+    app = open_app(network="python", neuron="1:3", concept="inside_string")
+    assert app.radio(key="export_neurons").options[0] == cards.plain("this one, 1:3")
+
+
 @pytest.mark.parametrize("text", ["", "a", "\n", "a\nb\n" * 40, "no end", "x" * 20_000])
 @pytest.mark.parametrize("at", [None, 0, 3, 10_000])
 def test_stretch_of_a_figure_is_some_whole_lines_from_the_cursor_on(text, at):
@@ -89,6 +128,7 @@ def test_stretch_of_a_figure_is_some_whole_lines_from_the_cursor_on(text, at):
     start, stop = figure_stretch(View(at=at), text)
     assert 0 <= start <= stop <= len(text) and (start < stop or not text)
     assert text[start:stop].count("\n") <= FIGURE_LINES and start <= (at or 0)
+    assert (at or 0) < stop or not text
     assert figure_stretch(View(mark=Mark(2, 5)), "a" * 9) == (2, 5)
 
 

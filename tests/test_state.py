@@ -19,7 +19,7 @@ views = st.builds(
     network=st.none() | NAMES,
     text=st.none() | st.builds("{}{}".format, st.sampled_from(state.TEXT_KINDS), NAMES),
     neuron=st.none() | st.builds(Neuron, st.integers(0, 99), st.integers(0, 9999)),
-    signal=st.none() | st.sampled_from(state.ALL_SIGNALS),
+    signal=st.none() | st.sampled_from([*state.ALL_SIGNALS, "attention_2"]),
     concept=st.none() | NAMES,
     also=st.none() | st.lists(NAMES, min_size=1, max_size=state.MOST_CONCEPTS - 1, unique=True).map(tuple),
     within=st.none() | st.sampled_from(state.SOURCES),
@@ -67,7 +67,8 @@ def test_from_query_takes_any_nonsense(query):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("neuron", "abc"), ("neuron", "1:-2"), ("signal", "loudness"), ("at", "-1"), ("at", "²"), ("text", "/etc/passwd"),
+    [("neuron", "abc"), ("neuron", "1:-2"), ("signal", "Loud!"),
+     ("signal", "x" * 1001), ("at", "-1"), ("at", "²"), ("text", "/etc/passwd"),
      ("network", "a\x00b"), ("colour", "red"), ("concept", "x" * 1001), ("mark", "5-5"),
      ("mark", "9"), ("palette", "rainbow"), ("expects", "perhaps"), ("tab", "0"), ("tab", "17"), ("pins", "1:2,x"),
      ("ask", "why"), ("also", ","), ("also", ",".join(f"c{i}" for i in range(12))), ("within", "dreams"),

@@ -100,7 +100,7 @@ def network(name: str) -> Network:
     return _load_network(name, str(folder), _stamp(folder, ("config.json", "vocab.json", "model.safetensors")))
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=16, show_spinner=False)
 def _load_network(name: str, folder: str, stamp: tuple[tuple[int, int], ...]) -> Network:
     from inspector.model import load_checkpoint  # torch takes a second to import; a kept recording does without
 
