@@ -50,7 +50,8 @@ class Corpus:
         return sum(len(text) for _, text in self.splits[split])
 
     def and_learn_from(self, more: Corpus) -> Corpus:
-        """The same held-out text, and all of another corpus beside the train files, but for texts that hold one of these.
+        """The same held-out text, and beside the train files all of another corpus but for texts that hold one of those
+        held out.
 
         >>> load_corpus("linux", pattern="kernel/**/*.c").and_learn_from(load_corpus("linux/mm"))
         """

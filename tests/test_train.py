@@ -484,7 +484,7 @@ def test_a_torn_row_of_the_log_is_written_again(tmp_path):
     with pytest.raises(RuntimeError):
         train(PATTERN, CONFIG, OPTIONS, tmp_path / "cut", on_step=kill)
     log = tmp_path / "cut" / "log.csv"
-    log.write_text(log.read_text() + "40,640")
+    log.write_text(log.read_text() + "4")
     train(PATTERN, CONFIG, OPTIONS, tmp_path / "cut", resume=True)
     train(PATTERN, CONFIG, OPTIONS, tmp_path / "whole")
     steps = [line.split(",")[0] for line in log.read_text().splitlines()]
