@@ -502,6 +502,13 @@ class TestInBrowser:
         answer(page)
         expect(page.locator(".pin .button:first-child")).to_have_text(["0:0", "0:4"])
 
+    def test_likeness_that_cannot_be_had_is_said(self, page):
+        serve(page, {"similar/0:0/hidden": pack({"missing": "gone"}, []), "loss": pack({"missing": "gone"}, [])})
+        send(page, **lines_of(0, source="/charscope/name", ready=SIGNALS))
+        page.get_by_role("button", name="most like this one").click()
+        answer(page)
+        expect(page.locator(".waiting")).to_have_text("what is like 0:0 cannot be had now")
+
     def test_guesses_of_another_character_do_not_stay_where_none_can_be_had(self, page):
         n_chars = 2 * 4096
         guesses = [Section("guess/ids", "uint16", np.zeros(4096, "<u2")),
@@ -578,6 +585,18 @@ class TestInBrowser:
         }""")
         assert page.locator('[data-at="4000"].cursor').count() == 1
 
+    def test_places_where_the_neuron_goes_far_are_listed_and_lead_there(self, page):
+        trace = np.zeros(len(LINES), np.float32)
+        trace[LINES.index("57\n")], trace[LINES.index("line 400")] = 0.75, -1
+        send(page, **lines_of(0, traces={("0:0", "hidden"): trace}))
+        rows = page.locator(".spot")
+        expect(rows).to_have_text(["↵line 56↵line 57↵line 5+0.750", " 398↵line 399↵line 400↵\N{MINUS SIGN}1"])
+        rows.last.click()
+        assert page.locator(".cursor").get_attribute("data-at") == str(LINES.index("line 400"))
+        page.keyboard.press("n")
+        send(page, **lines_of(1, traces={("0:1", "hidden"): np.zeros(len(LINES), np.float32)}))
+        expect(page.locator(".spots")).to_be_hidden()
+
     def test_menu_closes_with_a_click_elsewhere(self, page):
         send(page, **lines_of(0))
         menu = page.locator("details.menu")
@@ -615,13 +634,18 @@ class TestWriting:
 
     def test_what_is_written_goes_on_with_another_network_and_after_a_jump(self, page):
         arguments = self.begin(page, "abc", jump="a")
-        for change in ({"jump": "b"}, {"jump": "b", "source": "/charscope/other"}):
+        smaller = [(9, ("hidden",))]
+        for change in (
+            {"jump": "b"},
+            {"jump": "b", "source": "/charscope/other", "layers": smaller, "ready": ["hidden"]},
+        ):
             before = page.evaluate("window.fetched.length")
             send(page, **{**arguments, **change})
             page.wait_for_function("n => window.fetched.slice(n).some(([, body]) => body === 'abc')", arg=before)
             assert page.locator("textarea").input_value() == "abc"
             expect(page.locator(".row .text")).to_have_text(["abc"])
-        assert page.evaluate("window.fetched.at(-1)[0]").startswith(("/charscope/other/draft/", "/charscope/draft/"))
+        posted = page.evaluate("window.fetched.filter(([, body]) => body === 'abc').map(([address]) => address)")
+        assert posted[-1].startswith("/charscope/other/draft/")
 
     def test_what_was_written_is_offered_again(self, page):
         arguments = self.begin(page, "abc")
@@ -633,6 +657,7 @@ class TestWriting:
         page.get_by_role("button", name="go on with what you wrote").click()
         assert page.locator("textarea").input_value() == "abc"
         expect(page.locator(".editor .said")).to_have_text("3 characters, not kept")
+        assert page.get_by_role("button", name="go on with what you wrote").is_hidden()  # nothing else was written
 
     def test_what_is_kept_is_told_at_once_and_not_offered_again(self, page):
         arguments = self.begin(page, "abc", jump="a")

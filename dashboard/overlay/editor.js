@@ -44,6 +44,7 @@ export class Editor {
     this.root.append(this.head, this.field);
     this.root.hidden = true;
     /** What is written, with the line ends of the text it began as. */ this.text = "";
+    /** What it was opened with. */ this.opened = "";
     /** What was written before, and can be gone on with. */ this.before = /** @type {ReturnType<typeof writtenBefore>} */ (null);
     this.isBusy = false;
     this.isStale = false;
@@ -68,7 +69,7 @@ export class Editor {
     this.root.hidden = false;
     this.name.value = name;
     this.field.maxLength = most; // counts UTF-16 units, which are as many characters or more
-    this.text = text;
+    this.text = this.opened = text;
     this.field.value = text;
     this.said.textContent = "reading …";
     this.before = writtenBefore();
@@ -80,12 +81,15 @@ export class Editor {
     this.send();
   }
 
-  /** What was written before takes the place of what is there. */
+  /** What was written before takes the place of what is there, and the other way round where that was written too. */
   resume() {
-    if (this.before === null) return;
-    this.goOn.hidden = true;
-    this.name.value = this.before.name;
-    this.text = this.field.value = this.before.text;
+    const { before } = this;
+    if (before === null) return;
+    this.before = { name: this.name.value, text: this.text };
+    this.goOn.hidden = this.text === this.opened;
+    this.goOn.title = `${this.before.name}, which was not kept`;
+    this.name.value = before.name;
+    this.text = this.field.value = before.text;
     this.remember();
     this.focus();
     this.send();

@@ -45,7 +45,7 @@ class Overlay extends Reader {
     /** @type {Payload | null} what Python sent, while a draft is shown in its place */ this.base = null;
     this.editor = Array.from(crypto.getRandomValues(new Uint32Array(3)), (part) => part.toString(36)).join("-");
     this.versions = 0;
-    /** Whether what is written is on its way to the reader's own texts. */ this.isKeeping = false;
+    /** @type {string | null} what is on its way to the reader's own texts */ this.kept = null;
     /** @type {Choice | null} whose like are to be pinned once they are known */ this.likened = null;
     /** Whether it has shown no text yet. */ this.isNew = true;
     this.setStateValue = setStateValue;
@@ -102,14 +102,16 @@ class Overlay extends Reader {
     const payload = decodePayload(data);
     const { header } = payload;
     const isNewTheme = this.takeTheme();
+    const begun = this.base?.header ?? before;
+    if (begun !== undefined && !this.goesOn(begun, header)) this.endDraft();
     if (this.base !== null) {
-      if (this.goesOn(this.base.header, header)) {
-        this.receiveBase(payload);
+      const { jump, source } = this.base.header, isSame = header.jump === jump && header.source === source;
+      this.base = isSame ? payload : null; // else the text it began as is shown until what is written has been read anew
+      if (isSame) { // the reader's own draft stays in sight
         if (isNewTheme) this.show({ rebuild: true });
         return;
       }
-      this.endDraft();
-    } else if (before !== undefined && !this.goesOn(before, header)) this.endDraft();
+    }
     const isNewText = before === undefined || header.key !== before.key
       || JSON.stringify(before.documents) !== JSON.stringify(header.documents);
     const hasJumped = isNewText || header.jump !== before.jump;
@@ -137,20 +139,15 @@ class Overlay extends Reader {
     return header.key === before.key && header.editable > 0 && !(this.isKeeping && header.jump !== before.jump);
   }
 
-  /** The reader's own draft stays in sight; another network reads it anew. @param {Payload} payload */
-  receiveBase(payload) {
-    const { header } = payload, before = /** @type {Payload} */ (this.base).header;
-    this.base = payload;
-    const hasJumped = header.jump !== before.jump;
-    if (hasJumped) this.takeLook(header.look);
-    if (hasJumped || JSON.stringify(header.layers) !== JSON.stringify(before.layers)) this.follow(header, true);
-    if (hasJumped || header.source !== before.source) this.frame.editor.send();
+  /** Whether nothing was written since the text was handed over to be kept. */
+  get isKeeping() {
+    return this.kept !== null && this.kept === this.frame.editor.text;
   }
 
   /** Another text takes the draft's place: the one it was kept as, or one that the reader went to. */
   endDraft() {
     if (this.isKeeping) rememberWritten(null);
-    this.isKeeping = false;
+    this.kept = null;
     this.base = null;
     this.frame.editor.close();
   }
@@ -223,7 +220,6 @@ class Overlay extends Reader {
     const sight = this.sight();
     const before = { text: this.page.text, trace: sight !== null && sameChoice(sight.shown, { neuron, signal }) ? sight.trace : undefined };
     this.versions += 1;
-    this.isKeeping = false;
     const { name: { value: name } } = this.frame.editor;
     const draft = this.payload = draftPayload(base, { key: `draft ${this.versions}`, name, text }, answer);
     const { ready, key, chars } = draft.header;
@@ -234,6 +230,7 @@ class Overlay extends Reader {
     this.source.keep(`${neuron}/${signal}`, draftTrace(answer, this.page.chars, before));
     this.source.takeLoss(answer.sections.loss, chars);
     this.key = key;
+    this.say(null);
     this.anchor = null;
     this.cursor = Math.min(this.frame.editor.caret(), chars - 1);
     this.show({ rebuild: "changed" });
@@ -242,13 +239,13 @@ class Overlay extends Reader {
 
   /** @param {string} name @param {string} text */
   keep(name, text) {
-    this.isKeeping = true;
+    this.kept = text;
     this.tell({ keep: { name, text } });
   }
 
   dropDraft() {
     const { base } = this;
-    this.isKeeping = false;
+    this.kept = null;
     this.endDraft();
     if (base !== null) {
       this.payload = base;
@@ -434,10 +431,13 @@ class Overlay extends Reader {
   }
 
   pinSimilar() {
-    const { likened } = this, alike = likened === null ? undefined : this.source.similar(likened);
-    if (likened === null || alike === undefined) return;
+    const { likened } = this;
+    if (likened === null) return;
+    const alike = this.source.similar(likened);
+    if (alike === undefined && this.source.awaits("similar")) return;
     this.likened = null;
-    this.act({ type: "pin-all", name: [likened.neuron, ...alike.slice(0, 4).map((one) => one.neuron)].join() });
+    if (alike === undefined) this.frame.bar.say(`what is like ${likened.neuron} cannot be had now`);
+    else this.act({ type: "pin-all", name: [likened.neuron, ...alike.slice(0, 4).map((one) => one.neuron)].join() });
   }
 
   escape() {

@@ -7,19 +7,22 @@ import { colourIndex, rgb } from "./colour.js";
 import { Files, documentAt } from "./files.js";
 import { lineAndColumn } from "./layout.js";
 import { paintLine } from "./map.js";
-import { markOf, nameOf, showCount, showValue, signalTitle } from "./words.js";
+import { markOf, nameOf, showCount, showEnd, showValue, signalTitle } from "./words.js";
 
 /** @typedef {import("./payload.js").Scale} Scale */
 /** @typedef {import("./rows.js").Sight} Sight */
 /** @typedef {import("./view.js").Action} Action */
 
 const MOST_GUESSES = 5;
+/** Characters shown of a place: before it, and from it on. */
+const BEFORE_SPOT = 14, AFTER_SPOT = 9;
 const NATS_PER_BIT = Math.LN2;
 
 export class Panel {
   /** @param {(action: Action) => void} act @param {(at: number) => void} jump */
   constructor(act, jump) {
     this.act = act;
+    this.jump = jump;
     this.files = new Files(act, jump);
     this.root = element("div", "panel");
     this.title = element("p", "title");
@@ -36,6 +39,11 @@ export class Panel {
     const here = element("div", "here"), about = element("div", "about");
     const who = this.who = element("div", "part who"), what = element("div", "part"), next = element("div", "part");
     const kept = element("div", "part kept");
+    this.spots = element("div", "part spots");
+    this.spotList = element("div", "list");
+    /** @type {unknown[]} the trace and the text whose spots are listed */ this.listed = [];
+    this.spots.append(element("h3", "", "Peaks in this text"), this.spotList);
+    this.spots.hidden = true;
     about.append(this.place, this.name);
     here.append(this.char, about);
     who.append(element("h3", "", "This neuron"), this.title, this.evidence);
@@ -43,7 +51,7 @@ export class Panel {
     what.append(this.where, here, this.values);
     next.append(this.guessHead, this.guesses);
     kept.append(element("h3", "", "In sight under every line"), this.pins, this.suggested);
-    this.root.append(who, what, next, this.files.root, kept);
+    this.root.append(who, what, next, this.spots, this.files.root, kept);
   }
 
   /** @param {Sight} sight */
@@ -55,6 +63,22 @@ export class Panel {
     this.who.hidden = isTold && this.title.textContent === "" && this.evidence.textContent === "";
     this.showPins(sight);
     this.files.show(sight);
+  }
+
+  /** Where the neuron is furthest from its mean: what stands there, and a way there. @param {Sight} sight @param {number[]} peaks */
+  showPeaks({ trace, layout: { chars } }, peaks) {
+    if (this.listed[0] === trace && this.listed[1] === chars) return;
+    this.listed = [trace, chars];
+    this.spots.hidden = peaks.length === 0;
+    this.spotList.replaceChildren(...peaks.map((at) => {
+      const row = button("", `go to position ${showCount(at)}`, () => this.jump(at));
+      const words = element("span", "words"), said = chars.slice(Math.max(at - BEFORE_SPOT, 0), at + AFTER_SPOT).map(onOneLine);
+      const place = Math.min(at, BEFORE_SPOT);
+      row.classList.add("spot");
+      words.append(said.slice(0, place).join(""), element("b", "", said[place]), said.slice(place + 1).join(""));
+      row.append(words, element("span", "number", showEnd(trace.level(at), trace.scale.kind === "diverging")));
+      return row;
+    }));
   }
 
   /** One row for each pinned neuron with its trace over the whole text, then what could be pinned. @param {Sight} sight */
@@ -155,6 +179,11 @@ export class Panel {
     return [this.char.textContent, this.name.textContent, this.place.textContent,
       ...Array.from(this.values.children, (row) => `${row.firstElementChild?.textContent} ${row.lastElementChild?.textContent}`)].join(", ");
   }
+}
+
+/** @param {string} char */
+function onOneLine(char) {
+  return char === " " ? char : markOf(char);
 }
 
 /** Puts other elements in, unless they are there already. @param {HTMLElement} parent @param {HTMLElement[]} wanted */

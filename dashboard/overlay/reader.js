@@ -130,6 +130,7 @@ export class Reader {
     this.rows.catchUp();
     const hadKeys = this.hasKeys();
     this.frame.panel.showNeuron(sight);
+    this.frame.panel.showPeaks(sight, this.frame.overview.findPeaks(sight.trace));
     if (hadKeys && !this.hasKeys()) this.takeKeys(); // what was pressed there is gone
     this.frame.overview.show(sight);
     this.showPlace();
