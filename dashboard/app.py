@@ -44,6 +44,8 @@ def main() -> None:
         page.run()
     except InspectorError as error:
         cards.notes([str(error)])
+    except cards.StillReading:  # a bar stands there
+        pass
     with above:
         cards.notes(state.notes())
     with st.container(key="frame_link", width="content"):  # app.css puts it into the upper right corner

@@ -19,7 +19,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import data, state, texts
-from dashboard.evidence import FIRST_CONCEPT, Finding, Survey
+from dashboard.evidence import FIRST_CONCEPT, Finding, Survey, symbol_words
 from dashboard.findings import Findings
 from dashboard.jobs import Job
 from dashboard.overlay import Look
@@ -29,6 +29,7 @@ from inspector.recording import InspectorError, Neuron
 _PATIENCE = 2.0  # seconds in which a short text is read before anybody needs a bar
 _BEGINNING = 2_000  # characters of a text that are shown while it is being read: a screen of them
 _ALONE, _ASKED = "overlay_alone", "overlay_asked"
+_DRAWN, _JOINER = re.compile(r"(?<!\S)(?:<->|->|<-|--|>=|<=|~=)(?!\S)"), "\u2060"
 _CSS = Path(__file__).parent / "app.css"
 _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="118" height="26" viewBox="0 0 118 26"
  font-family="Inter, 'Segoe UI', system-ui, sans-serif" font-size="19" font-weight="700"><style>
@@ -38,6 +39,10 @@ _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="118" height="26" viewB
  <g class="ink" lengthAdjust="spacingAndGlyphs"><text x="2" y="20" textLength="10">c</text><text x="14" y="20"
  textLength="12" class="paper">h</text><text x="28" y="20" textLength="22">ar</text><text x="51" y="20" textLength="21"
  class="paper">sc</text><text x="74" y="20" textLength="43">ope</text></g></svg>"""
+
+
+class StillReading(Exception):
+    """The page ends here for now: its text is being read, and it runs again when that is done."""
 
 
 def theme() -> Theme:
@@ -52,8 +57,12 @@ def frame() -> None:
 
 
 def plain(text: str) -> str:
-    """A text for a label that Streamlit reads as Markdown, so that it shows as it is."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+    """A text for a label that Streamlit reads as Markdown, so that it shows as it is.
+
+    What Streamlit draws as one sign, "->" as an arrow, is kept apart by word joiners, which nobody sees.
+    """
+    apart = _DRAWN.sub(lambda found: _JOINER.join(found[0]), text)
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", apart)
 
 
 def escaped(text: str) -> str:
@@ -83,12 +92,18 @@ def quiet(sentence: str, *, width: Literal["stretch", "content"] = "stretch") ->
 
 def claim(headline: str, evidence: str) -> None:
     """What is said about a neuron, and beside it what it rests on."""
-    st.html(f'<div class="cs-claim">{html.escape(headline)} <small>{html.escape(evidence)}</small></div>')
+    _headed("cs-claim", 2, headline, evidence)
 
 
 def heading(headline: str, remark: str) -> None:
     """What a part of a page shows, and beside it how to read it."""
-    st.html(f'<div class="cs-heading cs-claim">{html.escape(headline)} <small>{html.escape(remark)}</small></div>')
+    _headed("cs-heading cs-claim", 3, headline, remark)
+
+
+def _headed(style: str, level: int, headline: str, more: str) -> None:
+    """A headline that screen readers find as one, and what stands beside it."""
+    head = f'<span role="heading" aria-level="{level}">{html.escape(headline)}</span>'
+    st.html(f'<div class="{style}">{head} <small>{html.escape(more)}</small></div>')
 
 
 def sentence(words: str) -> None:
@@ -125,7 +140,7 @@ def progress() -> Iterator[data.Progress]:
 def read(view: state.View) -> data.Reading:
     """The reading that the view names, with a bar while it is being made.
 
-    Raises InspectorError where there is none to be had.
+    Raises StillReading where that takes a while, and InspectorError where there is none to be had.
     """
     kind, _, name = str(view.text).partition(":")
     if kind == "recording":
@@ -141,7 +156,7 @@ def read(view: state.View) -> data.Reading:
         if not job.wait(_PATIENCE):
             wait_for(job)
             _show_beginning(text.content)
-            st.stop()
+            raise StillReading
         if job.has_failed:
             _offer_again(job, data.forget_attempt, kept, text)
         job.check()
@@ -336,8 +351,9 @@ def footnote(reading: data.Reading) -> None:
         said.append(f"values kept in int8, off by up to: {off}")
     if reading.recording.unknown.size:
         unknown = reading.recording.unknown
-        kinds = "".join(dict.fromkeys(reading.text[position] for position in unknown[:2_000].tolist()))[:12]
-        said.append(f"{unknown.size:,} of them unknown to the network, which read its unknown symbol there: {kinds}")
+        kinds = dict.fromkeys(reading.text[position] for position in unknown[:2_000].tolist())
+        some = " ".join(map(symbol_words, list(kinds)[:12]))
+        said.append(f"{unknown.size:,} of them unknown to the network, which read its unknown symbol there: {some}")
     quiet(" · ".join(said))
 
 

@@ -26,6 +26,7 @@ from inspector.search import verdict
 
 KINDS = ("top", "bottom", "quantile", "random")
 STATES = ("hidden", "cell")
+CLEAR = ("strong", "clear")  # verdicts on a neuron that clearly follows its best concept
 
 _NEURON = ["layer", "unit"]
 _NAMED = 4  # concepts of which a survey had too little that are named in a sentence
@@ -107,6 +108,15 @@ class Findings:
         table = self.explanations
         rows = table[(table.layer == neuron.layer) & (table.unit == neuron.unit)].to_dict("records")
         return rows[0] if rows and rows[0]["formula"] else None
+
+    def unexplained(self) -> pd.DataFrame:
+        """Rows of the overview: neurons that follow no concept clearly, and that no formula explains."""
+        is_told = self.overview.verdict.isin(CLEAR)
+        if self.explanations is not None:
+            explained = self.explanations[self.explanations.is_explained]
+            names = (pd.MultiIndex.from_frame(table[_NEURON]) for table in (self.overview, explained))
+            is_told |= next(names).isin(next(names))
+        return self.overview[~is_told]
 
     def spread(self, neuron: Neuron, signal: str) -> pd.Series | None:
         """The statistics of one signal; None where the survey did not gather them."""

@@ -7,14 +7,14 @@ and nothing can be written.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
 
 from dashboard import cards, state, texts
+from dashboard.pickers import guarded
 from inspector.notes import MAX_TEXT, MAX_TITLE, Note, NoteConflict, Notes
-from inspector.recording import InspectorError, Neuron
+from inspector.recording import Neuron
 
 READ = "app_pages/read.py"
 _OPEN, _LATE, _TURN = "note_open", "note_late", "note_turn"
@@ -86,13 +86,13 @@ def _form(kept: Notes, note: Note) -> None:
         _late(kept)
     elif note.version != base.version:
         cards.notes([f"The note on {note.neuron} was changed in another window meanwhile."])
-        st.button("show what it says now", on_click=_again)
+        st.button("show what it says now", on_click=guarded(_again))
     with st.form(f"note {turn}", border=False):
         st.text_input("title", base.title, max_chars=MAX_TITLE, key=f"note_title {turn}")
         st.text_area("text", base.text, max_chars=MAX_TEXT, key=f"note_text {turn}", height=130)
         st.text_input("tags, with commas between them", ", ".join(base.tags), key=f"note_tags {turn}")
         st.checkbox("star", base.star, key=f"note_star {turn}")
-        st.form_submit_button("Save", on_click=_guarded(lambda: _save(kept, base)))
+        st.form_submit_button("Save", on_click=guarded(lambda: _save(kept, base)))
 
 
 def _late(kept: Notes) -> None:
@@ -106,8 +106,8 @@ def _late(kept: Notes) -> None:
         st.text(f"{headline(theirs)}\n{theirs.text}\n{', '.join(theirs.tags)}".strip())
     now = theirs.version if theirs is not None else 0
     with st.container(horizontal=True, gap="small"):
-        st.button("save mine over it", on_click=_guarded(lambda: _put(kept, replace(mine, version=now))))
-        st.button("take that one", on_click=_again)
+        st.button("save mine over it", on_click=guarded(lambda: _put(kept, replace(mine, version=now))))
+        st.button("take that one", on_click=guarded(_again))
     cards.quiet("Yours, not saved:")
 
 
@@ -132,18 +132,6 @@ def _put(kept: Notes, note: Note) -> None:
         _again()
 
 
-def _guarded(change: Callable[[], None]) -> Callable[[], None]:
-    """A callback whose InspectorError becomes a note at the top of the page; what was typed stays in the form."""
-
-    def run() -> None:
-        try:
-            change()
-        except InspectorError as error:
-            state.note(str(error))
-
-    return run
-
-
 def _lists(kept: Notes, neuron: Neuron) -> None:
     lists = kept.lists()
     mine = [name for name, neurons in lists.items() if neuron in neurons]
@@ -152,9 +140,9 @@ def _lists(kept: Notes, neuron: Neuron) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.selectbox(
             "list", [name for name in lists if name not in mine], index=None, key="note_list", accept_new_options=True,
-            placeholder="a list, or a new name",
+            placeholder="a list, or a new name", on_change=state.stay,
         )  # fmt: skip
-        st.button(f"add {neuron}", on_click=_guarded(lambda: _add(kept, neuron)))
+        st.button(f"add {neuron}", on_click=guarded(lambda: _add(kept, neuron)))
 
 
 def _add(kept: Notes, neuron: Neuron) -> None:
@@ -187,9 +175,7 @@ def section(network: str, network_hash: str) -> None:
             st.download_button("Export as JSON", kept.to_json(), f"notes-{network}.json", "application/json")
         if not texts.is_read_only():
             key = f"import {network} {st.session_state.get(_TURN, 0)}"
-            st.file_uploader(
-                "Import notes from JSON", ["json"], key=key, on_change=_guarded(lambda: _import(kept, key))
-            )
+            st.file_uploader("Import notes from JSON", ["json"], key=key, on_change=guarded(lambda: _import(kept, key)))
 
 
 def _link(network: str, neuron: Neuron) -> None:

@@ -86,7 +86,9 @@ def pick_text(view: state.View, *, with_recordings: bool = True, label: LabelVis
     if with_recordings:
         known |= {f"{_RECORDING}{name}": f"{name} (recording)" for name in data.saved_recordings()}
     elif (view.text or "").startswith(_RECORDING):
-        state.note("Snapshots read texts, and a recording keeps what one network made of its own: showing another.")
+        state.note(
+            "A recording keeps what one network made of its text, and here a text is read anew: another is shown."
+        )
         view = replace(view, text=None, at=None)
     view = replace(view, text=view.text or _first_text(view.network))
     if view.text not in known:

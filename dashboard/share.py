@@ -42,7 +42,7 @@ def export(view: state.View, reading: data.Reading, found: Survey | None) -> Non
         is_small = reading.recording.n_chars * len(neurons) * len(signals) <= MOST_BYTES / 2
         if not is_small:
             cards.quiet("It would hold more than a browser opens: choose fewer neurons, or a shorter text.")
-        st.checkbox("without concepts and scores, for others to find out", key="export_quiz")
+        st.checkbox("without concepts and scores, for others to find out", key="export_quiz", on_change=state.stay)
         quiz = bool(st.session_state.get("export_quiz"))
         _offer(
             "Download the page",
@@ -74,7 +74,7 @@ def _pick_neurons(view: state.View, reading: data.Reading, found: Survey | None)
     names = list(choices)
     if st.session_state.get("export_neurons") not in names:
         st.session_state["export_neurons"] = names[0]
-    st.radio("Which neurons?", names, key="export_neurons", format_func=cards.plain)
+    st.radio("Which neurons?", names, key="export_neurons", format_func=cards.plain, on_change=state.stay)
     chosen = choices[st.session_state["export_neurons"]]
     return [one for one in dict.fromkeys(chosen) if state.exists(one, reading.layers)]
 
@@ -107,8 +107,8 @@ def _figure_controls(view: state.View, reading: data.Reading, neurons: list[Neur
     what = "the marked stretch" if view.mark is not None else f"up to {FIGURE_LINES} lines from the cursor on"
     cards.quiet(f"{what}, {stop - start:,} characters" + ("" if view.mark else "; mark a stretch to choose another"))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox("width", list(_WIDTHS), key="export_width", width=180)
-        st.selectbox("format", FORMATS, key="export_format", width=90)
+        st.selectbox("width", list(_WIDTHS), key="export_width", width=180, on_change=state.stay)
+        st.selectbox("format", FORMATS, key="export_format", width=90, on_change=state.stay)
     form = str(st.session_state.get("export_format", FORMATS[0]))
     width = _WIDTHS[st.session_state.get("export_width", next(iter(_WIDTHS)))]
     chosen = neurons[:MAX_NEURONS]

@@ -1,8 +1,10 @@
 """What is kept, for how long, and what is made anew."""
 
+import gc
 import shutil
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -159,6 +161,18 @@ def test_recording_of_snapshots_opens_with_the_network_that_made_it(networks, tm
 
     expected = record(model, TEXT.content).trace(Neuron(1, 2), "forget_gate")
     np.testing.assert_allclose(reading.trace(Neuron(1, 2), "forget_gate"), expected, atol=1e-5)
+
+
+def test_few_recordings_of_snapshots_keep_what_they_computed(networks, tmp_path):
+    for name in "123":
+        record(data.network("a").model, TEXT.content, store="snapshots").save(tmp_path / name)
+    first = weakref.ref(data.open_folder(str(tmp_path / "1")).recording)
+
+    for name in "23":
+        data.open_folder(str(tmp_path / name)).trace(Neuron(0, 0), "hidden")
+
+    gc.collect()
+    assert first() is None
 
 
 def test_recording_of_snapshots_without_its_network_is_a_sentence(networks, tmp_path):

@@ -2,6 +2,7 @@
 
 import re
 
+import pandas as pd
 import pytest
 import streamlit
 
@@ -147,6 +148,15 @@ def test_one_neuron_or_many_is_said_with_its_curve():
 
     assert re.search(r"(One neuron|A few neurons|Many neurons): ", said(app))
     assert len(app.get("plotly_chart")) == 3
+
+
+def test_where_no_neuron_tells_it_there_is_no_curve(monkeypatch):
+    monkeypatch.setattr(data, "begin_codes", lambda *given: None)
+    monkeypatch.setattr(data, "codes", lambda *given: pd.DataFrame({"k": [], "score": [], "metric": []}))
+
+    app = open_app(FIND, network="small", concept="whitespace")
+
+    assert "No neuron tells it from the rest" in said(app) and len(app.get("plotly_chart")) == 2
 
 
 def test_graded_concept_shows_how_the_neuron_follows_it():

@@ -398,6 +398,28 @@ def test_neurons_of_a_network_without_gates_has_no_empty_columns():
     assert "half_life" not in open_app(NEURONS, network="rnn").dataframe[0].value
 
 
+@pytest.mark.parametrize("is_explained", [True, False])
+def test_tour_ends_at_a_neuron_that_neither_concept_nor_formula_explains(surveyed, monkeypatch, tmp_path, is_explained):
+    shutil.copytree(surveyed / "lstm", tmp_path / "nets" / "lstm")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+    folder = tmp_path / "nets" / "lstm" / "survey"
+    overview = open_findings(tmp_path / "nets" / "lstm", "lstm", "").overview
+    rest = overview[~overview.verdict.isin(("strong", "clear"))]
+    rows = [{"layer": row.layer, "unit": row.unit, "formula": "digit", "is_explained": is_explained and row.layer == 1}
+            for row in rest.itertuples()]  # fmt: skip
+    pd.DataFrame(rows).to_parquet(folder / "explanations.parquet")
+    (folder / "explanations.json").write_text(json.dumps({"network_hash": data.network("lstm").hash}))
+
+    words = said(open_app("app_pages/tour.py", network="lstm"))
+
+    n_left = int((rest.layer == 0).sum()) if is_explained else len(rest)
+    assert 0 < n_left < 12 and "A neuron that is not explained yet" in words
+    assert f"{n_left} of the 12 neurons follow none of the concepts that were searched clearly, and no form" in words
+    layer = 0 if is_explained else 1
+    least = rest[rest.layer == layer].sort_values("choose_skill").iloc[0]
+    assert f"{layer}:{least.unit} is one of them" in words
+
+
 def test_gates_page_shows_saturation_of_every_gate():
     app = open_app(GATES, network="gru", neuron="0:1")
 

@@ -11,7 +11,7 @@ from inspector.model import load_checkpoint
 from inspector.notes import Note
 from inspector.recording import InspectorError, Neuron
 from tests.screen import open_app, said
-from tests.test_pages import NETWORKS, checkpoints, place  # noqa: F401 - fixtures
+from tests.test_pages import NETWORKS, address, checkpoints, place  # noqa: F401 - fixtures
 
 BEST = Neuron(1, 3)  # of the survey that test_pages writes
 HOSTILE = [
@@ -143,6 +143,17 @@ def test_two_windows_adding_to_a_list_lose_nothing(kept):
     assert kept.lists() == {"both": [Neuron(0, 0), Neuron(0, 1)]}
     with pytest.raises(InspectorError, match="name of a list"):
         kept.add_to_list(" ", [BEST])
+
+
+def test_choosing_a_list_is_no_move_of_the_reader(kept):
+    kept.put_list("favourites", [Neuron(0, 0)])
+    app = open_app(network="python", neuron="1:3")
+    app.selectbox(key="pick_text").set_value("sample:ring_buffer.c").run()
+    app.query_params["text"] = "sample:lighthouse.txt"  # as a late browser names it
+
+    app.selectbox(key="note_list").set_value("favourites").run()
+
+    assert address(app)["text"] == "sample:ring_buffer.c"
 
 
 def test_notes_go_out_and_come_in_as_json(kept, monkeypatch):

@@ -175,6 +175,25 @@ def test_long_text_is_read_behind_the_page_and_can_be_cancelled(monkeypatch):
     assert shown(app)[1] == texts.load_text("stdlib:heapq.py").content
 
 
+def test_notes_and_the_button_that_copies_the_link_stand_above_a_text_that_is_being_read(monkeypatch):
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(model, parts, *given):
+        begun.set()
+        go.wait(20)
+        return record(model, [content for _, content in parts])
+
+    data.recordings().clear()
+    monkeypatch.setattr(readings, "_record", slow)
+    monkeypatch.setattr(cards, "_PATIENCE", 0.0)
+    app = open_app(text="stdlib:heapq.py", tab="99")
+    assert begun.wait(20)
+    go.set()
+    wait_for_jobs()
+
+    assert "“99” is no tab width" in said(app) and len(app.get("bidi_component")) == 1
+
+
 def wait_for_jobs():
     """Until nothing is being read behind a page."""
     for thread in threading.enumerate():
@@ -247,8 +266,31 @@ def test_cards_show_markup_as_text():
     assert said(app) == "<b>1\n<b>2\n<b>3 <b>4\n7<b> 8\u2400"
 
 
+@pytest.mark.parametrize("text", ["a -> b <- c", "<->", "x -- y", ">= 1", "a ~= b <= c", "a->b", "*a* [b](c) `d`"])
+def test_label_shows_a_text_as_it_is(text):
+    label = cards.plain(text)
+
+    shown = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", label)  # as Markdown reads it
+    assert shown.replace("\u2060", "") == text
+    for drawn in ("<->", "->", "<-", "--", ">=", "<=", "~="):  # which Streamlit draws as one sign
+        assert not re.search(rf"(^|\s){drawn}(\s|$)", shown)
+
+
+def test_claims_and_headings_are_headings_to_a_screen_reader():
+    def script():
+        from dashboard import cards
+
+        cards.claim("first", "more")
+        cards.heading("second", "more")
+
+    bodies = [element.proto.body for element in AppTest.from_function(script).run().get("html")]
+
+    assert ['role="heading" aria-level="2">first<' in bodies[0], 'aria-level="3">second<' in bodies[1]] == [True, True]
+
+
 def test_read_counts_characters_the_network_does_not_know():
-    assert "2 of them unknown to the network" in said(open_app(text=texts.keep_text("aé🎈", "a.txt")))
+    words = said(open_app(text=texts.keep_text("aé🎈\u200b", "a.txt")))
+    assert "3 of them unknown to the network" in words and "there: é 🎈 \\u200b" in words
 
 
 @pytest.mark.parametrize(
@@ -257,7 +299,8 @@ def test_read_counts_characters_the_network_does_not_know():
         ({"neuron": "7:0"}, "Neuron 7:0 does not exist: this network has 2 layers"),
         ({"neuron": "1:6"}, "layer 1 has units 0-5. Showing 1:3 instead."),
         ({"neuron": "best"}, "“best” names no neuron"),
-        ({"signal": "loudness"}, "“loudness” is no signal"),
+        ({"signal": "loudness"}, "Layer 1 has no signal loudness"),
+        ({"signal": "Loud!"}, "“Loud!” names no signal"),
         ({"network": "nobody"}, "There is no network called “nobody”. Showing python instead."),
         ({"at": "99999999"}, "behind the end of the text"),
         ({"text": "nonsense"}, "“nonsense” names no text"),
@@ -562,10 +605,18 @@ def test_tour_leads_from_what_was_found_to_the_views():
     words = said(app)
     assert "Three things to see" in words
     assert "1. A neuron that tells “inside a string”" in words and "AUROC 0.97" in words
-    assert "2. What its gates do" in words and "3. A neuron nobody can explain" in words and "1:0" in words
+    assert "2. What its gates do" in words and "3. A neuron that stands out for no concept" in words and "1:0" in words
     assert [link.proto.page for link in app.get("page_link")] == ["read", "gates", "read"] or len(
         app.get("page_link")
     ) == 3
+
+
+def test_tour_reads_a_text_where_a_recording_was_in_view(checkpoints, tmp_path):
+    record(load_checkpoint(checkpoints / "python"), "x = 1\n" * 9, out=tmp_path / "kept")
+
+    app = open_app(TOUR, network="python", text=f"recording:{tmp_path / 'kept'}")
+
+    assert "things to see" in said(app) and "here a text is read anew" in said(app)
 
 
 def test_tour_without_a_survey_says_what_is_missing():

@@ -19,7 +19,7 @@ from inspector.recording import Neuron
 from tests.screen import open_app, said
 from tests.test_export import payload_of
 from tests.test_overlay import unpack
-from tests.test_pages import FIND, checkpoints, place  # noqa: F401 - fixtures
+from tests.test_pages import FIND, address, checkpoints, place  # noqa: F401 - fixtures
 
 SAMPLE = texts.load_text("sample:address_book.py").content
 
@@ -114,6 +114,17 @@ def test_page_that_would_be_too_large_is_not_offered_and_says_why(offers, monkey
     monkeypatch.setattr(share, "MOST_BYTES", 1_000)
     assert "more than a browser opens" in said(open_app(neuron="1:2", signal="cell"))
     assert offers["Download the page"][2] and not offers["Download the figure"][2]
+
+
+@pytest.mark.parametrize("key", ["export_quiz", "export_format"])
+def test_choice_of_what_is_exported_is_no_move_of_the_reader(key):
+    app = open_app(network="python", text="sample:lighthouse.txt")
+    app.selectbox(key="pick_text").set_value("sample:ring_buffer.c").run()
+    app.query_params["text"] = "sample:lighthouse.txt"  # as a browser names it that has not heard of the other one
+
+    app.checkbox(key=key).check().run() if key == "export_quiz" else app.selectbox(key=key).set_value("pdf").run()
+
+    assert address(app)["text"] == "sample:ring_buffer.c"
 
 
 def test_concept_in_the_choice_of_neurons_stays_text(checkpoints):  # noqa: F811

@@ -218,7 +218,7 @@ def test_recording_is_no_text_that_snapshots_can_read(tmp_path, monkeypatch):
     (tmp_path / "recordings" / "mine").mkdir(parents=True)
     monkeypatch.setenv("CHARSCOPE_RECORDINGS", str(tmp_path / "recordings"))
     app = open_app(TRAINING, network="grown", text="recording:mine")
-    assert "Snapshots read texts" in said(app) and app.query_params["text"] == state.FIRST_TEXT
+    assert "here a text is read anew" in said(app) and app.query_params["text"] == state.FIRST_TEXT
     assert not any("(recording)" in option for option in app.selectbox(key="pick_text").options)
 
 

@@ -13,7 +13,7 @@ import streamlit as st
 from dashboard import cards, data, notes, pickers, state, tables
 from dashboard.evidence import two_digits
 from dashboard.figures import NOTHING, map_figure
-from dashboard.findings import Findings
+from dashboard.findings import CLEAR, Findings
 from inspector.recording import InspectorError, Neuron
 
 NEURON = "app_pages/neuron.py"
@@ -65,7 +65,7 @@ def _named(found: Findings, kept: data.Network) -> pd.DataFrame:
     table = tables.named(found.overview, notes.titles(kept.hash))
     titles = {name: data.concept_title(name) for name in table.concept.dropna().unique()}
     table["title"] = table.concept.map(titles)
-    is_clear = table.verdict.isin(("strong", "clear"))
+    is_clear = table.verdict.isin(CLEAR)
     table["group"] = table.concept.map(_group, na_action="ignore").where(is_clear, NOTHING)
     table["said"] = [
         "not ranked" if pd.isna(score) else f"{title}, {two_digits(score)}"

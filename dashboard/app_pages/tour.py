@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import cards, data, notes, pickers, state
 from dashboard.evidence import FIRST_CONCEPT, Finding, Survey, skill, telling_stretch
+from dashboard.findings import Findings
 from dashboard.palette import scale_for
 from inspector.recording import InspectorError, Neuron
 
@@ -42,22 +43,33 @@ def page() -> None:
     view = state.current()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         view = pickers.pick_network(view)
-        view = pickers.pick_text(view)
+        view = pickers.pick_text(view, with_recordings=False)
     reading = cards.read(view)
     found = cards.survey_of(reading)
     state.settle(view)
     if found is None or reading.network is None:
         cards.quiet("The tour needs a network with a survey: choose another one, or make its survey (see Networks).")
         return
-    told = stops(found, reading.layers)
+    told = stops(found, reading.layers, _findings(reading.network))
     headline = f"{_NUMBERS[len(told)]} to see in a network that reads"
     cards.claim(headline, f"{reading.network.name} reading {reading.title}")
     for number, stop in enumerate(told, 1):
         _draw(number, stop, view, reading)
 
 
-def stops(found: Survey, layers: data.Layers) -> list[Stop]:
-    """The tour of a network, out of what its survey found; a stop without a neuron to show it is left out."""
+def _findings(kept: data.Network) -> Findings | None:
+    """What the survey says of every neuron, where it says so much."""
+    try:
+        return data.findings(kept)
+    except InspectorError:  # of an earlier version, or damaged: the page Neurons says so
+        return None
+
+
+def stops(found: Survey, layers: data.Layers, every: Findings | None = None) -> list[Stop]:
+    """The tour of a network, out of what its survey found; a stop without a neuron to show it is left out.
+
+    every : what the survey says of all neurons; without it a neuron that it lists for nothing is the last stop.
+    """
     firsts = [findings[0] for findings in found.concepts.values() if findings]
     told: list[Stop] = []
     low = None
@@ -85,15 +97,40 @@ def stops(found: Survey, layers: data.Layers) -> list[Stop]:
             "of such a quantity; several share it.",
             depth, READ, "See it over the whole text",
         ))  # fmt: skip
-    if (silent := unlisted(found, layers)) is not None:
-        told.append(Stop(
-            "A neuron nobody can explain",
-            f"Most neurons are like {silent}: not among the best for any of the {len(found.concepts)} concepts that "
-            "were searched. That does not mean it does nothing. Look at it yourself: an idea of your own can be asked "
-            "as a regular expression on the page Find.",
-            silent, layers[silent.layer][1][0], None, READ, "Look at it",
-        ))  # fmt: skip
-    return told
+    last = _unlisted_stop(found, layers) if every is None else _unexplained_stop(every, layers)
+    return told if last is None else [*told, last]
+
+
+def _unexplained_stop(every: Findings, layers: data.Layers) -> Stop | None:
+    """The neuron of the highest layer of which least is known."""
+    rest = every.unexplained()
+    if rest.empty:
+        return None
+    row = rest.sort_values(["layer", "choose_skill"], ascending=[False, True]).iloc[0]
+    formula = "" if every.explanations is None else ", and no formula of concepts explains them"
+    return _look_at(
+        "A neuron that is not explained yet", Neuron(int(row.layer), int(row.unit)), layers,
+        f"{len(rest):,} of the {len(every.overview):,} neurons follow none of the concepts that were searched "
+        f"clearly{formula}. {row.layer}:{row.unit} is one of them.",
+    )  # fmt: skip
+
+
+def _unlisted_stop(found: Survey, layers: data.Layers) -> Stop | None:
+    silent = unlisted(found, layers)
+    if silent is None:
+        return None
+    return _look_at(
+        "A neuron that stands out for no concept", silent, layers,
+        f"{silent} is not among the best for any of the {len(found.concepts)} concepts that were searched.",
+    )  # fmt: skip
+
+
+def _look_at(title: str, neuron: Neuron, layers: data.Layers, known: str) -> Stop:
+    words = (
+        f"{known} That does not mean it does nothing. Look at it yourself: an idea of your own can be asked as a "
+        "regular expression on the page Find."
+    )
+    return Stop(title, words, neuron, layers[neuron.layer][1][0], None, READ, "Look at it")
 
 
 def _clear_stops(clear: Finding, signals: Sequence[str]) -> list[Stop]:

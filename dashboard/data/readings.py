@@ -193,7 +193,9 @@ def open_folder(path: str) -> Reading:
     if texts.is_read_only() and path not in saved_recordings():  # a visitor does not walk through the server's disk
         raise InspectorError("This program is served read-only: only the recordings it lists can be opened.")
     folder = texts.folder_at(recording_folder(path), "the path of a recording's folder")
-    recording = _open_recording(str(folder), folder.stat().st_mtime_ns, str(checkpoints_folder()))
+    recording = _open_recording(str(folder), folder.stat().st_mtime_ns)
+    if recording.keeps_snapshots:
+        recording = _open_snapshots(str(folder), folder.stat().st_mtime_ns, str(checkpoints_folder()))
     layers = [(layer.n_units, tuple(layer.signals)) for layer in recording.layers]
     return Reading(folder.name, recording, layers, (str(folder), folder.stat().st_mtime_ns))
 
@@ -210,9 +212,14 @@ def saved_recordings() -> list[str]:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _open_recording(folder: str, stamp: int, networks: str) -> Recording:
-    recording = open_recording(Path(folder))
-    return open_recording(Path(folder), _network_of(recording).model) if recording.keeps_snapshots else recording
+def _open_recording(folder: str, stamp: int) -> Recording:
+    return open_recording(Path(folder))
+
+
+# Few: each keeps a few hundred megabytes of the values that it has computed.
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _open_snapshots(folder: str, stamp: int, networks: str) -> Recording:
+    return open_recording(Path(folder), _network_of(open_recording(Path(folder))).model)
 
 
 def _network_of(recording: Recording) -> Network:
