@@ -513,7 +513,8 @@ class TestInBrowser:
         n_chars = 2 * 4096
         guesses = [Section("guess/ids", "uint16", np.zeros(4096, "<u2")),
                    Section("guess/probabilities", "float32", np.full(4096, 0.5, "<f4"))]  # fmt: skip
-        serve(page, {"guesses/0": pack({"guesses": 1}, guesses), "guesses/1": pack({"missing": "gone"}, [])})
+        answers = {"guesses/0": pack({"guesses": 1}, guesses), "guesses/1": pack({"missing": "gone"}, [])}
+        serve(page, {**answers, "ready": pack({"ready": []}, [])})
         answer(page)
         zeros = {("0:0", "hidden"): np.zeros(n_chars, np.float32)}
         text = ("x" * 31 + "\n") * (n_chars // 32)
@@ -634,11 +635,9 @@ class TestWriting:
 
     def test_what_is_written_goes_on_with_another_network_and_after_a_jump(self, page):
         arguments = self.begin(page, "abc", jump="a")
-        smaller = [(9, ("hidden",))]
-        for change in (
-            {"jump": "b"},
-            {"jump": "b", "source": "/charscope/other", "layers": smaller, "ready": ["hidden"]},
-        ):
+        other = {"source": "/charscope/other", "layers": [(9, ("hidden",))], "ready": ["hidden"]}
+        chosen = {"neuron": "0:1", "traces": lines_of(1)["traces"]}
+        for change in ({"jump": "b"}, {"jump": "c", **other, **chosen}):
             before = page.evaluate("window.fetched.length")
             send(page, **{**arguments, **change})
             page.wait_for_function("n => window.fetched.slice(n).some(([, body]) => body === 'abc')", arg=before)
@@ -646,6 +645,7 @@ class TestWriting:
             expect(page.locator(".row .text")).to_have_text(["abc"])
         posted = page.evaluate("window.fetched.filter(([, body]) => body === 'abc').map(([address]) => address)")
         assert posted[-1].startswith("/charscope/other/draft/")
+        assert posted[-1].endswith("/0:1/hidden")
 
     def test_what_was_written_is_offered_again(self, page):
         arguments = self.begin(page, "abc")

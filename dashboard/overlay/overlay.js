@@ -116,10 +116,10 @@ class Overlay extends Reader {
       || JSON.stringify(before.documents) !== JSON.stringify(header.documents);
     const hasJumped = isNewText || header.jump !== before.jump;
     this.payload = payload;
-    if (this.frame.editor.isOpen && header.source !== before?.source) this.frame.editor.send();
     this.fillWindow();
     this.source.take(payload);
     this.follow(header, hasJumped);
+    if (this.frame.editor.isOpen && header.source !== before?.source) this.frame.editor.send();
     if (hasJumped) this.takeLook(header.look);
     if (isNewText) this.key = null;
     if (this.key === null) this.takeText(payload);
