@@ -200,16 +200,20 @@ def excerpt(
 ) -> None:  # fmt: skip
     """A few lines of text coloured by a trace of the same length, standing still; each letter is escaped.
 
+    Its value shows where one points at it.
+
     at : the character that is marked. holds : bool, one for each character: those that are underlined.
     """
     kind, shade = scale.kind, theme()
     paint, letters = lut(DEFAULT, kind, shade), ink(DEFAULT, kind, shade)
     lines: list[list[str]] = [[]]
-    for place, (character, entry) in enumerate(zip(text, colour_index(trace, scale).tolist(), strict=True)):
+    entries, values = colour_index(trace, scale).tolist(), trace.tolist()
+    for place, (character, entry, value) in enumerate(zip(text, entries, values, strict=True)):
         style = "" if entry < 0 else f"background:rgb({_rgb(paint[entry])});color:rgb({_rgb(letters[entry])})"
         marks = [name for name, is_so in (("at", place == at), ("in", holds is not None and holds[place])) if is_so]
         named = f' class="{" ".join(marks)}"' if marks else ""
-        lines[-1].append(f'<span{named} style="{style}">{html.escape(_visible(character))}</span>')
+        said = "" if entry < 0 else f' title="{value:+.2f}"'
+        lines[-1].append(f'<span{named}{said} style="{style}">{html.escape(_visible(character))}</span>')
         if character == "\n":
             lines.append([])
     if not lines[-1]:

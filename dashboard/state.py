@@ -30,6 +30,7 @@ MOST_CONCEPTS = 12
 COLOURINGS = ("neuron", "surprise")
 MOST_PINS = 12
 WIDEST_TAB = 16
+LONGEST_WORD = 100
 
 _LONGEST_VALUE = 1_000
 _SIGNAL = re.compile(r"[a-z][a-z0-9_]*")  # an imported recording has signals of its own
@@ -55,8 +56,9 @@ class View:
     at : a position in the text, counted in code points.
     mark, ask : a stretch of the text, and what is asked about it: which neurons are on exactly "here", or where
         "elsewhere" the neuron is as it is there.
-    layer, only, least, order : which neurons of a network are listed: those of a layer, those whose best concept this
-        is, those with at least this score; and what comes first.
+    layer, only, least, word, order : which neurons of a network are listed: those of a layer, those whose best concept
+        this is, those with at least this score, those of whose concept, formula or note this is a part; and what comes
+        first.
     palette, colour, expects, spaces, wrap, tab, pins : how the text is shown: the name of the colours, what they show
         ("surprise" instead of the neuron), what the network expects under each line, marks for white space, long lines
         broken or not, columns between tab stops, and the neurons kept in sight.
@@ -76,6 +78,7 @@ class View:
     layer: int | None = None
     only: str | None = None
     least: float | None = None
+    word: str | None = None
     order: str | None = None
     palette: str | None = None
     colour: str | None = None
@@ -214,6 +217,12 @@ def _share(value: str) -> float:
     return float(f"{share:g}")
 
 
+def _word(value: str) -> str:
+    if len(value) > LONGEST_WORD or not value.isprintable():
+        raise ValueError(f"{_short(value)} cannot be searched for: up to {LONGEST_WORD} characters in one line can be.")
+    return value
+
+
 def _tab(value: str) -> int:
     if not (value.isascii() and value.isdigit() and len(value) <= 9 and 1 <= int(value) <= WIDEST_TAB):
         raise ValueError(f"{_short(value)} is no tab width: it must be a whole number from 1 to {WIDEST_TAB}.")
@@ -250,6 +259,7 @@ _READERS = {
     "layer": _position,
     "only": _name("concept"),
     "least": _share,
+    "word": _word,
     "order": _one_of("order", ORDERS),
     "palette": _one_of("palette", tuple(PALETTES)),
     "colour": _one_of("colouring", COLOURINGS),

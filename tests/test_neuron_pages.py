@@ -1,5 +1,6 @@
 """The neuron's page, the table and map of all neurons, saturation: with a survey, with an old one, and without."""
 
+import io
 import json
 import shutil
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, notes, texts
+from dashboard import data, notes, share, texts
 from dashboard.evidence import detects_words, memory_words
 from dashboard.figures import map_figure, saturation_figure, spread_figure
 from dashboard.findings import Passage, half_life, kurtosis_of, neighbours, open_findings, places_of
@@ -341,6 +342,33 @@ def test_neurons_of_an_address_are_those_that_it_names_in_its_order(surveyed):
     assert (app.selectbox(key="only_concept").value, app.number_input(key="least_score").value) == (concept, 0.1)
     by_number = open_app(NEURONS, network="lstm", order="number").dataframe[0].value
     assert list(by_number.neuron) == [f"{layer}:{unit}" for layer in range(2) for unit in range(6)]
+
+
+def test_neurons_are_found_by_a_word_of_their_concept_or_note_that_stands_in_the_address(surveyed):
+    notes.notes_of(data.network("lstm").hash).put(Note(Neuron(1, 4), title="My (Blanks"))
+    app = open_app(NEURONS, network="lstm")
+    every = app.dataframe[0].value
+    part = every.title[0][1:].upper()
+
+    app.text_input(key="word").set_value(" (blanks ").run()
+    assert list(app.dataframe[0].value.neuron) == ["1:4"] and address(app)["word"] == "(blanks"
+    app.text_input(key="word").set_value(part).run()
+    assert set(app.dataframe[0].value.neuron) == set(every.neuron[every.title.str.upper().str.contains(part)])
+    app.text_input(key="word").set_value("").run()
+    assert len(app.dataframe[0].value) == 12 and "word" not in address(app)
+
+
+def test_listed_neurons_can_be_taken_along(monkeypatch):
+    offered = {}
+    monkeypatch.setattr(share, "table", lambda table, name: offered.update({name: table}))
+
+    open_app(NEURONS, network="lstm", layer="1")
+
+    (table,) = offered.values()
+    assert (
+        list(offered) == ["neurons-lstm"] and set(table.layer) == {1} and {"score", "title", "kurtosis"} <= set(table)
+    )
+    assert all(json.loads(share._json(table))) and len(pd.read_parquet(io.BytesIO(share._parquet(table)))) == 6
 
 
 def test_filter_that_does_not_exist_is_a_sentence_and_all_are_listed():

@@ -276,6 +276,22 @@ def test_label_shows_a_text_as_it_is(text):
         assert not re.search(rf"(^|\s){drawn}(\s|$)", shown)
 
 
+def test_excerpt_says_each_value_where_one_points_and_none_where_there_is_none():
+    def script():
+        import numpy as np
+
+        from dashboard import cards
+        from dashboard.palette import Scale
+
+        cards.excerpt("abc", np.array([0.25, np.nan, -1]), Scale("diverging", -1.0, 1.0), first_line=1)
+
+    body = AppTest.from_function(script).run().get("html")[0].proto.body
+
+    spans = re.findall(r"<span([^>]*)>(.)</span>", body)
+    titles = {letter: re.search('title="(.*?)"', attributes) for attributes, letter in spans}
+    assert {letter: title and title[1] for letter, title in titles.items()} == {"a": "+0.25", "b": None, "c": "-1.00"}
+
+
 def test_claims_and_headings_are_headings_to_a_screen_reader():
     def script():
         from dashboard import cards

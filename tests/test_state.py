@@ -27,6 +27,7 @@ views = st.builds(
     layer=st.none() | st.integers(0, 99),
     only=st.none() | NAMES,
     least=st.none() | st.integers(0, 100).map(lambda percent: percent / 100),
+    word=st.none() | NAMES,
     order=st.none() | st.sampled_from(state.ORDERS),
     at=st.none() | st.integers(0, 10**9),
     mark=st.none()
@@ -72,7 +73,7 @@ def test_from_query_takes_any_nonsense(query):
      ("network", "a\x00b"), ("colour", "red"), ("concept", "x" * 1001), ("mark", "5-5"),
      ("mark", "9"), ("palette", "rainbow"), ("expects", "perhaps"), ("tab", "0"), ("tab", "17"), ("pins", "1:2,x"),
      ("ask", "why"), ("also", ","), ("also", ",".join(f"c{i}" for i in range(12))), ("within", "dreams"),
-     ("layer", "-1"), ("least", "1.01"), ("least", "nan"), ("least", "much"), ("order", "chaos"),
+     ("layer", "-1"), ("least", "1.01"), ("least", "nan"), ("least", "much"), ("order", "chaos"), ("word", "x" * 101),
      ("pins", ",".join(f"0:{unit}" for unit in range(13)))],
 )  # fmt: skip
 def test_from_query_leaves_a_note_about_each_part_it_drops(key, value):

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from dashboard import cards, data, notes, pickers, state, tables
+from dashboard import cards, data, notes, pickers, share, state, tables
 from dashboard.evidence import two_digits
 from dashboard.figures import NOTHING, map_figure
 from dashboard.findings import CLEAR, Findings
@@ -92,7 +92,13 @@ def _filters(neurons: pd.DataFrame, view: state.View) -> state.View:
         state.note(f"“{data.concept_title(view.only)}” is no neuron's best concept here. All are listed.")
         view = replace(view, only=None)
     st.session_state.update(
-        {"only_layer": view.layer, "only_concept": view.only, "least_score": view.least, "order": view.order}
+        {
+            "only_layer": view.layer,
+            "only_concept": view.only,
+            "least_score": view.least,
+            "word": view.word or "",
+            "order": view.order,
+        }
     )
     # Streamlit draws the cross that takes a choice away only where none is made at first: index=None.
     st.selectbox("layer", layers, None, key="only_layer", placeholder="all", width=100, on_change=_take)
@@ -103,6 +109,10 @@ def _filters(neurons: pd.DataFrame, view: state.View) -> state.View:
     st.number_input(
         "score at least", 0.0, 1.0, None, 0.05, key="least_score", placeholder="any", width=150, on_change=_take
     )
+    st.text_input(
+        "search", key="word", placeholder="concept, formula, note", width=190, max_chars=state.LONGEST_WORD,
+        on_change=_take,
+    )  # fmt: skip
     st.selectbox(
         "sort by", list(_ORDERS), None, key="order", placeholder=_ORDERS["explained"][0], width=170,
         format_func=lambda order: _ORDERS[order][0], on_change=_take,
@@ -112,7 +122,8 @@ def _filters(neurons: pd.DataFrame, view: state.View) -> state.View:
 
 def _take() -> None:
     parts = {"layer": "only_layer", "only": "only_concept", "least": "least_score", "order": "order"}
-    state.go(**{part: st.session_state[key] for part, key in parts.items()})
+    word = " ".join(st.session_state["word"].split())
+    state.go(word=word or None, **{part: st.session_state[key] for part, key in parts.items()})
 
 
 def _listed(neurons: pd.DataFrame, view: state.View) -> pd.DataFrame:
@@ -124,6 +135,9 @@ def _listed(neurons: pd.DataFrame, view: state.View) -> pd.DataFrame:
         keep &= neurons.concept == view.only
     if view.least is not None:
         keep &= neurons.score >= view.least
+    if view.word is not None:
+        said = neurons[["title", "formula", "note"]].fillna("").agg(" · ".join, axis=1)
+        keep &= said.str.casefold().str.contains(view.word.casefold(), regex=False)
     _, columns, ascending = _ORDERS[view.order or "explained"]
     return neurons[keep].sort_values(columns, ascending=ascending, kind="stable", ignore_index=True)
 
@@ -134,6 +148,7 @@ def _table(shown: pd.DataFrame, view: state.View) -> None:
         return
     cards.quiet(f"{len(shown):,} shown, {_ORDERS[view.order or 'explained'][0]} first.")
     chosen = tables.draw(shown, _COLUMNS, key=f"neurons {view.to_query()}", height=560)
+    share.table(shown.drop(columns=["histogram", "said"]), f"neurons-{view.network}")
     if chosen is not None:
         _open(str(shown.neuron[chosen]), view)
 
