@@ -26,10 +26,10 @@ INSPECTOR = {
     "survey": ({"recording", "model", "corpus", "capture", "concepts", "search"}, {"numpy", "pandas"}),
     "formulas": ({"recording", "compiled"}, {"numpy"}),
     "explain": (
-        {"recording", "model", "corpus", "capture", "concepts", "formulas", "search"},
+        {"recording", "model", "corpus", "capture", "concepts", "formulas", "search", "survey"},
         {"numpy", "pandas"},
     ),
-    "emerge": ({"recording", "model", "corpus", "concepts", "survey"}, {"numpy", "pandas"}),
+    "emerge": ({"recording", "model", "corpus", "concepts", "survey", "train"}, {"numpy", "pandas"}),
     "baselines": (set(), {"numpy"}),
     "notes": ({"recording"}, set()),
     "measure": ({"recording", "model", "corpus", "train", "generate", "baselines"}, {"numpy"}),
