@@ -53,3 +53,12 @@ def test_point_of_the_map_leads_to_the_neuron_and_its_passage_to_the_text(page, 
     content = texts.load_text(there["text"]).content
     assert content.count("\n", 0, int(there["at"])) + 1 == int(line)
     expect(page.locator(f"[data-at='{there['at']}']").first).to_be_visible(timeout=WAIT)
+
+
+def test_filter_is_taken_away_by_its_cross(page, dashboard):
+    page.goto(f"{dashboard}/neurons?network=python-rnn&layer=1")
+    expect(page.get_by_role("heading", name=re.compile(r"neurons, .* clearly follow"))).to_be_visible(timeout=WAIT)
+
+    page.locator(".st-key-only_layer").get_by_role("button", name=re.compile("clear", re.IGNORECASE)).click()
+
+    expect(page).not_to_have_url(re.compile("layer="), timeout=WAIT)
