@@ -183,7 +183,8 @@ def emerge(
         model = load_checkpoint(folder)
         signals = [signal for signal in SIGNALS[model.config.kind] if signal in ("hidden", "cell")]
         found = search_corpus(model, texts, concepts, signals=signals, choose=choose, twin=False, longest=longest)
-        characters = int(model.training_facts.get("characters", 0)) if step else 0
+        told = model.training_facts.get("characters", 0)  # another program may have written it down in words
+        characters = told if step and isinstance(told, int) else 0
         snapshots.append({"step": step, "characters": characters, "nats": round(found.loss, _DIGITS)})
         scores.append(_scores(found).assign(step=np.int32(step)))
     return Emergence(
