@@ -167,7 +167,7 @@ def test_find_leads_to_the_text_with_that_neuron(page, dashboard):
         ("/?neuron=banana", "names no neuron"),
         ("/?text=stdlib:../../etc/passwd", "passwd"),
         ("/?network=nowhere", "no network called"),
-        ("/?signal=smell", "is no signal"),
+        ("/?signal=smell", "has no signal smell"),
         ("/find?concept=regex:(", "("),
     ],
 )
