@@ -12,7 +12,7 @@ import { decodePayload } from "./payload.js";
 import { Reader } from "./reader.js";
 import { rowHeight } from "./rows.js";
 import { MOST_PINS, changedLook, changesChoice, mayGrow, neighbour, otherLayer, sameChoice, typedNeuron, withSignal } from "./view.js";
-import { distanceFromTop } from "./viewport.js";
+import { ancestorsOf, distanceFromTop } from "./viewport.js";
 import { showCount } from "./words.js";
 
 /** @typedef {import("./payload.js").Payload} Payload */
@@ -69,6 +69,8 @@ class Overlay extends Reader {
     document.fonts.ready.then(() => this.resize()); // the code font may come after the first layout
     this.onWindow = () => this.fillWindow();
     window.addEventListener("resize", this.onWindow);
+    this.around = new ResizeObserver(this.onWindow); // what stands above it may come and go, as a bar of progress does
+    for (const one of ancestorsOf(this.frame.root)) this.around.observe(one);
     this.onLine = () => {
       this.source.mend();
       this.show({ rebuild: false });
@@ -86,6 +88,7 @@ class Overlay extends Reader {
     this.later.stop();
     this.frame.overview.stop();
     this.observer.disconnect();
+    this.around.disconnect();
     window.removeEventListener("resize", this.onWindow);
     window.removeEventListener("online", this.onLine);
     this.stopListening();

@@ -37,9 +37,14 @@ export class Viewport {
 
 /** How far an element is from the top of the window where nothing is scrolled, in CSS pixels. @param {Element} element */
 export function distanceFromTop(element) {
-  let distance = element.getBoundingClientRect().top;
-  for (let above = parentOf(element); above !== null; above = parentOf(above)) distance += above.scrollTop;
-  return distance;
+  return ancestorsOf(element).reduce((distance, above) => distance + above.scrollTop, element.getBoundingClientRect().top);
+}
+
+/** Everything that an element lies in, from the inside out. @param {Element} element @returns {Element[]} */
+export function ancestorsOf(element) {
+  const found = [];
+  for (let above = parentOf(element); above !== null; above = parentOf(above)) found.push(above);
+  return found;
 }
 
 /** @param {Element} element @returns {Element | null} */

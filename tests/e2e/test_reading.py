@@ -230,9 +230,32 @@ def test_rows_that_come_into_sight_after_a_switch_have_its_colours(page, dashboa
 def test_the_text_fills_the_window(page, dashboard, height):
     page.set_viewport_size({"width": 1400, "height": height})
     open_page(page, dashboard)
-    box = page.locator(".overlay").bounding_box()
-    assert height - 80 < box["y"] + box["height"] < height
+    top = page.locator(".overlay").bounding_box()["y"]
+    wait_for_height(page, height - 50 - top)
     assert page.locator(".scroller").bounding_box()["y"] < 180
+
+
+def test_the_text_fills_the_window_again_when_something_above_it_goes(page, dashboard):
+    open_page(page, dashboard)
+    whole = page.locator(".overlay").bounding_box()["height"]
+    page.evaluate(
+        """() => {
+            const bar = document.createElement("div");
+            bar.id = "above";
+            bar.style.cssText = "flex: none; height: 90px";
+            document.querySelector("[data-testid=stMainBlockContainer]").prepend(bar);
+        }"""
+    )
+    wait_for_height(page, whole - 90)
+    page.evaluate("document.getElementById('above').remove()")
+    wait_for_height(page, whole)
+
+
+def wait_for_height(page, height):
+    deadline = time.monotonic() + 10
+    while abs(page.locator(".overlay").bounding_box()["height"] - height) > 2:
+        assert time.monotonic() < deadline, page.locator(".overlay").bounding_box()
+        page.wait_for_timeout(50)
 
 
 def test_what_is_known_of_the_neuron_follows_it(page, dashboard):
