@@ -43,6 +43,20 @@ def corpus_of(text: str, held_out: str) -> Corpus:
 PATTERN = corpus_of("abcd" * 1_000, "abcd" * 200)
 
 
+def cut_off(folder, step, options=OPTIONS, corpus=PATTERN):
+    """A run that is killed behind a step, without a save."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(progress):
+        if progress.step == step:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(corpus, CONFIG, options, folder, on_step=kill)
+
+
 # ---------------------------------------------------------------------------------------------------------- corpus
 
 
@@ -298,16 +312,8 @@ def test_options_that_cannot_be_are_refused_in_a_sentence(wrong, sentence):
 
 
 def test_run_killed_without_saving_resumes_from_the_last_save(tmp_path):
-    class Killed(BaseException):
-        pass
-
-    def kill(progress):
-        if progress.step == 17:
-            raise Killed
-
     options = dataclasses.replace(OPTIONS, n_chars=4_800)
-    with pytest.raises(Killed):
-        train(PATTERN, CONFIG, options, tmp_path / "cut", on_step=kill)
+    cut_off(tmp_path / "cut", 17, options)
     steps = []
     resumed = train(PATTERN, CONFIG, options, tmp_path / "cut", resume=True, on_step=lambda at: steps.append(at.step))
     assert steps[0] == 11
@@ -371,26 +377,16 @@ def test_patience_waits_for_nothing_where_no_text_was_held_out(tmp_path):
 
 
 def test_a_run_goes_on_with_the_text_that_it_was_begun_with(tmp_path):
-    def kill(progress):
-        if progress.step == 13:
-            raise RuntimeError
-
     more = dataclasses.replace(PATTERN, name="another corpus")
     options = dataclasses.replace(OPTIONS, n_chars=4_800)
-    with pytest.raises(RuntimeError):
-        train(PATTERN.and_learn_from(more), CONFIG, options, tmp_path / "cut", on_step=kill)
+    cut_off(tmp_path / "cut", 13, options, PATTERN.and_learn_from(more))
     with pytest.raises(InspectorError, match=r"learns from .*another corpus.*Name the same text to go on"):
         train(PATTERN, CONFIG, options, tmp_path / "cut", resume=True)
 
 
 def test_resumed_run_writes_each_look_once(tmp_path):
-    def kill(progress):
-        if progress.step == 13:
-            raise RuntimeError
-
     options = dataclasses.replace(OPTIONS, n_chars=4_800, evaluate_every=2)
-    with pytest.raises(RuntimeError):
-        train(PATTERN, CONFIG, options, tmp_path / "cut", on_step=kill)  # looked at step 12, saved at step 10
+    cut_off(tmp_path / "cut", 13, options)  # looked at step 12, saved at step 10
     train(PATTERN, CONFIG, options, tmp_path / "cut", resume=True)
     steps = [int(line.split(",")[0]) for line in (tmp_path / "cut" / "log.csv").read_text().splitlines()[1:]]
     assert steps == list(range(2, 31, 2))
@@ -427,12 +423,7 @@ def test_full_disk_is_a_sentence_before_and_during_a_run(tmp_path, monkeypatch):
 
 
 def test_run_whose_log_a_full_disk_has_emptied_goes_on(tmp_path):
-    def kill(progress):
-        if progress.step == 13:
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        train(PATTERN, CONFIG, OPTIONS, tmp_path / "cut", on_step=kill)
+    cut_off(tmp_path / "cut", 13)
     (tmp_path / "cut" / "log.csv").write_text("")
     assert train(PATTERN, CONFIG, OPTIONS, tmp_path / "cut", resume=True).training_facts["steps"] == OPTIONS.n_steps
 
@@ -467,22 +458,13 @@ def test_two_trainings_in_one_folder_are_refused(tmp_path):
 
 
 def test_snapshots_of_a_run_that_died_are_not_another_ones(tmp_path):
-    def die(progress):
-        raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        train(PATTERN, CONFIG, dataclasses.replace(OPTIONS, snapshots=(0,)), tmp_path / "run", on_step=die)
+    cut_off(tmp_path / "run", 1, dataclasses.replace(OPTIONS, snapshots=(0,)))
     train(PATTERN, CONFIG, dataclasses.replace(OPTIONS, n_chars=1_600, snapshots=(4,)), tmp_path / "run")
     assert [path.name for path in (tmp_path / "run" / "snapshots").iterdir()] == ["step-000004"]
 
 
 def test_a_torn_row_of_the_log_is_written_again(tmp_path):
-    def kill(progress):
-        if progress.step == 33:
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        train(PATTERN, CONFIG, OPTIONS, tmp_path / "cut", on_step=kill)
+    cut_off(tmp_path / "cut", 33)
     log = tmp_path / "cut" / "log.csv"
     log.write_text(log.read_text() + "4")
     train(PATTERN, CONFIG, OPTIONS, tmp_path / "cut", resume=True)
