@@ -281,7 +281,7 @@ def test_strongest_places_are_the_strongest_of_their_documents():
     values = rng.standard_normal((3, n)).astype(np.float32)
     values[0, 300:400] += 9  # the strongest places are all in one document
     rows = [Row(0, unit, "hidden") for unit in range(3)]
-    gatherer = Gatherer(rows, np.ones(3, bool), np.arange(0, n, 7), documents)
+    gatherer = Gatherer(rows, [], np.arange(0, n, 7), documents)
     order = np.arange(n).reshape(8, 100).T.ravel()  # a character of each document in turn
     for some in np.array_split(order, 5):
         gatherer.take(values[:, some], some, is_scored=True)
@@ -301,7 +301,7 @@ def test_neurons_are_compared_at_characters_of_every_document():
     values = rng.standard_normal((2, n)).astype(np.float32)
     values[1, 200:] = values[0, 200:]  # the same but in the first document
     rows = [Row(0, unit, "hidden") for unit in range(2)]
-    gatherer = Gatherer(rows, np.ones(2, bool), np.arange(5), np.arange(0, n, 200))
+    gatherer = Gatherer(rows, [], np.arange(5), np.arange(0, n, 200))
     order = np.arange(n).reshape(8, 200).T.ravel()
     gatherer.take(values[:, order], order, is_scored=False)
     expected = np.corrcoef(values[:, ::8])[0, 1]

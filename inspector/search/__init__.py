@@ -3,7 +3,7 @@
 Knows arrays and recordings; knows no concept by name, reads no files and alters none of its input.
 """
 
-from inspector.search.census import CAPACITY, MAX_BLOCKS, N_CANDIDATES, Census, Row
+from inspector.search.census import CAPACITY, MAX_BLOCKS, N_CANDIDATES, Census, Row, side_by_side
 from inspector.search.parts import Parts, can_hold_out, checked, parts_of_documents, split_documents, split_text
 from inspector.search.ranking import (
     LIMITS,
@@ -34,6 +34,7 @@ __all__ = [
     "parts_of_documents",
     "rank_labels",
     "rank_neurons",
+    "side_by_side",
     "split_documents",
     "split_text",
     "tables_of",

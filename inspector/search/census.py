@@ -110,7 +110,7 @@ class Census:
 
     def calibrate(self, *stretches: Sequence[Array]) -> None:
         """Lay out the bins from the values of some stretches, each as `fold` takes them."""
-        whole = _side_by_side(stretches)
+        whole = side_by_side(stretches)
         low, high = whole.min(axis=1), whole.max(axis=1)
         self._check_finite(low + high)
         self._bins = Bins.of([row.signal for row in self.rows], whole)
@@ -304,16 +304,17 @@ def _pieces(blocks: Array) -> tuple[Array, Array]:
     return blocks[cuts[:-1]], cuts
 
 
-def _side_by_side(stretches: Sequence[Sequence[Array]]) -> Array:
-    """The values of stretches, each as `Census.fold` takes them, as one array (traces, n)."""
+def side_by_side(stretches: Sequence[Sequence[Array]]) -> Array:
+    """The values of stretches, each as `Census.fold` takes them, as one array float32 (traces, n)."""
     widths = np.cumsum([0, *map(len, stretches[0])])
     stops = np.cumsum([0, *(values[0].shape[1] for values in stretches)])
     whole = np.empty((widths[-1], stops[-1]), np.float32)
 
     def copy(task: tuple[int, slice]) -> None:
         part, traces = task
+        within = slice(traces.start - widths[part], traces.stop - widths[part])
         for values, start, stop in zip(stretches, stops, stops[1:], strict=False):
-            whole[traces, start:stop] = values[part][traces.start - widths[part] : traces.stop - widths[part]]
+            line_up(values[part][within], np.arange(stop - start), whole[traces, start:stop])
 
     each(copy, [(part, traces) for part, ends in enumerate(itertools.pairwise(widths))
                 for traces in slices(*ends, _COPIED)])  # fmt: skip

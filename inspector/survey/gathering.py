@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from inspector.compiled import compiled
 from inspector.search import Census, Row
+from inspector.search.threads import each, slices
 
 _TOP = 4  # places of each kind, each from another document
 _SAMPLED = 512  # characters of the scoring part from which quantile and random samples are taken
@@ -19,26 +21,22 @@ _N_RANDOM = 3
 _EVERY = 8  # correlations between neurons are taken at every eighth character
 _HISTOGRAM = 32  # equal steps of a neuron's own range
 _STEPS = 256  # in which values of gates are counted
-_AT_ONCE = 32  # rows
+_AT_ONCE = 64  # rows that one thread counts at a time
 
 
 class Gatherer:
     """Takes every stretch that a census takes, and gives places and statistics at the end."""
 
-    def __init__(
-        self, rows: Sequence[Row], is_searched: np.ndarray, sampled: np.ndarray, documents: np.ndarray
-    ) -> None:
-        """is_searched : (rows,) which rows a census counts too; of the others, the gates, the spread is counted here.
+    def __init__(self, rows: Sequence[Row], others: Sequence[Row], sampled: np.ndarray, documents: np.ndarray) -> None:
+        """rows : those that a census counts too. others : of these, the gates, only the `spread` is counted.
 
-        sampled : (n,) positions of which every searched row's value is kept, from all over the scoring part.
+        sampled : (n,) positions of which every row's value is kept, from all over the scoring part.
         documents : (n,) first position of each document.
         """
+        self.spread = Spread(others)
         self._documents = documents
-        self._is_searched = is_searched
-        self._spread = Spread([row for row, known in zip(rows, is_searched, strict=True) if not known])
-        rows = [row for row, known in zip(rows, is_searched, strict=True) if known]
-        n = len(rows)
         self._rows = rows
+        n = len(rows)
         self._sampled = np.sort(sampled)
         self._samples = np.full((n, len(sampled)), np.nan, np.float32)
         self._best = {side: np.full((n, _TOP), -np.inf, np.float32) for side in (1, -1)}
@@ -55,7 +53,7 @@ class Gatherer:
         arrays = {"samples": self._samples, "n": np.array(self._n)}
         for name in ("_best", "_places", "_products", "_sums"):
             arrays |= {f"{name}.{key}": array for key, array in getattr(self, name).items()}
-        return arrays | {f"spread.{name}": array for name, array in vars(self._spread).items() if name != "rows"}
+        return arrays | {f"spread.{name}": array for name, array in vars(self.spread).items() if name != "rows"}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         self._samples, self._n = arrays["samples"], int(arrays["n"])
@@ -63,14 +61,11 @@ class Gatherer:
             held = getattr(self, name)
             for key in held:
                 held[key] = arrays[f"{name}.{key}"]
-        for name in vars(self._spread).keys() - {"rows"}:
-            setattr(self._spread, name, arrays[f"spread.{name}"])
+        for name in vars(self.spread).keys() - {"rows"}:
+            setattr(self.spread, name, arrays[f"spread.{name}"])
 
     def take(self, values: np.ndarray, positions: np.ndarray, *, is_scored: bool) -> None:
         """values (rows, n) of the characters at positions (n,)."""
-        if self._spread.rows:
-            self._spread.take(values[~self._is_searched])
-            values = values[self._is_searched]
         thinned = values[:, positions % _EVERY == 0]  # whoever of several lanes reads them
         for signal, members in self._whole.items():
             some = thinned[members]
@@ -122,8 +117,8 @@ class Gatherer:
     def statistics(self, census: Census) -> pd.DataFrame:
         """`statistics_of` the census, and the same of the signals that it did not count."""
         parts = [statistics_of(census)]
-        if self._spread.rows:
-            parts.append(self._spread.statistics())
+        if self.spread.rows:
+            parts.append(self.spread.statistics())
         return pd.concat(parts, ignore_index=True)
 
     def correlations(self) -> dict[str, np.ndarray]:
@@ -152,19 +147,13 @@ class Spread:
         self.saturated = np.zeros((n, 2), np.int64)  # below .1, above .9
 
     def take(self, values: np.ndarray) -> None:
-        """values (rows, n), float32; some rows at a time, so that what is worked out on the way stays in the cache."""
-        for start in range(0, len(values), _AT_ONCE):
-            rows = slice(start, start + _AT_ONCE)
-            some, low = values[rows], self.low[rows]
-            steps = ((some - low) * (_STEPS / (1 - low))).astype(np.int64).clip(0, _STEPS - 1)
-            steps += np.arange(len(some))[:, None] * _STEPS
-            self.counts[rows] += np.bincount(steps.ravel(), minlength=len(some) * _STEPS).reshape(-1, _STEPS)
-            self.sums[rows, 0] += some.sum(axis=1, dtype=np.float64)
-            self.sums[rows, 1] += np.square(some).sum(axis=1, dtype=np.float64)
-            self.ends[rows, 0] = np.minimum(self.ends[rows, 0], some.min(axis=1))
-            self.ends[rows, 1] = np.maximum(self.ends[rows, 1], some.max(axis=1))
-            self.saturated[rows, 0] += (some < 0.1).sum(axis=1)
-            self.saturated[rows, 1] += (some > 0.9).sum(axis=1)
+        """values (rows, n), float32."""
+
+        def count(rows: slice) -> None:
+            _spread(values[rows], self.low[rows, 0], self.counts[rows], self.sums[rows], self.ends[rows],
+                    self.saturated[rows])  # fmt: skip
+
+        each(count, slices(0, len(values), _AT_ONCE))
 
     def statistics(self) -> pd.DataFrame:
         """The columns of `statistics_of`."""
@@ -177,6 +166,23 @@ class Spread:
             lowest=self.ends[:, 0], highest=self.ends[:, 1],
             low_share=self.saturated[:, 0] / n_chars, high_share=self.saturated[:, 1] / n_chars,
         )  # fmt: skip
+
+
+@compiled
+def _spread(
+    values: np.ndarray, low: np.ndarray, counts: np.ndarray, sums: np.ndarray, ends: np.ndarray, saturated: np.ndarray
+) -> None:
+    """Take values (rows, n) into what `Spread` keeps of as many rows; low (rows,)."""
+    for u in range(len(values)):
+        scale = np.float32(_STEPS) / (np.float32(1) - low[u])
+        for value in values[u]:
+            counts[u, int(min(max((value - low[u]) * scale, np.float32(0)), np.float32(_STEPS - 1)))] += 1
+            sums[u, 0] += value
+            sums[u, 1] += value * value
+            ends[u, 0] = min(ends[u, 0], value)
+            ends[u, 1] = max(ends[u, 1], value)
+            saturated[u, 0] += value < np.float32(0.1)
+            saturated[u, 1] += value > np.float32(0.9)
 
 
 def statistics_of(census: Census) -> pd.DataFrame:

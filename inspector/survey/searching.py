@@ -43,6 +43,7 @@ from inspector.search import (
     checked,
     pack,
     parts_of_documents,
+    side_by_side,
     split_documents,
     tables_of,
     verdict,
@@ -250,6 +251,7 @@ class _Job:
         is_searched = [self._signals is None or signal in self._signals for _, signal in readers[0].parts]
         is_counted = np.array([self._signals is None or row.signal in self._signals for row in read])
         rows = list(itertools.compress(read, is_counted))
+        others = list(itertools.compress(read, ~is_counted))
         n_counters = len(rows) * (
             256 * (64 * 4 * len(self.lanes.groups) + 16 * 8 * len(self.lanes.numbers))
             + 64 * 4 * len(self.lanes.groups) * MAX_BLOCKS
@@ -264,7 +266,7 @@ class _Job:
         n_blocks, n_candidates = (1, 1) if scores_alone else (_n_blocks(n_score), N_CANDIDATES)
         census = Census(rows, self.lanes, n_blocks=n_blocks, n_candidates=n_candidates)
         sampled = self._offset + np.random.default_rng(0).permutation(n_score)[:_SAMPLED]
-        gatherer = Gatherer(read, is_counted, sampled, self._starts) if gather else None
+        gatherer = Gatherer(rows, others, sampled, self._starts) if gather else None
         checkpoint = _Checkpoint(folder, repr([_STATE_VERSION, model.hash, *self._asked, gather, len(read)]))
         tally = checkpoint.load(census, readers, gatherer)  # nats, characters they were paid for, read of this part
         for part, reader in enumerate(readers):
@@ -279,12 +281,12 @@ class _Job:
                 if gatherer is not None:
                     seen.append(stretch)
                     if sum(len(one.positions) for one in seen) >= _STRETCH:
-                        self._gather(seen, part, gatherer)
+                        self._gather(seen, part, is_searched, gatherer)
                         seen = []
                 if not seen:
                     checkpoint.maybe_save(census, readers, gatherer, tally)
             if gatherer is not None and seen:
-                self._gather(seen, part, gatherer)
+                self._gather(seen, part, is_searched, gatherer)
             if not part:
                 census.turn()
                 tally[2] = 0
@@ -306,10 +308,16 @@ class _Job:
             tally[:2] += np.nansum(stretch.loss[counts]), np.isfinite(stretch.loss[counts]).sum()
         tally[2] += len(stretch.positions)
 
-    def _gather(self, seen: Sequence[Stretch], part: int, gatherer: Gatherer) -> None:
-        values = [np.concatenate(each, axis=1) for each in zip(*(stretch.values for stretch in seen), strict=True)]
+    def _gather(self, seen: Sequence[Stretch], part: int, is_searched: Sequence[bool], gatherer: Gatherer) -> None:
+        """is_searched : which of a stretch's arrays a census counts too."""
+        searched, others = (
+            [list(itertools.compress(stretch.values, chosen)) for stretch in seen]
+            for chosen in (is_searched, [not known for known in is_searched])
+        )
         positions = np.concatenate([stretch.positions for stretch in seen]) + self._offset * part
-        gatherer.take(np.concatenate(values), positions, is_scored=bool(part))
+        gatherer.take(side_by_side(searched), positions, is_scored=bool(part))
+        if others[0]:
+            gatherer.spread.take(side_by_side(others))
 
     def _reader(self, model: CharModel, texts: Sequence[str], signals: Sequence[str] | None) -> BatchReader:
         return BatchReader(model, texts, signals, lanes=lanes_for(sum(map(len, texts))))
