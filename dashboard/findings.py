@@ -87,12 +87,14 @@ class Findings:
     overview : a row for each neuron, its best concept's columns beside some of its statistics, and x, y on the map.
     explanations : a row for each neuron with its formula, as `inspector explain` wrote it; None where it did not.
         The formula of one whose `kind` is "graded" is the concept that it follows.
+    unread : why explanations that lie there cannot be shown, a sentence; "" where they can, or there are none.
     """
 
     scores: pd.DataFrame
     statistics: pd.DataFrame
     overview: pd.DataFrame
     explanations: pd.DataFrame | None
+    unread: str
     _passages: pd.DataFrame
     _correlations: dict[str, np.ndarray]
 
@@ -165,7 +167,7 @@ def open_findings(checkpoint: Path, place: str, network_hash: str) -> Findings:
 
     place : the checkpoint as one types it in a command. network_hash : explanations of other weights are left out;
     that the survey is of these is for the caller to see. Raises InspectorError, with the command that helps, where the
-    folder is damaged, or of a version that had less in it.
+    folder is damaged, or of a version that had less in it; without its explanations a survey is whole.
     """
     folder = checkpoint / "survey"
     command = f"`python -m inspector survey --network {place}`"
@@ -180,7 +182,7 @@ def open_findings(checkpoint: Path, place: str, network_hash: str) -> Findings:
         with (folder / "correlations.npz").open("rb") as file, np.load(file, allow_pickle=False) as kept:
             correlations = {name: kept[name] for name in kept.files}
         statistics["kurtosis"] = [kurtosis_of(row) for row in statistics.itertuples()]
-        explanations = _explanations(folder, place, network_hash)
+        explanations, unread = _explanations(folder, place, network_hash)
         overview = _overview(scores, statistics, correlations["hidden"], explanations)
     except InspectorError:
         raise
@@ -188,25 +190,25 @@ def open_findings(checkpoint: Path, place: str, network_hash: str) -> Findings:
         OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
         raise InspectorError(f"The survey of {place} is damaged: make it again with {command}.") from error
-    return Findings(scores, statistics, overview, explanations, passages, correlations)
+    return Findings(scores, statistics, overview, explanations, unread, passages, correlations)
 
 
-def _explanations(folder: Path, place: str, network_hash: str) -> pd.DataFrame | None:
+def _explanations(folder: Path, place: str, network_hash: str) -> tuple[pd.DataFrame | None, str]:
+    """The explanations made for these weights, and why those that lie there cannot be shown."""
     table, summary = folder / "explanations.parquet", folder / "explanations.json"
     if not (table.is_file() and summary.is_file()):
-        return None
+        return None, ""
     command = f"make them again with `python -m inspector explain --network {place}`."
     try:
         said = json.loads(summary.read_text(encoding="utf-8"))
         is_newer, is_of_it = said.get("version", 1) > _EXPLANATIONS, said["network_hash"] == network_hash
         found = pd.read_parquet(table) if is_of_it and not is_newer else None
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise InspectorError(f"The explanations of {place} are damaged: {command}") from error
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return None, f"The explanations of {place} are damaged: {command}"
     if is_newer:
-        raise InspectorError(
-            f"The explanations of {place} are of a newer version than this program knows: update it, or {command}"
-        )
-    return found
+        words = "are of a newer version than this program knows: update it, or"
+        return None, f"The explanations of {place} {words} {command}"
+    return found, ""
 
 
 def _scores(folder: Path, place: str) -> pd.DataFrame:

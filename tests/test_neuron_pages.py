@@ -180,14 +180,25 @@ def test_formula_of_a_neuron_is_shown_where_it_was_made_for_these_weights(
     assert ("formula" in open_app(NEURONS, network="lstm").dataframe[0].value) == is_of_these_weights
 
 
-def test_explanations_of_a_newer_version_are_a_sentence(surveyed, tmp_path):
-    shutil.copytree(surveyed / "lstm", tmp_path / "lstm")
-    folder = tmp_path / "lstm" / "survey"
-    pd.DataFrame([{"layer": 1, "unit": 2}]).to_parquet(folder / "explanations.parquet")
-    (folder / "explanations.json").write_text(json.dumps({"version": FORMAT_VERSION + 1, "network_hash": ""}))
+@pytest.mark.parametrize(
+    ("version", "table", "why"),
+    [(FORMAT_VERSION + 1, b"", "are of a newer version than this program knows: update it, or make them again"),
+     (FORMAT_VERSION, b"torn", "are damaged: make them again with `python -m inspector explain")],
+)  # fmt: skip
+def test_explanations_that_cannot_be_read_are_a_sentence_and_the_rest_is_shown(
+    surveyed, monkeypatch, tmp_path, version, table, why
+):
+    shutil.copytree(surveyed / "lstm", tmp_path / "nets" / "lstm")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+    folder = tmp_path / "nets" / "lstm" / "survey"
+    (folder / "explanations.parquet").write_bytes(table)
+    told = {"version": version, "network_hash": data.network("lstm").hash}
+    (folder / "explanations.json").write_text(json.dumps(told))
 
-    with pytest.raises(InspectorError, match=r"newer version.*inspector explain --network nets/lstm"):
-        open_findings(tmp_path / "lstm", "nets/lstm", "")
+    words = said(open_app(NEURON, network="lstm", neuron="1:2"))
+    assert why in words and "What it follows" in words and "At random" in words
+    app = open_app(NEURONS, network="lstm")
+    assert why in said(app) and len(app.dataframe[0].value) == 12
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ def _detects(view: state.View, found: Findings) -> None:
     cards.claim(*detects_words(view.shown, row, data.concept_title(row["concept"]) if row else "", explanation))
     if explanation is not None:
         cards.quiet(formula_words(explanation))
+    cards.notes(filter(None, [found.unread]))
 
 
 def _concepts(view: state.View, found: Findings) -> None:

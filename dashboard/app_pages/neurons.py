@@ -51,6 +51,7 @@ def page() -> None:
         f"{len(neurons):,} neurons, {explained:,} of them with a concept that they clearly follow",
         "held-out score, chance and untrained twin beside each; a row or a point opens the neuron's page",
     )
+    cards.notes(filter(None, [found.unread]))
     with st.container(key="neuron"):
         rows, where = st.columns([13, 8], gap="medium")
     with rows:
