@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,6 +175,12 @@ def test_several_documents_equal_one_by_one():
 def test_documents_without_names_are_numbered_and_a_lone_text_is_called_text():
     assert [document.name for document in record(char_model(), ["x", "y"]).documents] == ["0", "1"]
     assert [document.name for document in record(char_model(), "x").documents] == ["text"]
+
+
+def test_paths_may_name_documents(tmp_path):
+    recording = record(char_model(), ["ab", "c"], names=[Path("x.py"), Path("y.py")], out=tmp_path / "r")
+    assert [document.name for document in recording.documents] == ["x.py", "y.py"]
+    assert open_recording(tmp_path / "r").documents == recording.documents
 
 
 def test_train_mode_and_dropout_do_not_matter_to_record():

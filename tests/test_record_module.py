@@ -10,6 +10,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 from torch import nn
+from torch.nn.utils.rnn import pack_sequence
 
 from inspector.capture import record, record_module
 from inspector.recording import InspectorError, Neuron, open_recording
@@ -154,9 +155,31 @@ def test_reading_leaves_the_module_and_the_random_stream_alone():
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
 
 
+def test_the_head_reads_in_eval_mode_too():
+    model, drop = tiny_model().train(), nn.Dropout(0.5)
+    model.drop = drop
+    stream = torch.get_rng_state()
+    symbols, head = model.vocabulary.symbols, lambda hidden: model.head(model.drop(hidden))
+    found = record_module(
+        model, TEXT, encode_for(model), symbols=symbols, forward=lambda ids: model.rnn(model.embed(ids))[0], head=head
+    )
+    oracle.assert_close(found.loss, record(model, TEXT).loss, 1e-6)
+    assert torch.equal(torch.get_rng_state(), stream) and drop.training
+
+
+def test_a_packed_sequence_is_one_argument():
+    module, steps = nn.GRU(3, 4), torch.randn(5, 3)
+    found = record_module(module, "abcde", lambda text: pack_sequence([steps]))
+    assert_same_recording(found, record_module(module, "abcde", lambda text: steps))
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        ({"module": 7}, "it was given a int"),
+        ({"symbols": {"a": 0, "b": 1}}, r"a dict has no such order. .*sorted\(ids, key=ids.get\)"),
+        ({"symbols": ["a", "b", "a"]}, "'a' is no str, or is there twice"),
+        ({"symbols": {0: "a", 1: "b"}}, "0 is no str"),
         ({"symbols": "ab"}, r"must be 90 rows \(characters\) of 2 values \(symbols\), not \(1, 90, .*head="),
         ({"symbols": "ab", "head": lambda answer: 7}, "must be 90 rows .* not int"),
         ({"encode": lambda text: torch.zeros(1, 4, dtype=torch.long)}, "90 characters.*'rnn' took 4 in 1 calls"),
@@ -170,7 +193,7 @@ def test_reading_leaves_the_module_and_the_random_stream_alone():
 def test_what_cannot_be_recorded_is_a_sentence(options, sentence):
     model = tiny_model()
     with pytest.raises(InspectorError, match=sentence):
-        record_module(model, **({"text": TEXT, "encode": encode_for(model)} | options))
+        record_module(**({"module": model, "text": TEXT, "encode": encode_for(model)} | options))
 
 
 def test_the_page_runs_and_its_recording_opens_in_the_dashboard_without_the_module(tmp_path, monkeypatch, capsys):
@@ -182,6 +205,8 @@ def test_the_page_runs_and_its_recording_opens_in_the_dashboard_without_the_modu
     opened = open_recording(tmp_path / "recordings" / "my-model")
     assert_same_recording(opened, names["recording"])
     assert np.isfinite(opened.loss[1:]).all() and opened.has_guesses
+    assert_same_recording(names["again"], opened)
+    oracle.assert_close(names["again"].loss, opened.loss)
 
     monkeypatch.setenv("CHARSCOPE_RECORDINGS", str(tmp_path / "recordings"))
     monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "none"))

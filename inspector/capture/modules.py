@@ -8,7 +8,7 @@ Knows nothing about how the module works: only that one of its RNNs takes one st
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from inspector.capture.abreast import guesses
 from inspector.capture.recorder import _check_texts
@@ -35,7 +36,7 @@ def record_module(
     head: Callable[[Any], Tensor] | None = None,
     forward: Callable[..., Any] | None = None,
     signals: Sequence[str] | None = None,
-    dtype: Literal["float32", "float16"] = "float32",
+    dtype: Literal["float32", "float16", "int8"] = "float32",
     out: str | Path | None = None,
     names: Sequence[str] | None = None,
 ) -> Recording:
@@ -45,10 +46,11 @@ def record_module(
     >>> recording.trace(Neuron(0, 7), "cell")      # the state after each character
 
     text : one text, or a list of texts. Each is read by a call of its own and becomes a document.
-    encode : makes of a text what the module takes: a tensor or an array for a batch of one, or a tuple of arguments.
-    symbols : the characters that the module's logits stand for, in their order. With them the recording knows the loss
-        and the guesses; without, the loss is nan. A symbol "\\ufffd" stands for all characters that are not listed;
-        where there is none, such a character's loss is nan. Either way they are in `recording.unknown`.
+    encode : makes of a text what the module takes: a tensor, an array or a packed sequence for a batch of one, or a
+        tuple of arguments.
+    symbols : the characters that the module's logits stand for, in their order, each once. With them the recording
+        knows the loss and the guesses; without, the loss is nan. A symbol "\\ufffd" stands for all characters that are
+        not listed; where there is none, such a character's loss is nan. Either way they are in `recording.unknown`.
     rnn : name of the RNN or cell to keep, or a list of them; None keeps every one that took a step per character.
     head : finds the logits, n_chars rows of one value per symbol, in what the module answered. None takes the answer
         itself, or the first part of a tuple.
@@ -63,7 +65,7 @@ def record_module(
     the random stream are afterwards what they were. Raises InspectorError when no RNN took a step per character.
     """
     texts, documents = _check_texts(text, names)
-    table = {symbol: i for i, symbol in enumerate(symbols or ())}
+    table = _table(() if symbols is None else symbols)
     readings = (_read(module, content, encode, forward) for content in texts if content)
     tape, answer, content = next(readings)
     kept = _kept(tape, rnn, len(content))
@@ -83,7 +85,7 @@ def record_module(
     )
     with writer:
         while True:
-            predictions = _predictions(answer, head, content, table) if table else ()
+            predictions = _predictions(module, answer, head, content, table) if table else ()
             writer.append([values for _, values in layers], *predictions)
             if (reading := next(readings, None)) is None:
                 return writer.finish()
@@ -95,7 +97,7 @@ def _read(
     module: nn.Module, text: str, encode: Callable[[str], Any], forward: Callable[..., Any] | None
 ) -> tuple[Tape, Any, str]:
     """Have the module read one document."""
-    with _reading(module), watch(module) as tape:
+    with watch(module) as tape, _reading(module):
         return tape, (forward or module)(*_arguments(module, encode(text))), text
 
 
@@ -116,9 +118,24 @@ def _reading(module: nn.Module) -> Iterator[None]:
 def _arguments(module: nn.Module, encoded: Any) -> list[Any]:
     """What `encode` made, as arguments on the module's device."""
     device = next((weight.device for weight in module.parameters()), torch.device("cpu"))
+    if isinstance(encoded, PackedSequence):  # a tuple too
+        return [encoded.to(device)]  # type: ignore[arg-type]  # torch's own signature names the dtype alone
     arguments = encoded if isinstance(encoded, tuple) else (encoded,)
     arrays = [torch.as_tensor(part) if isinstance(part, np.ndarray) else part for part in arguments]
     return [part.to(device) if isinstance(part, Tensor) else part for part in arrays]
+
+
+def _table(symbols: Sequence[str]) -> dict[str, int]:
+    """The number of each symbol."""
+    table = {symbol: i for i, symbol in enumerate(symbols)}
+    odd = [symbol for i, symbol in enumerate(symbols) if not isinstance(symbol, str) or table[symbol] != i]
+    if odd or isinstance(symbols, Mapping | Set):
+        what = f"{odd[0]!r} is no str, or is there twice" if odd else f"a {type(symbols).__name__} has no such order"
+        raise InspectorError(
+            f"symbols must be the characters that the logits stand for, in their order and each once: {what}. "
+            "Where ids is a dict from characters to numbers, give sorted(ids, key=ids.get)."
+        )
+    return table
 
 
 def _kept(tape: Tape, rnn: str | Sequence[str] | None, n_chars: int) -> list[WatchedRNN]:
@@ -165,10 +182,10 @@ def _layers_of(watched: WatchedRNN, asked: Sequence[str]) -> Iterator[tuple[Laye
 
 
 def _predictions(
-    answer: Any, head: Callable[[Any], Tensor] | None, text: str, table: dict[str, int]
+    module: nn.Module, answer: Any, head: Callable[[Any], Tensor] | None, text: str, table: dict[str, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Loss (n,), guess ids and probabilities (n, k) out of what the module answered."""
-    with torch.no_grad():
+    with _reading(module):  # of which the head may be a part
         logits = head(answer) if head else answer[0] if isinstance(answer, tuple) else answer
     if not isinstance(logits, Tensor) or logits.numel() != len(text) * len(table) or logits.shape[-1] != len(table):
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__

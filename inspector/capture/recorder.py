@@ -250,7 +250,7 @@ def _check_texts(text: str | Sequence[str], names: Sequence[str] | None) -> tupl
         raise InspectorError(f"names must be a list with one name per text: {len(texts)} here, got {names!r}.")
     stops = np.cumsum([len(content) for content in texts]).tolist()
     return texts, [
-        Document(name, stop - len(content), stop) for name, content, stop in zip(names, texts, stops, strict=True)
+        Document(str(name), stop - len(content), stop) for name, content, stop in zip(names, texts, stops, strict=True)
     ]
 
 
