@@ -139,20 +139,30 @@ export class Editor {
     this.isBusy = false;
   }
 
+  /** What there is of a version. @param {Uint8Array<ArrayBuffer>} body @param {AbortSignal} [signal] */
+  async post(body, signal) {
+    const answer = await fetch(this.writer.address(), { method: "POST", body, signal });
+    if (!answer.ok) throw new Error(answer.statusText);
+    const payload = decodePayload(new Uint8Array(await answer.arrayBuffer()));
+    if (payload.header.missing !== undefined) throw new Error(payload.header.missing);
+    return payload;
+  }
+
   /** Its beginning first, which is painted while the rest is read; a newer version does away with the rest. @param {string} text */
   async read(text) {
     if (text === "") return void (this.said.textContent = "write a character");
     const body = new TextEncoder().encode(text), length = Array.from(text).length;
     try {
-      for (let read = 0; read < length && (read === 0 || !this.isStale);) {
-        this.rest = read === 0 ? null : new AbortController();
-        const answer = await fetch(this.writer.address(), { method: "POST", body, signal: this.rest?.signal });
-        if (!answer.ok) throw new Error(answer.statusText);
-        const payload = decodePayload(new Uint8Array(await answer.arrayBuffer()));
+      for (let next = this.post(body), isLast = false; !isLast;) {
+        const payload = await next;
         if (!this.isOpen) return;
-        if (payload.header.missing !== undefined) throw new Error(payload.header.missing);
-        read = payload.sections.loss.length;
-        this.said.textContent = read < length ? "reading …" : `${showCount(length)} characters, not kept`;
+        const isWhole = payload.sections.loss.length >= length;
+        isLast = isWhole || this.isStale;
+        if (!isLast) {
+          this.rest = new AbortController();
+          next = this.post(body, this.rest.signal); // the network reads on while this is painted
+        }
+        this.said.textContent = isWhole ? `${showCount(length)} characters, not kept` : "reading …";
         this.writer.written(text, payload);
       }
     } catch (error) {

@@ -91,8 +91,20 @@ function stronger(low, high) {
   return -low > high ? low : high;
 }
 
-/** @param {HTMLCanvasElement} canvas @param {Sight} sight @param {Trace} trace one line over the text @param {{start: number, stop: number}} [stretch] */
+/** @type {WeakMap<HTMLCanvasElement, unknown[]>} what each line was painted from */
+const PAINTED_LINES = new WeakMap();
+
+/**
+ * One line over the text, or a stretch of it; nothing is done where it is painted already.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Sight} sight
+ * @param {Trace} trace
+ * @param {{start: number, stop: number}} [stretch]
+ */
 export function paintLine(canvas, sight, trace, stretch) {
+  const from = [trace, sight.palette, sight.theme, stretch?.start, stretch?.stop];
+  if (from.every((one, place) => one === PAINTED_LINES.get(canvas)?.[place])) return;
+  PAINTED_LINES.set(canvas, from);
   const { scale } = trace, { low, high } = extremes(trace, canvas.width, stretch);
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.clearRect(0, 0, canvas.width, canvas.height);
@@ -123,6 +135,7 @@ export class Overview {
     /** @type {number[]} */ this.peaks = [];
     /** @type {Trace | null} whose peaks they are */ this.peaksFrom = null;
     /** @type {Sight | null} */ this.sight = null;
+    /** @type {Parameters<Overview["showPlace"]> | null} */ this.place = null;
     /** @type {unknown[]} what the pictures were painted from */ this.painted = [];
     /** @type {ReturnType<typeof setTimeout> | undefined} */ this.waiting = undefined;
     this.listen(jump, pointAt);
@@ -185,6 +198,7 @@ export class Overview {
       tick.style.top = `${rowOf(sight.layout, at) * this.step}px`;
       return tick;
     }));
+    if (this.place !== null) this.showPlace(...this.place); // rows may have got another height
   }
 
   /** @param {Sight} sight */
@@ -251,8 +265,9 @@ export class Overview {
   }
 
   /** What is in sight of the text, and where the cursor is. @param {Sight} sight @param {{top: number, height: number, rowHeight: number}} scroll */
-  showPlace({ layout, cursor, marked }, { top, height, rowHeight }) {
-    const count = layout.chars.length;
+  showPlace(sight, scroll) {
+    this.place = [sight, scroll];
+    const { layout, cursor, marked } = sight, { top, height, rowHeight } = scroll, count = layout.chars.length;
     if (count === 0) return;
     const first = top / rowHeight, last = Math.min((top + height) / rowHeight, layout.lines.length);
     this.view.style.top = `${first * this.step}px`;

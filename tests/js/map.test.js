@@ -46,3 +46,20 @@ test("extremes keep every peak and say where nothing is known", () => {
   assert.deepEqual([Array.from(low), Array.from(high)], [[-0.5, NaN, 0], [0.25, NaN, 0.75]]);
   assert.equal(extremes(new Trace(new Float32Array(0), scale), 3).high[2], NaN);
 });
+
+test("what is in sight is marked where its rows are painted, as soon as they are", () => {
+  const scale = /** @type {const} */ ({ kind: "diverging", low: -1, high: 1 }), trace = new Trace(new Uint8Array(4000).fill(128), scale, null);
+  const places = Int32Array.from({ length: 401 }, (_, row) => 10 * row), lines = places.subarray(0, 400);
+  const layout = { chars: Array.from("x".repeat(4000)), lines, places, widest: 10 }, tables = { "lut/mono/diverging/light": new Uint8Array(768) };
+  const sight = { trace, colouring: trace, layout, cursor: 0, marked: null, palette: "mono", theme: "light", payload: { sections: tables } };
+  const canvas = { getContext: () => ({ createImageData: (/** @type {number} */ w, /** @type {number} */ h) => ({ data: new Uint8Array(4 * w * h) }), putImageData() {} }) };
+  const map = Object.assign(Object.create(Overview.prototype), {
+    root: { clientHeight: 800 }, plot: { clientWidth: 0 }, lines: canvas, ticks: { replaceChildren() {} }, painted: [], step: 1, place: null,
+    view: { style: {} }, here: { style: {} }, stretch: { style: {}, classList: { toggle() {} } }, sight,
+  });
+
+  map.showPlace(sight, { top: 2200, height: 440, rowHeight: 22 });
+  map.paint();
+
+  assert.deepEqual(map.view.style, { top: "200px", height: "40px" });
+});

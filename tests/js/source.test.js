@@ -4,31 +4,14 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
 import { Source } from "../../dashboard/overlay/source.js";
+import { answer, settle } from "./answers.js";
 
 /** @typedef {import("../../dashboard/overlay/payload.js").Payload} Payload */
-
-/** A message of serve.py. @param {Record<string, unknown>} header @param {Record<string, number[]>} [sections] of float32 */
-function answer(header, sections = {}) {
-  const table = Object.entries(sections).map(([name, values], place) => ({ name, dtype: "float32", offset: 8 * place, length: values.length }));
-  const said = JSON.stringify({ version: 2, ...header, sections: table });
-  const length = Math.ceil((4 + said.length) / 8) * 8 - 4;
-  const message = new Uint8Array(4 + length + 8 * table.length).fill(32, 4, 4 + length);
-  new DataView(message.buffer).setUint32(0, length, true);
-  message.set(new TextEncoder().encode(said), 4);
-  Object.values(sections).forEach((values, place) => new Float32Array(message.buffer, 4 + length + 8 * place, values.length).set(values));
-  return new Response(message);
-}
 
 /** What Python sends. @param {Partial<Payload["header"]>} [changes] @returns {Payload} */
 function payload(changes = {}) {
   const header = { key: "text", source: "/charscope/name", ready: ["hidden"], scales: {}, symbols: [], guesses: 0, ...changes };
   return /** @type {Payload} */ (/** @type {unknown} */ ({ header, text: null, sections: {} }));
-}
-
-/** Until what was fetched has arrived. */
-async function settle() {
-  for (let time = 0; time < 20; time += 1) await Promise.resolve();
-  await new Promise((done) => { setImmediate(done); });
 }
 
 /** @type {string[]} */ let asked;
@@ -94,27 +77,21 @@ test("a connection that fails once is tried again, and nothing is given up", asy
   assert.deepEqual([asked.length, source.isBroken, source.loss()?.values?.[0]], [2, false, 1]);
 });
 
-test("where nothing can be fetched Python is asked, for a while", async () => {
-  serve = () => new Response("somebody else's page");
-  source.ask(HIDDEN);
-  await settle();
-  assert.equal(source.isBroken, true);
+for (const [when, happens] of /** @type {[string, () => void][]} */ ([
+  ["after a while", () => mock.timers.tick(10_000)],
+  ["for another text", () => source.take(payload({ source: "/charscope/other" }))],
+])) {
+  test(`where nothing can be fetched Python is asked, and the fast way is tried again ${when}`, async () => {
+    serve = () => new Response("somebody else's page");
+    source.ask(HIDDEN);
+    await settle();
+    assert.equal(source.isBroken, true);
 
-  mock.timers.tick(10_000);
+    happens();
 
-  assert.equal(source.isBroken, false);
-});
-
-test("another text is fetched although the one before could not be", async () => {
-  serve = () => new Response("", { status: 404 });
-  source.ask(HIDDEN);
-  await settle();
-  assert.equal(source.isBroken, true);
-
-  source.take(payload({ source: "/charscope/other" }));
-
-  assert.equal(source.isBroken, false);
-});
+    assert.equal(source.isBroken, false);
+  });
+}
 
 test("a server that stumbles over what is similar still gives traces", async () => {
   serve = () => new Response("", { status: 500 });
