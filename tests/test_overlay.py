@@ -409,6 +409,37 @@ class TestInBrowser:
         after = page.locator('[data-at="0"]').get_attribute("class")
         assert (before, after) == ("d255 cursor", "d1 cursor")
 
+    def test_letters_are_painted_together(self, page):
+        send(page, **lines_of(0))
+        alone = "spans => spans.filter(one => getComputedStyle(one).position !== 'static').length"
+        assert page.locator(".text > span").evaluate_all(alone) == 0
+        page.locator(".scroller").press("w")
+        marked = page.locator(".text > span[data-mark]")
+        assert marked.evaluate_all(alone) == marked.count() > 0  # what stands for a space stands over it
+
+    def test_a_mark_goes_on_beyond_what_is_in_sight(self, page):
+        send(page, **lines_of(0))
+        box = page.locator(".scroller").bounding_box()
+        page.locator("[data-row='2'] [data-at]").first.hover()
+        page.mouse.down()
+        page.locator("[data-row='5'] [data-at]").first.hover()
+        page.mouse.move(box["x"] + 200, box["y"] + box["height"] + 20)
+        page.locator("[data-row='60'] .marked").first.wait_for()
+        page.mouse.up()
+        page.wait_for_timeout(100)
+        said = page.locator(".mark-bar .said").inner_text()
+        page.mouse.move(box["x"] + 200, box["y"] + box["height"] + 30)
+        page.wait_for_timeout(200)
+        assert page.locator(".mark-bar .said").inner_text() == said  # it ends where the mouse was let go
+
+    def test_marking_ends_with_the_text(self, page):
+        send(page, **lines_of(0))
+        page.locator(".scroller").press("m")
+        other = LINES.replace("line", "word")
+        send(page, **lines_of(0, text=other, jump="another"))
+        page.locator(".scroller").press("ArrowRight")
+        assert page.locator(".marked").count() == 0
+
     def test_browser_copies_exactly_what_is_marked(self, page):
         send(page, **golden_arguments())
         page.locator(".scroller").focus()

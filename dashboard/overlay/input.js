@@ -4,6 +4,9 @@
 import { cellOf } from "./layout.js";
 import { actionFor } from "./view.js";
 
+/** How often a mark that is drawn out of sight takes in another row. */
+const ROW_AFTER_MS = 40;
+
 /** @typedef {import("./layout.js").Layout} Layout */
 /**
  * @typedef {object} Reader what input may ask of the component
@@ -22,7 +25,26 @@ import { actionFor } from "./view.js";
  */
 export function listen({ root, scroller, bar }, reader) {
   let isMarking = false, isTouch = false;
-  const release = () => { isMarking = false; };
+  /** @type {ReturnType<typeof setInterval> | undefined} */ let going, way = "";
+  const stay = () => {
+    clearInterval(going);
+    way = "";
+  };
+  const release = () => {
+    isMarking = false;
+    stay();
+  };
+  /** A mark that is drawn beyond the first or last row in sight goes on row by row. @param {PointerEvent} event */
+  const draw = (event) => {
+    if (!isMarking) return;
+    if (event.buttons === 0) return release(); // released where nobody heard of it
+    const { top, bottom } = scroller.getBoundingClientRect();
+    const where = event.clientY < top ? "up" : event.clientY >= bottom ? "down" : "";
+    if (where === way) return;
+    stay();
+    way = where;
+    if (way !== "") going = setInterval(() => reader.act({ type: "move", move: where, extend: true }), ROW_AFTER_MS);
+  };
   /** @param {PointerEvent} event */
   const closeMenu = (event) => {
     if (!event.composedPath().includes(bar.menu.root)) bar.menu.root.removeAttribute("open");
@@ -44,16 +66,18 @@ export function listen({ root, scroller, bar }, reader) {
   });
   scroller.addEventListener("pointermove", (event) => {
     if (event.pointerType === "touch") return;
-    if (event.buttons === 0) isMarking = false; // released where nobody heard of it
     const at = placeOf(event, reader.layout());
     if (isMarking && at !== null) reader.press(at, true);
     else reader.pointAt(at);
   });
   scroller.addEventListener("pointerleave", () => reader.pointAt(null));
   const heard = /** @type {[string, (event: any) => void][]} */ (
-    [["pointerup", release], ["pointercancel", release], ["pointerdown", closeMenu]]);
-  for (const [name, hear] of heard) window.addEventListener(name, hear);
-  return () => { for (const [name, hear] of heard) window.removeEventListener(name, hear); };
+    [["pointermove", draw], ["pointerup", release], ["pointercancel", release], ["pointerdown", closeMenu]]);
+  for (const [name, hear] of heard) window.addEventListener(name, hear, true);
+  return () => {
+    release();
+    for (const [name, hear] of heard) window.removeEventListener(name, hear, true);
+  };
 }
 
 /** What is selected elsewhere on the page is let go, so that what is marked in the text is what is copied. */

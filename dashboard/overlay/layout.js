@@ -86,7 +86,9 @@ function* clustersOf(text, from, end) {
   for (let start = from; start < end;) {
     let stop = Math.min(start + STRETCH, end);
     if (stop < end && /[\udc00-\udfff]/.test(text[stop])) stop -= 1; // keep surrogate pairs whole
-    for (const { segment: cluster } of SEGMENTER.segment(text.slice(start, stop))) yield cluster;
+    const clusters = Array.from(SEGMENTER.segment(text.slice(start, stop)), (one) => one.segment);
+    if (stop < end && clusters.length > 1) stop -= clusters.pop()?.length ?? 0; // it may go on
+    yield* clusters;
     start = stop;
   }
 }
@@ -232,8 +234,8 @@ export function countMatches(text, wanted, place) {
 
 /** @param {string} text @param {string} wanted what is looked through: without capitals where none are asked for */
 function searched(text, wanted) {
-  const small = text.toLowerCase();
-  return wanted === wanted.toLowerCase() && small.length === text.length ? small : text;
+  if (wanted !== wanted.toLowerCase()) return text;
+  return text.replaceAll("\u0130", "i").toLowerCase(); // the one letter that is longer when it is small
 }
 
 /** Counts code points. @param {string} text @param {number} units @returns {number} in the first `units` UTF-16 units */

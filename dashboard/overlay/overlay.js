@@ -270,6 +270,7 @@ class Overlay extends Reader {
     if (this.isNew) this.greet();
     this.cursor = 0;
     this.anchor = this.pointer = null;
+    this.isMarking = false;
     this.viewport.scrollTo(0);
     this.page.take(text, header, unknown ?? [], this.look);
     this.key = header.key;
@@ -309,7 +310,7 @@ class Overlay extends Reader {
     const { neuron, signal } = this.meanwhile(this.wanted);
     const isSeen = path === `trace/${neuron}/${signal}` || this.look.pins.some((pin) => path.startsWith(`trace/${pin}/`));
     if (isSeen || kind === "loss" || kind === "ready") this.show({ rebuild: false });
-    else this.showPlace();
+    else if (kind !== "trace" || path.startsWith(`trace/${this.shown.neuron}/`)) this.showPlace(); // else it was fetched ahead
     if (kind === "trace" && this.source.lost(this.wanted)) this.tell({ needs: true });
   }
 

@@ -133,6 +133,7 @@ test("a search goes round, and lower case finds capitals", () => {
   const text = "😀ab Ab ab";
   assert.deepEqual([findNext(text, "ab", 0, 1), findNext(text, "ab", 3, 1), findNext(text, "ab", 9, 1)], [2, 5, 2]);
   assert.equal(findNext(text, "Ab", 0, 1), 5);
+  assert.equal(findNext("\u0130 AB", "ab", 0, 1), 2); // the capital whose small letter is longer
   assert.deepEqual([findNext(text, "ab", 7, -1), findNext(text, "ab", -1, -1)], [5, 8]);
   assert.deepEqual([findNext(text, "", 0, 1), findNext(text, "zz", 0, 1)], [-1, -1]);
   assert.deepEqual([codePointsIn(text, 5), unitsIn(text, 4)], [4, 5]);
@@ -141,4 +142,10 @@ test("a search goes round, and lower case finds capitals", () => {
 test("which of the matches it is, and how many there are, follow the same rule", () => {
   const text = "😀ab Ab ab";
   assert.deepEqual([countMatches(text, "ab", 5), countMatches(text, "Ab", 5), countMatches(text, "zz", 5)], [[2, 3], [1, 1], [0, 0]]);
+});
+
+test("what is drawn as one stays one in a run of any length", () => {
+  const text = "漢".repeat(4093) + "👍🏽" + "漢".repeat(4000) + "e\u0301";
+  const chars = Array.from(text), { starts } = segment(text, chars, []);
+  assert.equal(starts.length - 1, chars.length - 2);
 });
