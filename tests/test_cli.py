@@ -221,6 +221,20 @@ def test_network_packed_again_has_the_snapshots_of_its_run_alone(capsys, tmp_pat
     assert kept == ["step-000000", "step-000005"]
 
 
+@pytest.mark.parametrize(("there", "words"), [("README.md", "might be lost"), ("trainer.pt", "whose network would")])
+def test_pack_writes_over_nothing_of_others(capsys, tmp_path, tiny_checkpoint, there, words):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / there).write_text("mine")
+    code, _, error = run(capsys, "pack", "--run", tiny_checkpoint, "--out", tmp_path / "out")
+    assert code == 1 and words in error
+    assert [path.read_text() for path in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+def test_pack_into_a_file_is_a_sentence(capsys, tiny_checkpoint, text_file):
+    code, _, error = run(capsys, "pack", "--run", tiny_checkpoint, "--out", text_file)
+    assert code == 1 and error == f"pack: {text_file} is a file: give --out a folder.\n"
+
+
 def test_ten_megabytes_are_refused_before_the_work(capsys, monkeypatch, tmp_path, tiny_checkpoint):
     (tmp_path / "large.py").write_text("x = 1\n" * 1_700_000)
     arguments = ["--network", tiny_checkpoint, "--text", tmp_path / "large.py"]

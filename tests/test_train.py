@@ -435,6 +435,20 @@ def test_finished_network_is_not_written_over(tmp_path):
         train(PATTERN, CONFIG, OPTIONS, tmp_path / "run")
 
 
+def test_run_writes_over_nothing_of_others(tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    (tmp_path / "log.csv").write_text("mine too")
+    with pytest.raises(InspectorError, match=r"holds README\.md, which a run might overwrite"):
+        train(PATTERN, CONFIG, OPTIONS, tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"README.md": "mine", "log.csv": "mine too"}
+
+
+def test_run_that_cannot_have_its_folder_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InspectorError, match=r"No run can be kept in .*file: File exists\. Choose another --out\."):
+        train(PATTERN, CONFIG, OPTIONS, tmp_path / "file")
+
+
 def test_folder_in_use_is_not_overwritten(tmp_path):
     train(PATTERN, CONFIG, dataclasses.replace(OPTIONS, n_chars=1_600), tmp_path / "run")
     with pytest.raises(InspectorError, match="already holds a run"):

@@ -196,6 +196,7 @@ def _pack(options: argparse.Namespace) -> None:
 
     if options.source.resolve() == options.out.resolve():
         raise InspectorError(f"{options.out} is the run itself, which must stay as it is: pack it into another folder.")
+    _check_no_other_work_in(options.out)
     save_checkpoint(load_checkpoint(options.source), options.out, dtype="float16")
     for earlier in (options.out / "snapshots").glob("step-*"):  # of another run, as is its curve
         shutil.rmtree(earlier)
@@ -212,3 +213,14 @@ def _pack(options: argparse.Namespace) -> None:
     print(
         f"{options.out}: {packed.config}, {size / 1e6:.1f} MB. Next: python -m inspector survey --network {options.out}"
     )
+
+
+def _check_no_other_work_in(folder: Path) -> None:
+    """Refuse a folder in which packing would write over something else than an earlier pack."""
+    if folder.exists() and not folder.is_dir():
+        raise InspectorError(f"{folder} is a file: give --out a folder.")
+    if (folder / "trainer.pt").exists():
+        raise InspectorError(f"{folder} holds a run, whose network would be lost: choose another folder.")
+    is_packed = (folder / "model.safetensors").is_file()
+    if not is_packed and (others := sorted(there.name for there in folder.glob("[!.]*"))):
+        raise InspectorError(f"{folder} holds {others[0]}, which might be lost: choose a new or empty folder.")

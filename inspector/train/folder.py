@@ -34,7 +34,10 @@ class RunFolder:
     def held(self) -> Iterator[None]:
         """Nobody else trains in this folder meanwhile."""
         is_new = not self.path.exists()
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InspectorError(f"No run can be kept in {self.path}: {error.strerror}. Choose another --out.") from error
         lock = Lock(self.path, "training")
         try:
             yield
@@ -48,6 +51,11 @@ class RunFolder:
     def has_saved(self) -> bool:
         return self._kept.exists()
 
+    @property
+    def _was_begun(self) -> bool:
+        """Whether what lies here is what a run left that ended before it was saved."""
+        return self._log.is_file() and self._log.read_bytes().startswith(",".join(_LOG_COLUMNS).encode())
+
     def begin(self, n_bytes: int, n_snapshots: int) -> None:
         """Make a folder for a network of so many bytes. Raises InspectorError where a run lies, or has no room."""
         if self.has_saved:
@@ -56,6 +64,10 @@ class RunFolder:
             )
         if (self.path / "model.safetensors").exists():
             raise InspectorError(f"{self.path} holds a finished network, which would be lost: choose another folder.")
+        if not self._was_begun and (others := sorted(there.name for there in self.path.glob("[!.]*"))):
+            raise InspectorError(
+                f"{self.path} holds {others[0]}, which a run might overwrite: choose a new or empty folder."
+            )
         needed = n_bytes * _COPIES + n_snapshots * n_bytes // 2  # snapshots are in half precision
         free = shutil.disk_usage(self.path).free
         if needed > free:
