@@ -13,7 +13,7 @@ from inspector.__main__ import main
 from inspector.capture import record
 from inspector.capture.engine import recompute
 from inspector.capture.replay import Replayer
-from inspector.model import save_checkpoint
+from inspector.model import CharModel, save_checkpoint
 from inspector.recording import (
     SIGNALS,
     InspectorError,
@@ -82,7 +82,7 @@ def test_every_reader_sees_the_same_bits(tmp_path: Path, monkeypatch, kind: str,
     if not is_exact:
         monkeypatch.setattr("inspector.capture.network.engine_for", lambda weights: recompute)
     recording = kept(tmp_path / "r", kind)
-    assert Replayer(tiny_model(kind)).reads_apart == is_exact
+    assert Replayer(tiny_model(kind), "").reads_apart == is_exact
     whole = recording.window(1, "hidden", 0, len(TEXT))
     places = [(5_000, 5_001), (100, 9_000), (2_047, 2_049), (40, 50), (0, 200), (4_990, 5_100)]
     for start, stop in places:
@@ -239,7 +239,7 @@ def test_network_that_was_cast_after_the_recording_is_read_as_it_is_now():
     np.testing.assert_allclose(again.trace("0:1", "cell"), before, atol=1e-5)
 
 
-@pytest.mark.parametrize("change", ["in place", "new memory"])
+@pytest.mark.parametrize("change", ["in place", "new memory", "through data"])
 def test_weights_that_have_changed_since_are_a_sentence(change: str) -> None:
     model = tiny_model()
     recording = record(model, PYTHON_TEXT, store="snapshots")
@@ -247,6 +247,8 @@ def test_weights_that_have_changed_since_are_a_sentence(change: str) -> None:
     with torch.no_grad():
         if change == "in place":
             model.rnn.weight_hh_l0.mul_(2)
+        elif change == "through data":
+            model.rnn.weight_hh_l0.data.mul_(2)
         else:
             model.rnn.weight_hh_l0 = torch.nn.Parameter(2 * model.rnn.weight_hh_l0)
     with pytest.raises(InspectorError, match="weights of tiny-lstm have changed"):
@@ -254,3 +256,12 @@ def test_weights_that_have_changed_since_are_a_sentence(change: str) -> None:
     with torch.no_grad():
         model.rnn.weight_hh_l0.div_(2)
     np.testing.assert_array_equal(recording.window(0, "cell", 0, 40), before)
+
+
+def test_opening_beside_a_network_works_its_hash_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, asked = tiny_model(), list[str]()
+    record(model, PYTHON_TEXT, store="snapshots", out=tmp_path / "r")
+    whole = CharModel.hash.fget
+    monkeypatch.setattr(CharModel, "hash", property(lambda self: asked.append(self.name) or whole(self)))
+    open_recording(tmp_path / "r", model).window(0, "cell", 0, 10)
+    assert len(asked) == 1

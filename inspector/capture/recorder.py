@@ -93,6 +93,7 @@ def record(
     n_values = sum(width * len(kept) for width in widths)
     group_chars = 0 if snapshots else max(_GROUP_BYTES // (4 * n_values), 1)  # states are kept one text at a time
     groups = list(_groups(documents, group_chars))
+    network_hash = model.hash
     writer = RecordingWriter(
         None if out is None else Path(out),
         text=whole,
@@ -100,13 +101,13 @@ def record(
         layers=[Layer(f"rnn.{i}", kind, width, kept) for i, width in enumerate(widths)],
         dtype=dtype,
         network=model.name,
-        network_hash=model.hash,
+        network_hash=network_hash,
         symbols=model.vocabulary.symbols,
         unknown=model.vocabulary.unknown(whole),
         engine=engine_for(weights).__name__,
         resume=resume,
         snapshots=snapshots,
-        replay=Replayer(model) if snapshots else None,
+        replay=Replayer(model, network_hash) if snapshots else None,
     )
     network = Network(model, weights)
     report = _Reporter(progress, should_stop, len(whole), writer.n_written)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inspector.capture.arithmetic import as_flat
+from inspector.capture.arithmetic import as_flat, is_plain
 from inspector.capture.lockstep import together
 from inspector.capture.network import Network
 from inspector.capture.weights import LayerWeights, Signals, flat_weights, rnn_kind, split_weights
@@ -51,13 +51,16 @@ class Turned:
 
 
 class Replayer:
-    """Reads passages with a network as `record` does, from any state. `record`'s engine names hold here as well."""
+    """Reads passages with a network as `record` does, from any state. `record`'s engine names hold here as well.
 
-    def __init__(self, model: CharModel) -> None:
+    network_hash : the model's, as it is now; working it out takes longer than reading a passage.
+    """
+
+    def __init__(self, model: CharModel, network_hash: str) -> None:
         self._kind = rnn_kind(model.rnn)
         weights = [directions[0] for directions in split_weights(model.rnn, flat_weights(model.rnn))]
         self._network = Network(model, weights)
-        self._hash, self._marks = model.hash, _marks(model)
+        self._hash, self._marks = network_hash, _marks(model)
         self._n_floats = snapshots_of(weights).n_bytes // 4
 
     @property
@@ -104,9 +107,19 @@ class Replayer:
         return [layer.hidden_weight.shape[1] for layer in self._network.weights for _ in STATE_SIGNALS[self._kind]]
 
 
-def _marks(model: CharModel) -> list[tuple[int, int]]:
-    """What tells, far sooner than a hash, that nobody wrote to the weights: where each lies, and torch's own count."""
-    return [(part.data_ptr(), 0 if part.is_inference() else part._version) for part in model.parameters()]
+def _marks(model: CharModel) -> list[tuple[int, int, float]]:
+    """What tells, far sooner than a hash, that nobody wrote to the weights: where each lies, torch's own count, and
+    their sum, as torch does not count what is written through `.data`.
+    """
+    return [
+        (part.data_ptr(), 0 if part.is_inference() else part._version, _sum(part.detach()))
+        for part in model.parameters()
+    ]
+
+
+def _sum(values: Tensor) -> float:
+    """By numpy where it can: torch would share the work among its threads, which then spin."""
+    return float(values.numpy().sum() if is_plain(values) else values.sum(dtype=torch.float64))
 
 
 def snapshots_of(weights: Collection[LayerWeights]) -> Snapshots:

@@ -243,7 +243,9 @@ def open_recording(path: str | Path, model: Any = None) -> Recording:
             "Open it without a network, or record the text again with this one."
         )
     # A network brings torch along; nobody else needs it, so this room names capture here alone, and by its name alone.
-    replay = import_module("inspector.capture.replay").Replayer(model) if header.snapshots and model else None
+    replay = None
+    if header.snapshots and model is not None:
+        replay = import_module("inspector.capture.replay").Replayer(model, header.network_hash)
     return Recording(header, store, n_planned=n_planned, replay=replay)
 
 
