@@ -650,7 +650,7 @@ class TestWriting:
     @staticmethod
     def begin(page, text: str, **changes) -> dict:
         """Write a text over the lines and have it read; what was sent before."""
-        arguments = lines_of(0, source="/charscope/name", ready=SIGNALS, editable=9_000, **changes)
+        arguments = lines_of(0, **{"source": "/charscope/name", "ready": SIGNALS, "editable": 9_000, **changes})
         read = {"source": "/charscope/draft", "neuron": "0:0", "signal": "hidden", "ready": SIGNALS, "reach": None,
                 "scale": {"kind": "diverging", "low": -1, "high": 1}}  # fmt: skip
         sections = [Section("trace", "uint8", np.full(len(text), 200, np.uint8)),
@@ -661,8 +661,24 @@ class TestWriting:
         send(page, **arguments)
         page.locator(".scroller").press("i")
         page.locator("textarea").fill(text)
-        expect(page.locator(".editor .said")).to_have_text(f"{len(text)} characters, not kept")
+        expect(page.locator(".editor .said")).to_contain_text(f"{len(text):,} characters")
         return arguments
+
+    def test_part_of_a_long_text_leaves_room_to_write(self, page):
+        serve(page, {})
+        send(page, **lines_of(0, source="/charscope/name", ready=SIGNALS, editable=3_000))
+        page.locator(".scroller").press("i")
+        before = page.locator("textarea").input_value()
+        page.keyboard.type("x")
+        assert LINES.startswith(before)
+        assert page.locator("textarea").input_value() == "x" + before
+
+    def test_field_that_takes_no_more_says_so(self, page):
+        self.begin(page, LINES[:2_999], editable=3_000)
+        expect(page.locator(".editor .said")).to_have_text("2,999 characters, not kept")
+        self.begin(page, LINES[:3_000], editable=3_000)
+        words = "3,000 characters, as many as are read while you write, not kept"
+        expect(page.locator(".editor .said")).to_have_text(words)
 
     def test_what_is_written_goes_on_with_another_network_and_after_a_jump(self, page):
         arguments = self.begin(page, "abc", jump="a")

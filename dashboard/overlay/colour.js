@@ -59,8 +59,8 @@ export class Trace {
   /** The entry of the colour table for every character; `none` for nan. Loops over a long text go by these. */
   get codes() {
     const { values, scale } = this;
-    this.painted ??= Int16Array.from(/** @type {Float32Array} */ (values), (value) => colourIndex(value, scale));
-    return this.painted;
+    this.painted ??= new Int16Array(this.length).map((_, at) => colourIndex(/** @type {Float32Array} */ (values)[at], scale));
+    return this.painted; // `Int16Array.from` takes ten times as long, of a long text too long for a frame
   }
 
   /** The entry of the colour table: 0..255, or -1 for nan. @param {number} at */

@@ -64,6 +64,11 @@ export class Editor {
     return !this.root.hidden;
   }
 
+  /** Whether the field takes no more. */
+  get isFull() {
+    return this.field.value.length >= this.field.maxLength;
+  }
+
   /** @param {string} text @param {{name: string, caret: number, most: number}} place caret: in UTF-16 units */
   open(text, { name, caret, most }) {
     this.root.hidden = false;
@@ -162,7 +167,7 @@ export class Editor {
           this.rest = new AbortController();
           next = this.post(body, this.rest.signal); // the network reads on while this is painted
         }
-        this.said.textContent = isWhole ? `${showCount(length)} characters, not kept` : "reading …";
+        this.said.textContent = isWhole ? `${showCount(length)} characters${this.isFull ? ", as many as are read while you write" : ""}, not kept` : "reading …";
         this.writer.written(text, payload);
       }
     } catch (error) {

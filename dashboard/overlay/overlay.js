@@ -26,6 +26,8 @@ import { showCount } from "./words.js";
 const REPORT_AFTER_MS = 400;
 /** A number is taken for the whole one when no digit has followed for this long. */
 const TYPED_AFTER_MS = 60;
+/** Characters that can be added to a text that is too long to be written in as a whole. */
+const ROOM_TO_WRITE = 250;
 
 class Overlay extends Reader {
   /** @param {Message} message */
@@ -209,10 +211,10 @@ class Overlay extends Reader {
     const { editor } = this.frame, header = (this.base ?? this.payload)?.header;
     if (header === undefined || header.editable === 0) return;
     if (editor.isOpen) return editor.focus();
-    const { chars } = this.page, marked = this.marked();
-    const start = chars.length <= header.editable ? 0 : marked?.[0] ?? this.topPlace();
+    const { chars } = this.page, marked = this.marked(), most = header.editable - ROOM_TO_WRITE;
+    const start = chars.length <= most ? 0 : marked?.[0] ?? this.topPlace();
     const name = header.documents.findLast((one) => one.start <= start)?.name ?? "draft.txt";
-    const text = chars.slice(start, start + header.editable).join("");
+    const text = chars.slice(start, start + most).join("");
     editor.open(text, { name, caret: unitsIn(text, Math.max(this.cursor - start, 0)), most: header.editable });
   }
 

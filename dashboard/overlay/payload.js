@@ -82,7 +82,7 @@ function viewOf(buffer, dtype, offset, length, step = 1) {
     case "float32": return new Float32Array(buffer, offset, length);
     case "float16": case "uint16": return new Uint16Array(buffer, offset, length);
     case "uint32": return new Uint32Array(buffer, offset, length);
-    case "int8": return Float32Array.from(new Int8Array(buffer, offset, length), (value) => (value === -128 ? NaN : value * step));
+    case "int8": return new Float32Array(new Int8Array(buffer, offset, length)).map((value) => (value === -128 ? NaN : value * step));
     case "uint8": case "utf-8": return new Uint8Array(buffer, offset, length);
     default: throw new Error(`a section of dtype ${dtype}, which this overlay cannot read: reload the page`);
   }

@@ -15,7 +15,7 @@ function editor(...reads) {
     return answer({}, { loss: new Array(reads.shift()).fill(1) });
   });
   const writer = { address: () => "/draft", written: (/** @type {string} */ _, /** @type {any} */ { sections }) => happened.push(`painted ${sections.loss.length}`) };
-  const parts = { root: { hidden: false }, said: { textContent: "" }, isStale: false, rest: null, writer };
+  const parts = { root: { hidden: false }, said: { textContent: "" }, field: { value: "abcde", maxLength: 9 }, isStale: false, rest: null, writer };
   return { happened, made: /** @type {Editor} */ (Object.assign(Object.create(Editor.prototype), parts)) };
 }
 
