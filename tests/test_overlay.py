@@ -638,6 +638,17 @@ class TestInBrowser:
         page.locator('[data-at="200"]').click()
         assert not menu.evaluate("menu => menu.open")
 
+    def test_card_of_keys_has_the_focus_while_it_is_open(self, page):
+        send(page, **lines_of(0))
+        page.locator(".scroller").press("?")
+        card = page.get_by_role("dialog", name="keys")
+        expect(card).to_be_focused()
+        page.keyboard.press("ArrowRight")  # as ever
+        expect(page.locator(".cursor")).to_have_attribute("data-at", "1")
+        page.keyboard.press("?")
+        expect(card).to_be_hidden()
+        expect(page.locator(".scroller")).to_be_focused()
+
     def test_search_opens_with_the_browsers_own_keys(self, page):
         send(page, **lines_of(0))
         page.locator(".scroller").press("Control+f")

@@ -205,6 +205,7 @@ export function helpCard() {
   const card = element("div", "help");
   card.setAttribute("role", "dialog");
   card.setAttribute("aria-label", "keys");
+  card.tabIndex = -1;
   card.hidden = true;
   for (const [keys, meaning] of KEYS) card.append(element("kbd", "", keys), element("span", "", meaning));
   return card;

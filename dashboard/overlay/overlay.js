@@ -364,7 +364,7 @@ class Overlay extends Reader {
       case "mark": return this.toggleMarking();
       case "mark-all": return this.markAll();
       case "ask": return this.ask(name === "elsewhere" ? "elsewhere" : "here");
-      case "help": this.frame.help.hidden = !this.frame.help.hidden; return undefined;
+      case "help": return this.toggleHelp();
       case "escape": return this.escape();
       case "expects":
         if (this.look.expects || this.source.hasGuesses()) break;
@@ -444,6 +444,14 @@ class Overlay extends Reader {
     this.likened = null;
     if (alike === undefined) this.frame.bar.say(`what is like ${likened.neuron} cannot be had now`);
     else this.act({ type: "pin-all", name: [likened.neuron, ...alike.slice(0, 4).map((one) => one.neuron)].join() });
+  }
+
+  /** The card of keys has the focus while it is open: it is read out, and keys still come here. */
+  toggleHelp() {
+    const { help } = this.frame;
+    help.hidden = !help.hidden;
+    if (help.hidden) this.takeKeys();
+    else help.focus({ preventScroll: true });
   }
 
   escape() {
