@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from inspector.commands import card, concepts, emerge, explain, record, recordings, sample, search, share, survey, train
 from inspector.recording import InspectorError
@@ -14,20 +16,33 @@ from inspector.recording import InspectorError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 when it did what was asked, 1 with one sentence on standard error, 130 after Ctrl-C."""
+    if sys.stdout is None:  # it was closed: what is said goes nowhere, and not into the first file that is opened
+        sys.stdout = _nowhere()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that cannot show a character gets it as an escape
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
+        sys.stdout.flush()
     except BrokenPipeError:  # whoever read along has seen enough
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - what is left is not written at the end either
+        sys.stdout = _nowhere()
         return 0
-    except (InspectorError, OSError) as error:
+    except InspectorError as error:
         print(f"{options.command}: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        what = f"{error.filename} cannot be used" if error.filename else "What was asked for could not be written"
+        print(f"{options.command}: {what}: {error.strerror or error}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         hint = " Go on with --resume." if hasattr(options, "resume") else ""
         print(f"\n{options.command}: stopped.{hint}", file=sys.stderr)
         return 130
     return 0
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:

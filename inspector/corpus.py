@@ -10,6 +10,7 @@ Knows nothing about: networks, recordings, concepts.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import sys
 import sysconfig
@@ -86,7 +87,10 @@ def load_corpus(source: str | Path, *, pattern: str = "*") -> Corpus:
         return _corpus_of_files(name, root, _stdlib_files(root), follow_links=True)
     path = Path(source)
     if path.is_dir():
-        return _corpus_of_files(path.name, path, _files(path, pattern))
+        files = _files(path, pattern)
+        if not files and pattern != "*":
+            raise InspectorError(f"No file in {path} matches the pattern {pattern!r}: write one such as '*.py'.")
+        return _corpus_of_files(path.name or path.absolute().name, path, files)
     if path.is_file():
         return _corpus_of_one(path)
     raise InspectorError(f"There is no text at {path}: give a text file, a folder of text files, or {STDLIB}.")
@@ -101,11 +105,16 @@ def split_of(name: str) -> Split:
 
 
 def read_text(path: Path) -> str:
-    """The file's text with its line ends as they are. InspectorError when it is not UTF-8 text or too large."""
-    size = path.stat().st_size
-    if size > MAX_FILE_BYTES:
-        raise InspectorError(f"{path} has {size:,} bytes; up to {MAX_FILE_BYTES:,} are read from one file. Split it.")
-    data = path.read_bytes()
+    """The file's text with its line ends as they are. InspectorError when it is unreadable, no UTF-8 or too large."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise InspectorError(f"{path} cannot be read: {error.strerror}. Name a text file that can.") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise InspectorError(f"{path} is too large: up to {MAX_FILE_BYTES:,} bytes are read from one file. Split it.")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InspectorError(f"{path} is not UTF-8 text but UTF-16. Convert it to UTF-8.")
     if b"\0" in data:
         raise InspectorError(f"{path} is not text: it holds NUL bytes.")
     try:
@@ -114,7 +123,7 @@ def read_text(path: Path) -> str:
         raise InspectorError(f"{path} is not UTF-8 text (byte {error.start:,}). Convert it to UTF-8.") from error
 
 
-def _files(root: Path, pattern: str) -> Iterator[Path]:
+def _files(root: Path, pattern: str) -> list[Path]:
     """Links too, which are named and not followed: they may lead out of the folder, in a circle, or nowhere."""
     try:
         files = [path for path in root.rglob(pattern) if path.is_file() or path.is_symlink()]
@@ -122,7 +131,7 @@ def _files(root: Path, pattern: str) -> Iterator[Path]:
         raise InspectorError(
             f"{pattern!r} is no pattern for files ({error}): write one such as '*.py' or 'kernel/**/*.[ch]'."
         ) from error
-    return (path for path in files if not any(part.startswith(".") for part in path.relative_to(root).parts))
+    return [path for path in files if not any(part.startswith(".") for part in path.relative_to(root).parts)]
 
 
 def _stdlib_files(root: Path) -> Iterator[Path]:
@@ -143,7 +152,7 @@ def _corpus_of_files(name: str, root: Path, paths: Iterable[Path], *, follow_lin
             continue
         try:
             text = read_text(path)
-        except (InspectorError, OSError) as error:
+        except InspectorError as error:
             skipped.append(str(error))
             continue
         if text:

@@ -80,4 +80,5 @@ def _draw(logits: torch.Tensor, temperature: float, top_k: int | None, random: t
         logits[logits < logits.topk(top_k).values[-1]] = -torch.inf
     if temperature == 0:
         return int(logits.argmax())
-    return int(torch.multinomial((logits.double() / temperature).softmax(0), 1, generator=random))
+    below = logits.double() - logits.max()  # so that the likeliest stays finite, however small the temperature
+    return int(torch.multinomial((below / temperature).softmax(0), 1, generator=random))

@@ -3,6 +3,8 @@
 import argparse
 import json
 import math
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pandas as pd
 import pytest
 
 from inspector.__main__ import main
+from inspector.commands.command import progress_bar, reporting
 from inspector.commands.search import _names, _print_table
 from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
 from inspector.recording import open_recording
@@ -62,6 +65,38 @@ def test_help_is_there_for_every_command(command):
         [sys.executable, "-m", "inspector", *command.split(), "--help"], cwd=ROOT, capture_output=True, text=True
     )
     assert answer.returncode == 0 and "usage" in answer.stdout
+
+
+def run_in_a_shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = command.replace("inspector", f"{shlex.quote(sys.executable)} -m inspector", 1)
+    return subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, env=os.environ | environment
+    )
+
+
+def test_help_says_defaults_where_there_are_some_and_what_is_required():
+    said = " ".join(run_in_a_shell("inspector train --help").stdout.split())
+    assert "(default: 60M)" in said and "(required)" in said
+    assert not any(f"(default: {nothing})" in said for nothing in ("None", "False", "[]", "()", "(0,)"))
+
+
+@pytest.mark.parametrize("last", ["| head -1", "> /dev/null", ">&-"])
+def test_reader_who_leaves_early_is_no_mistake(last):
+    answer = run_in_a_shell(f"set -o pipefail; inspector concepts --markdown {last}")
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has this device")
+def test_output_that_cannot_be_written_is_a_sentence():
+    answer = run_in_a_shell("inspector search --concept list > /dev/full")
+    assert answer.returncode == 1
+    assert answer.stderr == "search: What was asked for could not be written: No space left on device.\n"
+
+
+def test_character_that_the_terminal_cannot_show_is_an_escape(tmp_path):
+    (tmp_path / "a.py").write_text("ж = 1\n", encoding="utf-8")
+    answer = run_in_a_shell(f"inspector concepts --show digit {tmp_path}/a.py", PYTHONIOENCODING="ascii")
+    assert answer.stdout == "\\u0436 = 1\n....#.\n"
 
 
 def test_train_then_sample_then_survey(capsys, tmp_path, python_folder):
@@ -171,6 +206,12 @@ def test_list_of_concepts_needs_nothing_else(capsys):
         (("search", "--network", "NET", "--text", "TEXT", "--regex", "(?s)."), "Too little to rank: the label is yes"),
         (("search", "--network", "NET", "--text", "SHORT", "--concept", "digit"), "Too little to rank"),
         (("search", "--open", "TEXT"), "is no result of a search"),
+        (("search", "--open", "absent.parquet"), "There is no file absent.parquet"),
+        (("search", "--network", "NET", "--text", "TEXT", "--concept", ","), "--concept names no concept"),
+        (("search", "--network", "NET", "--text", "TEXT", "--concept", "digit", "--signals", ","), "names no signal"),
+        (("page", "--network", "NET", "--text", "TEXT", "--out", "nowhere/a.html"), "There is no folder nowhere"),
+        (("figure", "--network", "NET", "--text", "TEXT", "--out", "nowhere/a.svg"), "There is no folder nowhere"),
+        (("emerge", "--network", "NET", "--concept", "inside_sting"), "Choose one of: inside_string"),
         (("search", "--open", ROOT / "checkpoints/python-small/emergence.parquet"), "is no result of a search"),
         (("search", "--network", "NET", "--text", "TEXT", "--concept", "digit,digit"), "Two concepts are called digit"),
         (("search", "--open", "TEXT", "--out", "b.parquet"), "as it was saved: leave --out out"),
@@ -241,6 +282,15 @@ def test_ten_megabytes_are_refused_before_the_work(capsys, monkeypatch, tmp_path
     monkeypatch.setattr("inspector.commands.record.shutil.disk_usage", lambda path: argparse.Namespace(free=1_000_000))
     code, _, error = run(capsys, "record", *arguments, "--out", tmp_path / "out")
     assert code == 1 and "another disk" in error and not (tmp_path / "out").exists()
+
+
+def test_progress_in_a_file_is_a_word_now_and_then(capsys):
+    with progress_bar(None, "first") as bar:
+        report = reporting(bar, {"second": "files"})
+        for done in range(1_000):
+            report("first" if done < 500 else "second", done, 1_000)
+    said = capsys.readouterr().err
+    assert said.count("\r") < 9 and ": :" not in said and "second" in said and "files" in said
 
 
 def test_mistyped_command_is_explained():

@@ -62,6 +62,21 @@ def test_show_takes_lines_a_language_and_concepts_of_ones_own(capsys, code_file)
 
 
 @pytest.mark.parametrize(
+    ("variable", "value", "is_coloured"),
+    [("NO_COLOR", "", True), ("NO_COLOR", "1", False), ("TERM", "dumb", False)],
+)
+def test_colours_are_for_terminals_whose_reader_wants_them(
+    capsys, monkeypatch, code_file, variable, value, is_coloured
+):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv(variable, value)
+    _, said, _ = run(capsys, "--show", "digit", code_file)
+    assert ("\x1b" in said) == is_coloured
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("--show", "inside_strin", "FILE"), "There is no concept 'inside_strin'. Choose one of: inside_string"),
@@ -69,6 +84,9 @@ def test_show_takes_lines_a_language_and_concepts_of_ones_own(capsys, code_file)
         (("--show", "speaker_line", "FILE"), "'speaker_line' is not defined here, as the text is read as 'python'"),
         (("--show", "digit", "FILE", "--lines", "3-2"), "--lines 3-2 names no lines: write FIRST-LAST, such as 10-20."),
         (("--show", "digit", "FILE", "--lines", "a"), "--lines a names no lines"),
+        (("--show", "digit", "FILE", "--lines", "2-"), "--lines 2- names no lines"),
+        (("--show", "digit", "FILE", "--lines", "4-9"), "is behind the end of"),
+        (("--markdown", "--language", "c"), "--language chooses what is listed"),
         (("--show", "nowhere.py:f", "FILE"), "There is no file nowhere.py"),
         (("--lines", "1-2"), "--lines chooses what --show shows: add --show CONCEPT FILE."),
         (("--files", "2"), "--files says how much --check compares: add --check."),

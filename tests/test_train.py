@@ -139,6 +139,23 @@ def test_files_that_are_not_text_are_skipped_and_named(tmp_path):
     assert len(corpus.skipped) == 2 and any("bad.txt" in reason for reason in corpus.skipped)
 
 
+def test_file_that_is_not_there_is_a_sentence(tmp_path):
+    with pytest.raises(InspectorError, match=r"none\.txt cannot be read: No such file or directory\. Name a text file"):
+        read_text(tmp_path / "none.txt")
+
+
+def test_text_in_another_encoding_is_called_by_its_name(tmp_path):
+    (tmp_path / "wide.txt").write_text("wide", encoding="utf-16")
+    with pytest.raises(InspectorError, match="is not UTF-8 text but UTF-16"):
+        read_text(tmp_path / "wide.txt")
+
+
+def test_file_without_end_is_not_read_to_it(monkeypatch):
+    monkeypatch.setattr("inspector.corpus.MAX_FILE_BYTES", 1_000)
+    with pytest.raises(InspectorError, match="/dev/zero is too large: up to 1,000 bytes"):
+        read_text(Path("/dev/zero"))
+
+
 def test_line_ends_are_kept(tmp_path):
     (tmp_path / "crlf.txt").write_bytes(b"a\r\nb\rc\n")
     assert read_text(tmp_path / "crlf.txt") == "a\r\nb\rc\n"
@@ -161,11 +178,21 @@ def test_nothing_to_read_is_a_sentence(tmp_path, content):
         load_corpus(path)
 
 
-@pytest.mark.parametrize("pattern", ["**.c", "/etc/*", ""])
-def test_pattern_that_is_none_is_a_sentence(tmp_path, pattern):
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [("**.c", "is no pattern for files"), ("/etc/*", "is no pattern for files"), ("", "matches the pattern ''"),
+     ("*.h", r"No file in .* matches the pattern '\*\.h'")],
+)  # fmt: skip
+def test_pattern_that_is_none_or_matches_nothing_is_a_sentence(tmp_path, pattern, words):
     (tmp_path / "a.c").write_text("int a;")
-    with pytest.raises(InspectorError, match="pattern"):
+    with pytest.raises(InspectorError, match=words):
         load_corpus(tmp_path, pattern=pattern)
+
+
+def test_corpus_of_this_folder_has_its_name(tmp_path, monkeypatch):
+    (tmp_path / "a.c").write_text("int a;")
+    monkeypatch.chdir(tmp_path)
+    assert load_corpus(".").name == tmp_path.name
 
 
 def test_empty_folder_is_a_sentence(tmp_path):
@@ -330,7 +357,7 @@ def test_snapshots_are_kept_at_the_steps_asked_for(tmp_path):
 def test_snapshots_spaced_by_the_logarithm_start_at_zero_and_end_at_the_last_step():
     assert log_spaced(5, 1_000) == (0, 1, 10, 100, 1_000)
     assert log_spaced(12, 15) == (*range(10), 11, 15)
-    assert log_spaced(12, 5) == (0, 1, 2, 3, 4, 5)
+    assert log_spaced(12, 5) == log_spaced(10**15, 5) == (0, 1, 2, 3, 4, 5)
     assert log_spaced(0, 1_000) == () and log_spaced(1, 1_000) == (0,) and log_spaced(2, 1_000) == (0, 1)
     for n_snapshots, n_steps in ((10, 2_000), (3, 7), (30, 10_000)):
         steps = log_spaced(n_snapshots, n_steps)
@@ -549,6 +576,13 @@ def test_sample_repeats_with_the_same_seed_only(writer):
 
 def test_sample_never_writes_the_unknown_symbol(writer):
     assert "\ufffd" not in "".join(sample(writer, "?", n_chars=200, temperature=50, seed=0))
+
+
+@pytest.mark.parametrize("temperature", [1e-320, 1e-30])
+def test_smallest_temperature_takes_the_likeliest(writer, temperature):
+    assert "".join(sample(writer, "a", n_chars=9, temperature=temperature)) == "".join(
+        sample(writer, "a", n_chars=9, temperature=0)
+    )
 
 
 def test_top_k_of_one_is_the_likeliest(writer):

@@ -15,15 +15,24 @@ from inspector.recording import InspectorError
 if TYPE_CHECKING:
     from inspector.corpus import Corpus
 
+_LOG_SECONDS = 10.0  # between two states of a progress bar that goes into a file
 _MOST_LEFT_OUT = 20  # files, each said with its reason
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Says a default where there is one, and what has to be given."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.required and action.option_strings:
+            return f"{action.help} (required)"
+        is_said = action.default not in (None, "", [], ()) and action.default is not False
+        return super()._get_help_string(action) if is_said else action.help
 
 
 def add_command(
     commands: Any, name: str, run: Callable[[argparse.Namespace], None], text: str
 ) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, formatter_class=_Help)
     parser.set_defaults(run=run)
     return parser
 
@@ -44,10 +53,19 @@ def check_room(what: str, needed: int, room: int, advice: str) -> None:
         raise InspectorError(f"{what} needs {needed / 1e9:,.1f} GB, there is room for {room / 1e9:,.1f} GB. {advice}")
 
 
+def check_out_file(path: Path) -> None:
+    """Refuse before the work a file that could not be written after it."""
+    if path.is_dir():
+        raise InspectorError(f"{path} is a folder: give --out the name of a file.")
+    if not path.parent.is_dir():
+        raise InspectorError(f"There is no folder {path.parent} to write {path.name} into: make it first.")
+
+
 def progress_bar(total: int | None, words: str) -> Any:
     return tqdm(
-        total=total, desc=words, unit=" chars", unit_scale=True, dynamic_ncols=True, file=sys.stderr, smoothing=0.1
-    )
+        total=total, desc=words, unit=" chars", unit_scale=True, dynamic_ncols=True, file=sys.stderr, smoothing=0.1,
+        mininterval=0.1 if sys.stderr.isatty() else _LOG_SECONDS,
+    )  # fmt: skip
 
 
 def moving(bar: Any) -> Callable[[int, int], None]:
@@ -64,8 +82,8 @@ def reporting(bar: Any, units: Mapping[str, str]) -> Callable[[str, int, int], N
     """A progress callback (what is being done, done, total) that drives a bar; units are characters unless named."""
 
     def report(words: str, done: int, total: int) -> None:
-        if bar.desc != f"{words}: ":
-            bar.set_description(words)
+        if bar.desc != words:
+            bar.set_description_str(words, refresh=False)
             bar.unit = f" {units.get(words, 'chars')}"
             bar.reset(total)
         bar.update(done - bar.n)

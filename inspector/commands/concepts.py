@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,12 @@ def add(commands: Any) -> None:
     what.add_argument("--check", action="store_true", help="compare labels with Python's own readers on its library")
     what.add_argument("--markdown", action="store_true", help="print docs/concepts.md")
     option("--lines", default=None, metavar="FIRST-LAST", help="with --show: these lines only, counted from 1")
-    option("--colour", choices=("auto", "yes", "no"), default="auto", help="with --show; auto: on a terminal")
+    option(
+        "--colour",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="with --show; auto: on a terminal, unless NO_COLOR is set",
+    )
     option("--files", type=whole_number, default=None, help="with --check: this many files, spread over the library")
 
 
@@ -38,6 +44,8 @@ def _concepts(options: argparse.Namespace) -> None:
         raise InspectorError("--files says how much --check compares: add --check.")
     if options.files is not None and options.files < 1:
         raise InspectorError(f"--files {options.files} compares nothing: it is how many files, from 1.")
+    if options.language is not None and (options.check or options.markdown):
+        raise InspectorError("--language chooses what is listed or how --show reads a file: leave it out here.")
     if options.show is not None:
         _show(options)
     elif options.check:
@@ -75,18 +83,27 @@ def _show(options: argparse.Namespace) -> None:
     written, file = options.show
     concept = resolve_concept(written)
     text = read_text(Path(file))
-    in_colour = options.colour == "yes" or (options.colour == "auto" and sys.stdout.isatty())
-    drawn = coloured_text if in_colour else marked_text
-    sys.stdout.write(drawn(concept, text, options.language or language_of(file), lines=_lines(options.lines)))
+    lines, n_lines = _lines(options.lines), text.count("\n") + bool(text.rpartition("\n")[2])
+    if lines is not None and lines[0] > n_lines:
+        raise InspectorError(f"--lines {options.lines} is behind the end of {file}, which has {n_lines:,} lines.")
+    drawn = (
+        coloured_text if options.colour == "yes" or (options.colour == "auto" and _is_colour_welcome()) else marked_text
+    )
+    sys.stdout.write(drawn(concept, text, options.language or language_of(file), lines=lines))
+
+
+def _is_colour_welcome() -> bool:
+    """On a terminal that shows it, whose reader has not said no (https://no-color.org)."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
 
 def _lines(written: str | None) -> tuple[int, int] | None:
     """`10-20` or `10`, counted from 1."""
     if written is None:
         return None
-    first, _, last = written.partition("-")
+    first, dash, last = written.partition("-")
     try:
-        chosen = int(first), int(last or first)
+        chosen = int(first), int(last if dash else first)
     except ValueError:
         chosen = (0, 0)
     if not 1 <= chosen[0] <= chosen[1]:

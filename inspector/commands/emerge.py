@@ -44,6 +44,7 @@ def add(commands: Any) -> None:
 
 
 def _emerge(options: argparse.Namespace) -> None:
+    from inspector.concepts import get_concept
     from inspector.emerge import FILE, table_of
     from inspector.model import load_checkpoint
     from inspector.recording import Neuron
@@ -55,8 +56,8 @@ def _emerge(options: argparse.Namespace) -> None:
             f"Neuron {neuron} does not exist: {options.network} has {model.config.n_layers} layers (from 0) of "
             f"{model.config.n_units} units (from 0)."
         )
+    wanted = [get_concept(name.strip()).name for name in options.concept.split(",")] if options.concept else None
     found = _scores(options, model.hash)
-    wanted = [name.strip() for name in options.concept.split(",")] if options.concept else None
     print(table_of(found, concepts=wanted, neuron=neuron))
     whose = f"neuron {neuron}" if neuron else "the best neuron at each snapshot"
     where = f"{found.n_score_chars:,} held-out characters of {found.corpus}"

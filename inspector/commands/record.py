@@ -37,10 +37,7 @@ def _record(options: argparse.Namespace) -> None:
     from inspector.recording import holds_recording, recordings_folder
 
     model = load_checkpoint(options.network)
-    try:
-        text = read_text(options.text)
-    except OSError as error:
-        raise InspectorError(f"{options.text} cannot be read: {error.strerror}. Name a text file by --text.") from error
+    text = read_text(options.text)
     out = options.out or recordings_folder() / f"{options.text.name}-{model.name}"
     if not options.resume and holds_recording(out):
         raise InspectorError(

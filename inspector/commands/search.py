@@ -8,7 +8,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inspector.commands.command import add_command, load_named_corpus, progress_bar, reporting, whole_number
+from inspector.commands.command import (
+    add_command,
+    check_out_file,
+    load_named_corpus,
+    progress_bar,
+    reporting,
+    whole_number,
+)
 from inspector.recording import SIGNALS, InspectorError
 
 if TYPE_CHECKING:
@@ -27,7 +34,8 @@ def add(commands: Any) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--concept",
-        help="names of concepts, with commas between, my.py:FUNCTION (which is run) or spans.json; list shows all",
+        help="names of concepts, my.py:FUNCTION (which is run) or spans.json, with commas between, and last perhaps "
+        "regex:PATTERN; list shows all names",
     )
     what.add_argument("--regex", help="a regular expression: its matches are what the neuron should detect")
     what.add_argument("--open", type=Path, help="show the .parquet file of an earlier search, which is not made again")
@@ -59,6 +67,8 @@ def _search(options: argparse.Namespace) -> None:
     if options.text is None:
         raise InspectorError("Which text should be searched? Add --text FILE or FOLDER.")
     names = _names(options.concept or "")
+    if options.concept is not None and not names:
+        raise InspectorError("--concept names no concept: `python -m inspector concepts` lists them.")
     concepts = [resolve_concept(name) for name in names] or [regex_concept(options.regex)]
     documents = _documents(options)
     if len(documents) > 1 and (spans := [name for name in names if name.endswith(".json")]):
@@ -93,6 +103,8 @@ def _show_earlier(options: argparse.Namespace) -> None:
             f"--open shows a search as it was saved: leave {', '.join(f'--{name}' for name in given)} out, or make the "
             "search anew with --concept."
         )
+    if not options.open.is_file():
+        raise InspectorError(f"There is no file {options.open}: give --open what a search wrote with --out.")
     found = open_found(options.open)
     made_by = found.made_by
     read = f"{made_by['n_choose_chars'] + made_by['n_score_chars']:,} characters of {made_by['n_documents']:,} texts"
@@ -100,15 +112,11 @@ def _show_earlier(options: argparse.Namespace) -> None:
 
 
 def _check_out(path: Path | None) -> None:
-    """Refuse before the search what could not be written after it."""
     if path is None:
         return
     if path.suffix != ".parquet":
         raise InspectorError(f"--out writes a Parquet file, and {path} is called otherwise: end its name in .parquet.")
-    if path.is_dir():
-        raise InspectorError(f"{path} is a folder: give --out the name of a file.")
-    if not path.parent.is_dir():
-        raise InspectorError(f"There is no folder {path.parent} to write {path.name} into: make it first.")
+    check_out_file(path)
 
 
 def _print_found(found: Found, options: argparse.Namespace, where: str) -> None:
@@ -134,7 +142,9 @@ def _signals(written: str, kind: str) -> list[str]:
     existing = SIGNALS[kind]
     if written == "all":
         return list(existing)
-    asked = [name.strip() for name in written.split(",")]
+    asked = [name for part in written.split(",") if (name := part.strip())]
+    if not asked:
+        raise InspectorError(f"--signals names no signal: name some of {', '.join(existing)}, or all.")
     found = [signal for signal in existing if signal in asked]
     unknown = sorted(set(asked).difference(*SIGNALS.values()))
     if unknown or not found:

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inspector.commands.command import add_command, moving, progress_bar, whole_number
+from inspector.commands.command import add_command, check_out_file, moving, progress_bar, whole_number
 from inspector.recording import InspectorError, Neuron
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def _page(options: argparse.Namespace) -> None:
     from dashboard.overlay.payload import Look, numbered_guesses
     from inspector.model import load_checkpoint
 
+    check_out_file(options.out)
     model = load_checkpoint(options.network)
     survey = _survey(options.network)
     neurons = options.neurons or _surveyed(survey, options.network)
@@ -98,6 +99,7 @@ def _figure(options: argparse.Namespace) -> None:
     from dashboard.paper import Strip, text_figure, write_figure
     from inspector.model import load_checkpoint
 
+    check_out_file(options.out)
     model = load_checkpoint(options.network)
     neurons = options.neurons or _surveyed(_survey(options.network), options.network)[:1]
     (signal,) = _signals(model, [options.signal or ("cell" if model.config.kind == "lstm" else "hidden")])

@@ -61,7 +61,7 @@ def _add_train(commands: Any) -> None:
     )
     option("--embedding", type=int, default=None, help="learn vectors of this width; without it characters are one-hot")
     option("--dropout", type=float, default=0.0, help="share of values dropped between layers")
-    option("--chars", type=whole_number, default=60_000_000, help="characters to see in all, such as 60M")
+    option("--chars", type=whole_number, default="60M", help="characters to see in all, such as 60M")
     option("--batch", type=int, default=64, help="streams read in parallel")
     option("--stretch", type=int, default=100, help="characters between two updates (truncated backpropagation)")
     option("--learning-rate", type=float, default=2e-3, help="at its highest, after the warm-up")
@@ -82,7 +82,7 @@ def _add_train(commands: Any) -> None:
         "--precision", choices=("auto", "bf16", "fp32"), default="auto", help="auto: bf16 where the processor has it"
     )
     option("--patience", type=int, default=0, help="stop after this many looks at held-out text without a better one")
-    option("--seed", type=_numbers, default=(0,), help="of initial weights and the order of texts; 0,1,2 trains three")
+    option("--seed", type=_numbers, default="0", help="of initial weights and the order of texts; 0,1,2 trains three")
     option(
         "--snapshots",
         type=_numbers,

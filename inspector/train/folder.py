@@ -37,7 +37,8 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InspectorError(f"No run can be kept in {self.path}: {error.strerror}. Choose another --out.") from error
+            reason = error.strerror
+            raise InspectorError(f"No run can be kept in {self.path}: {reason}. Choose another --out.") from error
         lock = Lock(self.path, "training")
         try:
             yield

@@ -75,6 +75,7 @@ def log_spaced(n_snapshots: int, n_steps: int) -> tuple[int, ...]:
     >>> log_spaced(5, 1000)
     (0, 1, 10, 100, 1000)
     """
+    n_snapshots = min(n_snapshots, n_steps + 1)
     if n_snapshots < 2:
         return (0,) * n_snapshots
     steps = {0} | {round(step) for step in np.geomspace(1, max(1, n_steps), n_snapshots - 1)}
