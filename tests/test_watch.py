@@ -6,6 +6,7 @@ import copy
 import pickle
 import platform
 from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 
@@ -791,3 +793,53 @@ def test_a_network_that_makes_much_of_last_bits_can_be_followed(kind):
         with watch(module) as tape:
             answer, _ = module(torch.randn(1_000, 1, 4))
         np.testing.assert_allclose(tape[""].signal("hidden", 1)[0], answer[:, 0].T, atol=1e-3)
+
+
+def sum_of(module, parameters, inputs):
+    return flat(torch.func.functional_call(module, parameters, kwargs={"input": inputs}))[0].sum()
+
+
+@pytest.mark.parametrize("make", [nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("where", ["torch.func", "meta", "fake"])
+def test_where_no_numbers_can_be_read_nothing_is_disturbed_and_asking_is_a_sentence(make, where):
+    with FakeTensorMode() if where == "fake" else nullcontext():
+        module = make(3, 4, device="meta" if where == "meta" else None)
+        inputs = torch.randn(5, 3, device="meta" if where == "meta" else None)
+        if where == "torch.func":
+            parameters = {name: weight.detach() for name, weight in module.named_parameters()}
+            run = partial(torch.func.grad(partial(sum_of, module)), parameters, inputs)
+        else:
+            run = partial(module, input=inputs)
+        plain = run()
+        with watch(module) as tape:
+            run()
+            watched = run()
+    if where == "torch.func":
+        assert all(torch.equal(plain[name], watched[name]) for name in plain)
+    with pytest.raises(InspectorError, match="no numbers can be read"):
+        tape[""].signal("hidden")
+
+
+def test_a_compiled_module_is_followed_and_is_compiled_again_afterwards():
+    n_runs = []
+
+    def backend(graph, _inputs):
+        return lambda *given: n_runs.append(1) or graph(*given)
+
+    module, inputs = nn.Sequential(nn.Linear(3, 3), nn.LSTMCell(3, 4)), torch.randn(2, 3)
+    compiled = torch.compile(module, backend=backend)
+    answer, n_before = flat(compiled(inputs))[0], len(n_runs)
+    with watch(module) as first:
+        with watch(compiled) as second:
+            compiled(inputs)
+        compiled(inputs)
+    first_ends_first = [watch(module), watch(compiled)]
+    for watching in first_ends_first:
+        watching.__enter__()
+    for watching in first_ends_first:
+        watching.__exit__(None, None, None)
+    assert len(first["1"].calls) == 2 and len(second["_orig_mod.1"].calls) == 1
+    oracle.assert_close(first["1"].signal("hidden")[:, :, 0], answer.detach().numpy())
+    assert len(n_runs) == n_before > 0
+    compiled(inputs)
+    assert len(n_runs) > n_before

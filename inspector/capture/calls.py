@@ -14,6 +14,8 @@ from typing import Any, TypeGuard
 import numpy as np
 import torch
 from torch import Tensor
+from torch._C._functorch import peek_interpreter_stack
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
@@ -26,6 +28,11 @@ _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}  # of |difference| / (1 
 _HALF_TOLERANCE = 0.1
 _REDRAWN_TOLERANCE = 1e-5  # the same where dropout was drawn again: a wrong mask may hide in small weights, this seldom
 _OTHER = "it computes something else than torch's own class (a subclass with its own forward?) and cannot be followed."
+_OTHERWISE = f"torch's own class is not called like this, so {_OTHER}"
+_NO_NUMBERS = (
+    "it ran where no numbers can be read: on the meta device, with fake tensors or under torch.func. Run it on plain "
+    "tensors."
+)
 
 Reader = Callable[[str], np.ndarray]  # a signal's name ──► float32 (B, units, T)
 
@@ -44,11 +51,23 @@ class Call:
         return "copies"
 
     def _values(self, name: str, layer: int, direction: int) -> np.ndarray:
-        """Float32 (B, n_units, T), perhaps the very memory that this call keeps.
+        """Float32 (B, n_units, T), perhaps the very memory that this call keeps. WatchedRNN checks the arguments."""
+        raise NotImplementedError
 
-        Arguments are checked by WatchedRNN. This base class is a call that nobody could make sense of.
-        """
-        raise InspectorError(f"torch's own class is not called like this, so {_OTHER}")
+
+@dataclass(eq=False)
+class LostCall(Call):
+    """A call of which nothing can be told, and why."""
+
+    why: str = field(repr=False)
+
+    @classmethod
+    def of(cls, given: Any) -> LostCall:
+        """given : as its input."""
+        return cls(0, None, (), _OTHERWISE if holds_numbers(given) else _NO_NUMBERS)
+
+    def _values(self, name: str, layer: int, direction: int) -> np.ndarray:
+        raise InspectorError(self.why)
 
 
 @dataclass(eq=False)
@@ -196,6 +215,14 @@ def check_answer(found: Tensor, answer: Tensor, valid: Tensor, *, closely: bool 
     difference = ((ours - theirs).abs() / (1 + theirs.abs())).max().item() if ours.numel() else 0.0
     if not difference <= tolerance and theirs.isfinite().all():
         raise InspectorError(f"its answer differs by {difference:.2g} from what its weights give, so {_OTHER}")
+
+
+def holds_numbers(given: Any) -> bool:
+    """Whether what is given to a module can be copied and compared, if it is tensors at all."""
+    data = given.data if isinstance(given, PackedSequence) else given
+    if peek_interpreter_stack() is not None:  # torch.func transforms what runs now
+        return False
+    return not (isinstance(data, Tensor) and (data.is_meta or isinstance(data, FakeTensor)))
 
 
 def is_sequence(given: Any) -> TypeGuard[Tensor | PackedSequence]:

@@ -10,6 +10,7 @@ later.
 from __future__ import annotations
 
 import difflib
+import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,8 +26,10 @@ from inspector.capture import cells
 from inspector.capture.calls import (
     Call,
     Dropped,
+    LostCall,
     RNNCall,
     SeenCall,
+    holds_numbers,
     initial_state,
     is_same,
     is_sequence,
@@ -67,12 +70,16 @@ def watch(module: nn.Module) -> Iterator[Tape]:
     with the same call; one without a state, with the zero state or with any other state begins a new call, as does
     one after the weights or the batch changed. Signals are those of the states actually given.
 
+    What torch.compile made of a module runs as it was written while the block runs. Of what has no numbers, on the meta
+    device or under torch.func, calls are counted and nothing can be told.
+
     Raises InspectorError when there is nothing in `module` that can be followed.
     """
     if not isinstance(module, nn.Module):
         raise InspectorError(f"watch follows a torch module; it was given a {type(module).__name__}.")
     tape = Tape(module)
     with ExitStack() as hooks:
+        hooks.enter_context(_uncompiled)
         for rnn in {id(watched): watched for watched in tape.values()}.values():
             for hook in rnn._follow():
                 hooks.callback(hook.remove)
@@ -170,6 +177,31 @@ class WatchedRNN(ABC):
         return True
 
 
+class _Uncompiled:
+    """While anybody watches, what is compiled runs as it was written: else hooks are passed over, or compiled too.
+
+    Torch has one switch for all threads, so who leaves last turns it back.
+    """
+
+    def __init__(self) -> None:
+        self._turn, self._n_watching, self._stance = threading.Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        with self._turn:
+            if not self._n_watching and "torch._dynamo" in sys.modules:  # else nothing is compiled, and it loads slowly
+                self._stance.enter_context(torch.compiler.set_stance("force_eager"))
+            self._n_watching += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._turn:
+            self._n_watching -= 1
+            if not self._n_watching:
+                self._stance.close()
+
+
+_uncompiled = _Uncompiled()
+
+
 class _Running(threading.local):
     """The call that runs now in this thread."""
 
@@ -216,7 +248,7 @@ class _WatchedStack(WatchedRNN):
     def _before(self, module: nn.RNNBase, args: tuple[Any, ...]) -> None:
         self._running.stop()
         self._running.stream = torch.get_rng_state() if self._drops() else None
-        if self._seen_bytes <= _SEEN_BYTES:
+        if self._seen_bytes <= _SEEN_BYTES and holds_numbers(args[0] if args else None):
             self._running.look(KernelEye() if may_leave_signals(module) else LayerEye(module))
 
     def _after(self, *_: Any) -> None:
@@ -227,8 +259,8 @@ class _WatchedStack(WatchedRNN):
         self._running.look_away()
         arguments = dict(zip(("input", "hx"), args, strict=False)) | kwargs
         given, hx = arguments.get("input"), arguments.get("hx")
-        if not (is_sequence(given) and isinstance(answer, tuple) and is_sequence(answer[0])):
-            self._calls.append(Call(0, None, ()))
+        if not (is_sequence(given) and holds_numbers(given) and isinstance(answer, tuple) and is_sequence(answer[0])):
+            self._calls.append(LostCall.of(given))
             return
         if (seen := self._seen(given, answer[0])) is not None:
             self._seen_bytes += seen.nbytes
@@ -236,7 +268,7 @@ class _WatchedStack(WatchedRNN):
         elif is_state(hx, 2 if self.kind == "lstm" else 1):
             self._calls.append(self._copied(given, hx, answer[0]))
         else:  # a subclass that takes something else there
-            self._calls.append(Call(0, None, ()))
+            self._calls.append(LostCall.of(given))
 
     def _seen(self, given: Tensor | PackedSequence, answer: Tensor | PackedSequence) -> SeenCall | None:
         eye, module = self._running.eye, self._module
@@ -310,10 +342,11 @@ class _WatchedCell(WatchedRNN):
 
     def _keep(self, module: nn.RNNCellBase, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any) -> None:
         arguments = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+        given, hx = arguments.get("input"), arguments.get("hx")
         with torch.inference_mode():
-            step = cells.copy_step(arguments.get("input"), arguments.get("hx"), answer)
+            step = cells.copy_step(given, hx, answer) if holds_numbers(given) else None
             if step is None:
-                self._calls.append(Call(0, None, ()))
+                self._calls.append(LostCall.of(given))
                 return
             if self._weights_changed(cells.cell_parameters(module)) or self._reads is None:
                 self._reads, self._open = cells.cell_weights(module, self._weights), []
