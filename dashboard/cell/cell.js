@@ -79,6 +79,7 @@ class Gates {
       button.type = "button";
       button.textContent = label;
       button.title = title;
+      button.setAttribute("aria-label", title);
       button.addEventListener("click", run);
       bar.append(button);
     }
