@@ -132,6 +132,7 @@ def test_label_marks_these_and_nothing_else(name, language, text, marked):
             [0, 1, 2, 1, 2, 1, 2, 1, 0],
         ),
         ("match[0]: int\nmatch = 3\ncase(x)\nmatch -x:\n case _: y\n", [0, 0, 0, 0, 1]),
+        ("match ...:\n case .5:\n  y\nmatch .real\nz\n", [0, 1, 2, 0, 0]),
         ("class A:\n    x = 1\n\f    y = 2\nz\n", [0, 1, 1, 0]),  # Python counts anew behind a form feed
     ],
 )

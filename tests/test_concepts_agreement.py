@@ -67,6 +67,11 @@ def test_reference_knows_the_hard_cases():
     assert marked["block_depth"] == " return (g)(h), f'{i()}'\n  case 1: k; l;\n"
 
 
+def test_reference_finds_the_case_before_brackets():
+    text = "match a:\n  case ((b) as c): d\ne\n"
+    assert (expected_labels(text)["block_depth"] == CONCEPTS["block_depth"].label(text, "python")).all()
+
+
 def test_labelling_with_every_concept_takes_seconds(library):
     text = "".join(library)[:300_000]
     started = time.process_time()

@@ -20,7 +20,7 @@ from inspector.concepts.statements import BLANK, logical, without_directives
 _LINE = re.compile(
     rf"^{BLANK}*+(?=[^\s#\\])(?:(?:async{BLANK}++)?+"
     r"(?:(if|elif|else|for|while|try|except|finally|with|def|class)(?!\w)"
-    rf"|(match|case)(?:{BLANK}++(?=[^\s=:.,#])|(?=[(\"{{-]))))?+",
+    rf"|(match|case)(?:{BLANK}++(?=[^\s=:.,#]|\.\.\.|\.[0-9])|(?=[(\"{{-]))))?+",
     re.MULTILINE,
 )
 _HEADER_MARK = re.compile(r"[()\[\]{}\n]|:=?|(?<!\w)lambda(?!\w)")

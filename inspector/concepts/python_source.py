@@ -83,6 +83,8 @@ class PythonSource:
         for node in self.nodes:
             if isinstance(node, ast.Match):
                 case = self.before(self.start(node.cases[0].pattern))
+                while case.string != "case":  # brackets around a pattern are no part of it
+                    case = self.before(case.start)
                 found.append((node, "cases", *self._suite(case.start, node.cases[-1].body[-1])))
             for name in ("body", "orelse", "finalbody"):
                 body = getattr(node, name, None)
