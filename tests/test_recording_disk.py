@@ -21,11 +21,14 @@ from inspector.recording import (
     InspectorError,
     Layer,
     RecordingWriter,
+    delete_recording,
+    find_recording,
     list_recordings,
     open_recording,
     recordings_folder,
 )
 from inspector.recording.coding import error_bound
+from inspector.recording.manifest import is_manifest
 from tests.conftest import PYTHON_TEXT, tiny_model
 
 TEXT = PYTHON_TEXT * 40  # three stretches
@@ -149,6 +152,43 @@ def test_delete_leaves_a_folder_that_holds_something_else(capsys, own_recordings
     assert code == 1 and "thesis.txt" in error and open_recording(folder).is_complete
     (folder / "thesis.txt").unlink()
     assert run(capsys, "recordings", "--delete", "whole", "--yes")[0] == 0 and not folder.exists()
+
+
+def test_a_link_to_a_recording_is_deleted_with_it(tmp_path: Path) -> None:
+    record(tiny_model(), "abc", out=tmp_path / "there" / "r")
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "r")
+    delete_recording(find_recording("link", list_recordings([tmp_path])))
+    assert not list(tmp_path.glob("link")) and not list((tmp_path / "there").iterdir())
+
+
+def test_a_folder_that_nobody_may_look_into_is_left_out_of_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mine", "other"):
+        record(tiny_model(), "abc", out=tmp_path / name)
+
+    def look(path: Path) -> bool:
+        if path.parent.name == "other":
+            raise PermissionError(13, "Permission denied")
+        return is_manifest(path)
+
+    monkeypatch.setattr("inspector.recording.kept.is_manifest", look)
+    assert [one.name for one in list_recordings([tmp_path])] == ["mine"]
+
+    def refuse(_path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(InspectorError, match=r"cannot be listed: Permission denied\."):
+        list_recordings([tmp_path])
+
+
+def test_a_recording_is_read_wherever_its_reader_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    written = record(tiny_model(), "abc", out="r")
+    opened = open_recording("r")
+    monkeypatch.chdir("/")
+    np.testing.assert_array_equal(opened.trace("0:1"), written.trace("0:1"))
 
 
 def test_recordings_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -116,6 +116,7 @@ WRONG: list[tuple[Callable[[Path], Any], str]] = [
     (lambda folder: (folder / "about.json").write_text("[]"), "must be a JSON object"),
     (lambda folder: (folder / "about.json").write_text('{"documents": [["x", 5, 2]]}'), "does not fit its text"),
     (lambda folder: (folder / "about.json").write_text('{"documents": 3}'), "does not fit its text"),
+    (lambda folder: (folder / "about.json").write_text('{"documents": [["x", 0.0, 1]]}'), "does not fit its text"),
     (edited("1-cell.npy", lambda array: array[:, :-1]), r"1-cell has shape \(8, .*one column a character"),
     (edited("1-cell.npy", lambda array: array[0]), "1-cell has shape"),
     (edited("1-cell.npy", lambda array: array[:4]), "1-(cell|hidden) has [48] units"),
@@ -127,6 +128,7 @@ WRONG: list[tuple[Callable[[Path], Any], str]] = [
     (edited("loss.npy", np.zeros_like), "loss must be nan at the first character of each document"),
     (lambda folder: np.save(folder / "1-cell.npy", np.array([{}]), allow_pickle=True), "no array of numbers"),
     (lambda folder: (folder / "1-cell.npy").write_bytes(b"\x93NUMPY"), "no array of numbers, or cut off"),
+    (lambda folder: (folder / "1-cell.npy").write_bytes(b""), "no array of numbers, or cut off"),
     (lambda folder: (folder / "1-cell.npy").rename(folder / "cell.npy"), "'cell' is no name of an array here"),
     (lambda folder: [file.unlink() for file in folder.glob("0-*")], "numbered 0, 1, ... without gaps; there is 1"),
     (lambda folder: [file.unlink() for file in folder.glob("?-*")], "there is none"),
@@ -142,6 +144,42 @@ def test_what_does_not_fit_is_a_sentence(
     with pytest.raises(InspectorError, match=words) as caught:
         import_recording(tmp_path / "out", tmp_path / "back")
     assert str(caught.value).startswith(f"{tmp_path / 'out'} cannot be imported: ") and str(caught.value).endswith(".")
+
+
+def test_names_that_are_no_words_become_some(tmp_path: Path, recording: Recording) -> None:
+    export_recording(recording, tmp_path / "out")
+    about = json.loads((tmp_path / "out" / "about.json").read_text())
+    about |= {"network": 5, "documents": [[7, 0, recording.n_chars]], "layers": [[0, 1], [2, 3]]}
+    (tmp_path / "out" / "about.json").write_text(json.dumps(about))
+    found = import_recording(tmp_path / "out", tmp_path / "back")
+    assert (found.network, found.documents[0].name, found.layers[1].name) == ("5", "7", "2")
+
+
+def test_a_damaged_npz_is_a_sentence(tmp_path: Path, recording: Recording) -> None:
+    export_recording(recording, tmp_path / "a.npz", "npz")
+    raw = bytearray((tmp_path / "a.npz").read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (tmp_path / "a.npz").write_bytes(raw)
+    with pytest.raises(InspectorError, match=r"a.npz cannot be imported: it is damaged.*export it again"):
+        import_recording(tmp_path / "a.npz", tmp_path / "back")
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "words"),
+    [
+        ("zarr.json", lambda file: file.write_text("{"), "no group of zarr 3, or damaged"),
+        ("1-cell/zarr.json", lambda file: file.write_text("{}"), "no group of zarr 3, or damaged"),
+        ("1-cell/c/0/0", lambda file: file.write_bytes(b"1234"), "1-cell is damaged behind character 0"),
+        ("1-cell/c/0/1", lambda file: file.unlink(), r"1-cell holds nan \(unit 0, character 4096\)"),
+    ],
+)
+def test_a_damaged_zarr_is_a_sentence(
+    tmp_path: Path, recording: Recording, name: str, spoil: Callable[[Path], Any], words: str
+) -> None:
+    export_recording(recording, tmp_path / "out", "zarr")
+    spoil(tmp_path / "out" / name)
+    with pytest.raises(InspectorError, match=words):
+        import_recording(tmp_path / "out", tmp_path / "back")
 
 
 @pytest.mark.parametrize("format", ["npz", "zarr"])

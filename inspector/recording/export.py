@@ -121,7 +121,9 @@ def _write_npz(recording: Recording, path: Path, progress: Progress | None) -> l
 def _write_zarr(recording: Recording, path: Path, progress: Progress | None) -> list[str]:
     group = zarr_library().open_group(path, mode="w", zarr_format=3, attributes={"about": _about(recording)})
     arrays = {
-        name: group.create_array(name, shape=shape, dtype="float32", chunks=(shape[0], STRETCH), compressors=None)
+        name: group.create_array(
+            name, shape=shape, dtype="float32", chunks=(shape[0], STRETCH), compressors=None, fill_value=np.nan
+        )  # a chunk that gets lost is read as what no network computes
         for name, shape in _shapes(recording).items()
     }
 

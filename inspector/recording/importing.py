@@ -10,9 +10,11 @@ import json
 import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from inspector.recording.stretch import STRETCH
 from inspector.recording.words import SIGNALS, Document, InspectorError, Layer, Progress, quoted
 from inspector.recording.writing import RecordingWriter
 
+_ANEW = "export it again, or restore it from a copy"
 _NAME = re.compile(r"(0|[1-9][0-9]{0,3})-([a-z][a-z0-9_]*)")
 
 
@@ -73,10 +76,12 @@ def _import(source: _Source, folder: Path, dtype: str, progress: Progress | None
             folder,
             text=text,
             layers=layers,
-            documents=[Document(*document) for document in about.get("documents", ())],
+            documents=[
+                Document(str(name), index(start), index(stop)) for name, start, stop in about.get("documents", ())
+            ],
             dtype=dtype,
-            network=about.get("network"),
-            network_hash=about.get("network_hash"),
+            network=_word(about.get("network")),
+            network_hash=_word(about.get("network_hash")),
             unknown=about.get("unknown", ()),
             engine="import",
         )
@@ -99,6 +104,10 @@ def _import(source: _Source, folder: Path, dtype: str, progress: Progress | None
         return writer.finish()
 
 
+def _word(said: Any) -> str | None:
+    return None if said is None else str(said)
+
+
 def _append(writer: RecordingWriter, values: list[dict[str, np.ndarray]], loss: np.ndarray) -> None:
     try:
         writer.append(values, loss=loss)
@@ -109,7 +118,10 @@ def _append(writer: RecordingWriter, values: list[dict[str, np.ndarray]], loss: 
 
 
 def _part(arrays: Mapping[str, Any], name: str, start: int, stop: int) -> np.ndarray:
-    part = np.asarray(arrays[name][:, start:stop])
+    try:
+        part = np.asarray(arrays[name][:, start:stop])
+    except (ValueError, RuntimeError) as error:  # a chunk of zarr
+        raise InspectorError(f"{name} is damaged behind character {start} ({error}): {_ANEW}.") from error
     wrong = np.argwhere(~np.isfinite(part))
     if len(wrong):
         unit, at = wrong[0]
@@ -143,7 +155,7 @@ def _layers(arrays: Mapping[str, Any], n_chars: int, about: dict[str, Any]) -> l
     told = about.get("layers", ())
     if len(told) != len(signals):
         told = [(f"layer.{i}", _kind(signals[i])) for i in range(len(signals))]
-    return [Layer(told[i][0], told[i][1], units[i], _ordered(signals[i])) for i in range(len(signals))]
+    return [Layer(str(told[i][0]), str(told[i][1]), units[i], _ordered(signals[i])) for i in range(len(signals))]
 
 
 def _kind(signals: list[str]) -> str:
@@ -163,7 +175,10 @@ def _source(path: Path, folder: Path) -> Iterator[_Source]:
         with tempfile.TemporaryDirectory(dir=folder.absolute().parent) as unpacked:
             with zipfile.ZipFile(path) as archive:
                 names = [name for name in archive.namelist() if "/" not in name and "\\" not in name]
-                archive.extractall(unpacked, names)
+                try:
+                    archive.extractall(unpacked, names)
+                except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+                    raise InspectorError(f"it is damaged, or locked ({error}): {_ANEW}.") from error
             yield _npy_source(Path(unpacked))
     elif (path / "zarr.json").is_file():
         yield _zarr_source(path)
@@ -190,16 +205,20 @@ def _npy_source(folder: Path) -> _Source:
 def _npy(file: Path) -> Any:
     try:
         return np.load(file, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
+    except (EOFError, ValueError) as error:
         raise InspectorError(f"{file.name} is no array of numbers, or cut off: save it with np.save.") from error
 
 
 def _zarr_source(path: Path) -> _Source:
-    group = zarr_library().open_group(path, mode="r")
-    arrays = dict(group.arrays())
-    if "text" not in arrays:
+    zarr = zarr_library()
+    try:
+        group = zarr.open_group(path, mode="r")
+        arrays = dict(group.arrays())
+        text = np.asarray(arrays.pop("text")[:], np.uint8).tobytes() if "text" in arrays else None
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InspectorError(f"it is no group of zarr 3, or damaged ({error}): {_ANEW}.") from error
+    if text is None:
         raise InspectorError("it has no array text: put the text that was read there, as bytes of utf-8.")
-    text = np.asarray(arrays.pop("text")[:], np.uint8).tobytes()
     return _Source(text, _checked(group.attrs.get("about", {})), arrays)
 
 

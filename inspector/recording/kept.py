@@ -55,7 +55,7 @@ def list_recordings(folders: Iterable[Path] = ()) -> list[Kept]:
         if holds_recording(folder):
             found.append(folder)
         elif folder.is_dir():
-            found += [path for path in folder.iterdir() if holds_recording(path)]
+            found += [path for path in _inside(folder) if holds_recording(path)]
         elif named:
             raise InspectorError(f"There is no folder {folder}: name a recording, or a folder that holds some.")
     return [_looked_at(folder) for folder in sorted(found, key=lambda path: (path.name, path))]
@@ -80,8 +80,18 @@ def delete_recording(kept: Kept) -> None:
 
 
 def holds_recording(folder: Path) -> bool:
-    """Whether a folder holds a recording, whole, cut off or damaged."""
-    return any(is_manifest(folder / name) for name in ("manifest", "manifest.tmp"))
+    """Whether a folder holds a recording, whole, cut off or damaged; not where nobody may look into it."""
+    try:
+        return any(is_manifest(folder / name) for name in ("manifest", "manifest.tmp"))
+    except PermissionError:
+        return False
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise InspectorError(f"{folder} cannot be listed: {error.strerror}. Name another folder.") from error
 
 
 def _size(path: Path) -> int:
@@ -94,7 +104,7 @@ def _size(path: Path) -> int:
 def _looked_at(folder: Path) -> Kept:
     try:
         n_bytes = sum(_size(path) for path in folder.iterdir())
-    except FileNotFoundError:  # deleted since, or in its place by now
+    except OSError:  # deleted since, in its place by now, or not to be listed
         n_bytes = 0
     try:
         return Kept(folder, n_bytes, open_recording(folder))

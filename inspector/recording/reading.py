@@ -233,7 +233,7 @@ def open_recording(path: str | Path, model: Any = None) -> Recording:
     A recording whose writer was cut off opens at the length its manifest names (`is_complete` is False), or not at all.
     A damaged one is an `InspectorError`: here when a file is missing or has another length, on reading otherwise.
     """
-    header, store, n_planned = read_folder(Path(path))
+    header, store, n_planned = read_folder(Path(path).absolute())  # wherever the reader goes meanwhile
     if model is not None and header.network_hash != model.hash:
         made_by = "does not say which network made it"
         if header.network_hash is not None:

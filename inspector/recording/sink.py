@@ -159,12 +159,16 @@ def write_folder(folder: Path, header: Header, n_planned: int, stretches: Iterab
 
 
 def discard_folder(folder: Path) -> None:
-    """Delete a recording, its manifest first; a folder that holds anything else stays as it is."""
+    """Delete a recording, its manifest first, and a link that leads to it; a folder that holds anything else stays as
+    it is.
+    """
     _check_free(folder)
     try:
         with _locked(folder):
             _empty(folder)
-        folder.rmdir()
+        folder.resolve().rmdir()
+        if folder.is_symlink():
+            folder.unlink()
     except OSError as error:
         raise InspectorError(
             f"Deleting {folder} failed: {error.strerror}. Close what uses it, and try again."

@@ -92,7 +92,7 @@ class RecordingWriter:
         self._sink: Sink = _Memory()
         self._behind: _Behind | None = None
         if folder is not None:
-            self._sink = (FolderSink.resume if resume else FolderSink.begin)(Path(folder), self._header)
+            self._sink = (FolderSink.resume if resume else FolderSink.begin)(Path(folder).absolute(), self._header)
             self._behind = _Behind()
         self._n_written, self._state = self._sink.standstill
         self._filler = Filler(self._header, self._sink)
