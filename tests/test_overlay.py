@@ -420,9 +420,12 @@ class TestInBrowser:
     def test_a_mark_goes_on_beyond_what_is_in_sight(self, page):
         send(page, **lines_of(0))
         box = page.locator(".scroller").bounding_box()
-        page.locator("[data-row='2'] [data-at]").first.hover()
+        page.mouse.move(box["x"] + 60, box["y"] + 50)
         page.mouse.down()
-        page.locator("[data-row='5'] [data-at]").first.hover()
+        for up in (60, 12, 10):  # over the last rows, which what is said of the mark then covers
+            page.mouse.move(box["x"] + 60, box["y"] + box["height"] - up)
+        page.wait_for_timeout(200)
+        assert page.locator(".scroller").evaluate("scroller => scroller.scrollTop") == 0
         page.mouse.move(box["x"] + 200, box["y"] + box["height"] + 20)
         page.locator("[data-row='60'] .marked").first.wait_for()
         page.mouse.up()

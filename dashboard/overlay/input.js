@@ -25,6 +25,7 @@ const ROW_AFTER_MS = 40;
  */
 export function listen({ root, scroller, bar }, reader) {
   let isMarking = false, isTouch = false;
+  /** The text's before a mark is begun: what is then said of the mark takes room from it. */ let box = scroller.getBoundingClientRect();
   /** @type {ReturnType<typeof setInterval> | undefined} */ let going, way = "";
   const stay = () => {
     clearInterval(going);
@@ -38,8 +39,7 @@ export function listen({ root, scroller, bar }, reader) {
   const draw = (event) => {
     if (!isMarking) return;
     if (event.buttons === 0) return release(); // released where nobody heard of it
-    const { top, bottom } = scroller.getBoundingClientRect();
-    const where = event.clientY < top ? "up" : event.clientY >= bottom ? "down" : "";
+    const where = event.clientY < box.top ? "up" : event.clientY >= box.bottom ? "down" : "";
     if (where === way) return;
     stay();
     way = where;
@@ -57,6 +57,7 @@ export function listen({ root, scroller, bar }, reader) {
     isTouch = event.pointerType === "touch"; // a finger that moves scrolls: it has pressed when it clicks
     if (at === null || event.button !== 0 || isTouch) return;
     isMarking = true;
+    box = scroller.getBoundingClientRect();
     unselect();
     reader.press(at, event.shiftKey);
   });
