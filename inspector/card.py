@@ -16,6 +16,8 @@ from inspector.model import CharModel
 from inspector.survey import load_survey
 from inspector.train import bits
 
+_OF_A_RUN = {"corpus", "steps", "characters", "minutes", "hardware", "precision", "options"}
+
 
 def write_card(model: CharModel, folder: str | Path) -> None:
     """Write README.md of a checkpoint folder from what the folder itself knows."""
@@ -51,6 +53,9 @@ def _network(model: CharModel) -> str:
 def _training(facts: dict[str, Any], measures: dict[str, Any]) -> str:
     if not facts:
         return "It was not trained.\n"
+    if not facts.keys() >= _OF_A_RUN:  # of another program's training
+        said = [f"- {key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in facts.items()]
+        return "## Training\n\n" + "".join(said)
     lines = ["## Training\n", f"- text: {facts['corpus']}"]
     lines += [f"- {measures[key]}" for key in ("source", "licence") if measures.get(key)]
     lines.append(

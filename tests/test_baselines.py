@@ -89,6 +89,13 @@ def test_damaged_measures_are_a_sentence(tmp_path, content):
         load_measures(tmp_path)
 
 
+def test_card_of_a_network_that_another_program_trained_says_what_that_one_said(tmp_path, tiny_checkpoint):
+    model = load_checkpoint(tiny_checkpoint)
+    model.training_facts = {"author": "Zoë", "steps": 5}
+    write_card(model, tmp_path)
+    assert '## Training\n\n- author: "Zoë"\n- steps: 5\n' in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
 def test_damaged_measures_are_renewed(tiny_checkpoint, python_folder):
     """Its sentence says how; that must not end in the same sentence."""
     (tiny_checkpoint / "card.json").write_text('{"version": 1')
