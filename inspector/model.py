@@ -16,6 +16,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -203,31 +204,42 @@ def save_checkpoint(
 ) -> None:
     """Write config, vocabulary and weights. The weights are replaced in one step, so a kill leaves old or new, whole.
 
-    dtype : of the stored weights. float16 halves the folder and is what a shipped network uses.
+    dtype : of the stored weights. float16 halves the folder and is what a shipped network uses; weights that it cannot
+        hold are an InspectorError, as is a folder that cannot be written to.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {key: _as_stored(key, value, dtype) for key, value in model.state_dict().items()}
     config = {
         "format": FORMAT_VERSION,
         **dataclasses.asdict(model.config),
         "n_symbols": len(model.vocabulary),
         "training": model.training_facts if training is None else training,
     }
-    _write(folder / "vocab.json", json.dumps(list(model.vocabulary.symbols), indent=0) + "\n")
-    _write(folder / "config.json", json.dumps(config, indent=2) + "\n")
-    tensors = {
-        key: value.detach().to("cpu", getattr(torch, dtype)).contiguous() for key, value in model.state_dict().items()
-    }
     partial = folder / "model.safetensors.partial"
     try:
-        save_file(tensors, partial)
-    except SafetensorError as error:
-        partial.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, partial)  # the largest first: a full disk shows while nothing is replaced yet
+        _write(folder / "vocab.json", json.dumps(list(model.vocabulary.symbols), indent=0) + "\n")
+        _write(folder / "config.json", json.dumps(config, indent=2) + "\n")
+        partial.replace(folder / "model.safetensors")
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            partial.unlink()
         raise InspectorError(
-            f"The weights could not be written to {folder} ({error}); what was there before is whole. Make room, or "
-            "choose another folder."
+            f"The weights could not be written to {folder} ({_cause(error)}); what was there before is whole. "
+            "Make room, or choose another folder."
         ) from error
-    partial.replace(folder / "model.safetensors")
+
+
+def _cause(error: Exception) -> str:
+    return str(error.strerror if isinstance(error, OSError) else error)
+
+
+def _as_stored(key: str, value: Tensor, dtype: Literal["float16", "float32"]) -> Tensor:
+    stored = value.detach().to("cpu", getattr(torch, dtype)).contiguous()
+    if (stored.isinf() & value.detach().cpu().isfinite()).any():
+        raise InspectorError(f'{key} has weights that {dtype} cannot hold: save the network with dtype="float32".')
+    return stored
 
 
 def _write(path: Path, text: str) -> None:
@@ -240,9 +252,17 @@ def load_checkpoint(folder: str | Path) -> CharModel:
     """Read a checkpoint folder, check all of it, and return the network in float32, ready to read (eval mode).
 
     Raises InspectorError in one sentence when the folder, its configuration, its vocabulary or its weights are
-    missing, damaged, of another shape than the configuration says, or not finite.
+    missing, damaged, not to be read, of another shape than the configuration says, or not finite.
     """
-    folder = Path(folder)
+    try:
+        return _load_checkpoint(Path(folder))
+    except OSError as error:
+        raise InspectorError(
+            f"The checkpoint {folder} cannot be read: {error.strerror}. Ask who owns it, or fetch it again."
+        ) from error
+
+
+def _load_checkpoint(folder: Path) -> CharModel:
     if not folder.is_dir():
         raise InspectorError(_no_such_checkpoint(folder))
     missing = [name for name in ("config.json", "vocab.json", "model.safetensors") if not (folder / name).is_file()]
@@ -323,6 +343,6 @@ def _read_weights(path: Path, model: CharModel) -> dict[str, Tensor]:
             )
         if not tensor.is_floating_point():
             raise InspectorError(f"{name} in model.safetensors holds {tensor.dtype}, floating point is expected.")
-        if not torch.isfinite(tensor).all():
+        if not torch.isfinite(tensor.float()).all():
             raise InspectorError(f"{name} in model.safetensors has values that are not finite.")
     return {name: tensor.float() for name, tensor in tensors.items()}

@@ -188,6 +188,40 @@ def test_wrong_weights_are_a_sentence(folder, change, words):
     assert_sentence(error, words)
 
 
+def test_weights_that_float32_cannot_hold_are_a_sentence(folder):
+    tensors = {key: value.double() for key, value in load_file(folder / "model.safetensors").items()}
+    tensors["head.bias"][0] = 1e300
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(InspectorError) as error:
+        load_checkpoint(folder)
+    assert_sentence(error, "not finite")
+
+
+def test_weights_that_float16_cannot_hold_are_not_saved_as_infinite(folder):
+    model, before = small_model(), (folder / "model.safetensors").read_bytes()
+    with torch.no_grad():
+        model.head.bias[0] = 1e6
+    with pytest.raises(InspectorError) as error:
+        save_checkpoint(model, folder, dtype="float16")
+    assert_sentence(error, "head.bias has weights that float16 cannot hold")
+    assert (folder / "model.safetensors").read_bytes() == before
+
+
+def test_a_place_that_cannot_be_written_or_read_is_a_sentence(folder, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InspectorError) as error:
+        save_checkpoint(small_model(), tmp_path / "file")
+    assert_sentence(error, "could not be written to")
+
+    def refuse(*_arguments, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(InspectorError) as error:
+        load_checkpoint(folder)
+    assert_sentence(error, "cannot be read: Permission denied")
+
+
 def test_pickled_weights_are_never_opened(folder):
     torch.save(small_model().state_dict(), folder / "model.safetensors")
     with pytest.raises(InspectorError) as error:
