@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -137,9 +137,10 @@ def progress() -> Iterator[data.Progress]:
         slot.empty()
 
 
-def read(view: state.View) -> data.Reading:
+def read(view: state.View, *, beginning: bool = True) -> data.Reading:
     """The reading that the view names, with a bar while it is being made.
 
+    beginning : whether the text stands below the bar meanwhile.
     Raises StillReading where that takes a while, and InspectorError where there is none to be had.
     """
     kind, _, name = str(view.text).partition(":")
@@ -155,7 +156,8 @@ def read(view: state.View) -> data.Reading:
     if job is not None:
         if not job.wait(_PATIENCE):
             wait_for(job)
-            _show_beginning(text.content)
+            if beginning:
+                _show_beginning(text.content)
             raise StillReading
         if job.has_failed:
             _offer_again(job, data.forget_attempt, kept, text)
@@ -283,6 +285,9 @@ def fit(view: state.View, reading: data.Reading, survey: Survey | None) -> state
         default = (Neuron(0, 0), reading.layers[0][1][0])
     view, sentences = state.fit(view, reading.layers, len(reading.text), default=default)
     state.note(*sentences)
+    if view.expects and not reading.recording.has_guesses:
+        state.note("What the network expected next was not recorded with this text.")
+        view = replace(view, expects=None)
     state.settle(view)
     return view
 

@@ -57,8 +57,9 @@ def learning_figure(log: pd.DataFrame | None, snapshots: pd.DataFrame | None, *,
             line={"width": 0 if np.isnan(bits).any() else 1, "color": _OTHER[theme], "dash": "dash"},
             marker={"size": 8, "color": _OTHER[theme]},
         )  # fmt: skip
+        if np.isnan(bits).any():
+            figure.update_yaxes(rangemode="tozero")
     _over_training(figure, characters, "bits per character")
-    figure.update_yaxes(rangemode="tozero")
     return figure
 
 

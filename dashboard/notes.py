@@ -7,6 +7,8 @@ and nothing can be written.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import streamlit as st
@@ -14,7 +16,7 @@ import streamlit as st
 from dashboard import cards, state, texts
 from dashboard.pickers import guarded
 from inspector.notes import MAX_TEXT, MAX_TITLE, Note, NoteConflict, Notes
-from inspector.recording import Neuron
+from inspector.recording import InspectorError, Neuron
 
 READ = "app_pages/read.py"
 _OPEN, _LATE, _TURN = "note_open", "note_late", "note_turn"
@@ -26,6 +28,15 @@ def notes_of(network_hash: str) -> Notes:
     return Notes(texts.data_folder() / "notes.sqlite", network_hash)
 
 
+@contextmanager
+def _apart() -> Iterator[None]:
+    """A page stands without notes: why they cannot be read is said above it."""
+    try:
+        yield
+    except InspectorError as error:
+        state.note(str(error))
+
+
 def headline(note: Note) -> str:
     """Star and title, short enough for a table: "★ quotes"."""
     words = " ".join((note.title or note.text).split())
@@ -34,7 +45,11 @@ def headline(note: Note) -> str:
 
 def titles(network_hash: str | None) -> dict[Neuron, str]:
     """The headline of every note, by neuron; none for a recording that does not say which network made it."""
-    return {} if network_hash is None else {note.neuron: headline(note) for note in notes_of(network_hash).all()}
+    written: dict[Neuron, str] = {}
+    if network_hash is not None:
+        with _apart():
+            written = {note.neuron: headline(note) for note in notes_of(network_hash).all()}
+    return written
 
 
 def line(network_hash: str | None, neuron: Neuron) -> None:
@@ -42,7 +57,10 @@ def line(network_hash: str | None, neuron: Neuron) -> None:
 
     network_hash : None for a recording that does not say which network made it: it has no notes.
     """
-    note = notes_of(network_hash).get(neuron) if network_hash is not None else Note(neuron)
+    note = Note(neuron)
+    if network_hash is not None:
+        with _apart():
+            note = notes_of(network_hash).get(neuron)
     if not note.is_empty:
         tags = "".join(f" #{tag}" for tag in note.tags)
         text = " ".join(note.text.split()) if note.title else ""
@@ -53,14 +71,15 @@ def card(network_hash: str | None, neuron: Neuron) -> None:
     """The popover in which the note is written; where nothing may be written, one that shows a long note whole."""
     if network_hash is None:
         return
-    kept = notes_of(network_hash)
-    note = kept.get(neuron)
-    if texts.is_read_only():
-        _whole(note)
-        return
-    with st.popover("Edit the note" if not note.is_empty else "Add a note", width="content"):
-        _form(kept, note)
-        _lists(kept, neuron)
+    with _apart():
+        kept = notes_of(network_hash)
+        note = kept.get(neuron)
+        if texts.is_read_only():
+            _whole(note)
+            return
+        with st.popover("Edit the note" if not note.is_empty else "Add a note", width="content"):
+            _form(kept, note)
+            _lists(kept, neuron)
 
 
 def _short(words: str, n_chars: int) -> str:
@@ -155,7 +174,11 @@ def _add(kept: Notes, neuron: Neuron) -> None:
 
 def section(network: str, network_hash: str) -> None:
     """All notes and lists of one network with links to their neurons, and the way out and in as JSON."""
-    kept = notes_of(network_hash)
+    with _apart():
+        _section(network, notes_of(network_hash))
+
+
+def _section(network: str, kept: Notes) -> None:
     written, lists = kept.all(), kept.lists()
     if texts.is_read_only() and not (written or lists):
         return

@@ -53,21 +53,20 @@ def pick_network(view: state.View, *, label: LabelVisibility = "visible") -> sta
         st.session_state["pick_network"] = view.network
         st.selectbox(
             "network", names, key="pick_network", width=170, label_visibility=label,
-            on_change=lambda: _take_network(view),
+            on_change=lambda: take_network(view, st.session_state["pick_network"]),
         )  # fmt: skip
     return view
 
 
-def _take_network(before: state.View) -> None:
+def take_network(before: state.View, network: str) -> None:
     """Another network; where the text is the one that the network before opened with, so does this one with its own."""
-    network = st.session_state["pick_network"]
     state.jump(network=network, neuron=None, signal=None, about=None)
-    first = _first_text(network)
-    if before.text != first and before.text in (None, _first_text(before.network)):
+    first = first_text(network)
+    if before.text != first and before.text in (None, first_text(before.network)):
         state.go(text=first, at=None, mark=None)
 
 
-def _first_text(network: str | None) -> str:
+def first_text(network: str | None) -> str:
     """The sample that is written like what a network has learned from; the first network goes with the first text."""
     if network is None or network == data.FIRST_NETWORK:
         return state.FIRST_TEXT
@@ -90,7 +89,7 @@ def pick_text(view: state.View, *, with_recordings: bool = True, label: LabelVis
             "A recording keeps what one network made of its text, and here a text is read anew: another is shown."
         )
         view = replace(view, text=None, at=None)
-    view = replace(view, text=view.text or _first_text(view.network))
+    view = replace(view, text=view.text or first_text(view.network))
     if view.text not in known:
         known = {view.text: view.text.partition(":")[2]} | known
     often = Counter(known.values())  # the browser answers with a label: two texts of one name are told apart by it

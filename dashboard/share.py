@@ -168,7 +168,7 @@ def table(frame: pd.DataFrame, name: str) -> None:
         "JSON": ("application/json", lambda: _json(frame)),
     }
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        cards.quiet("All rows as")
+        cards.quiet("All rows as", width="content")
         for form, (kind, make) in forms.items():
             _offer(form, f"{_safe(name)}.{form.lower()}", kind, make)
 

@@ -45,6 +45,13 @@ COLUMNS = {
     "precision": _number("precision", format="%.2f", width=70, help="how much of where it is on is marked"),
     "recall": _number("recall", format="%.2f", width=60, help="in how much of the mark it is on"),
     "threshold": _number("threshold", format="%.3f", width=75, help="of this place: the best F1"),
+    "network": _words("network", width=110),
+    "architecture": _words("architecture", width=110),
+    "bits": _number("bits/char", format="%.2f", width=75, help="what it pays for a character of held-out text"),
+    "n_told": _number("concepts told", format="%d", width=100, help="surveyed concepts that a neuron clearly follows"),
+    "n_asked": _number("surveyed", format="%d", width=75, help="concepts that were surveyed"),
+    "n_snapshots": _number("snapshots", format="%d", width=80, help="kept of its training"),
+    "corpus": _words("learned from", width=420),
     "contrast": _number("contrast", format="%.2f", width=70, help="inside less around, in standard deviations"),
 }
 
@@ -75,11 +82,13 @@ def draw(
     table: pd.DataFrame, names: Sequence[str], *, key: str, height: int | None = None,
     choose: Callable[[int], None] | None = None,
 ) -> int | None:  # fmt: skip
-    """A table with those of the columns in which something stands; the row that is chosen.
+    """A table with those of the columns in which something stands, its measures in words; the row that is chosen.
 
     choose : called with the row before the page runs again, where a click changes the address.
     """
-    shown = [name for name in names if table.empty or table[name].notna().any()]
+    shown = table[[name for name in names if table.empty or table[name].notna().any()]]
+    if "metric" in shown:
+        shown = shown.assign(metric=shown.metric.replace("auroc", "AUROC"))
 
     def clicked() -> None:
         rows = st.session_state[key]["selection"]["rows"]
@@ -87,7 +96,7 @@ def draw(
             choose(int(rows[0]))
 
     drawn = st.dataframe(
-        table[shown], column_config=columns(table), hide_index=True, key=key,
+        shown, column_config=columns(table), hide_index=True, key=key,
         height="auto" if height is None else height, selection_mode="single-row",
         on_select="rerun" if choose is None else clicked,
     )  # fmt: skip

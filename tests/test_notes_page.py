@@ -48,7 +48,17 @@ def test_note_is_kept_and_shown_beside_the_neuron(kept):
     assert kept.get(BEST).title == "quotes" and kept.get(BEST).tags == ("strings", "to check")
     assert "★ quotes since the opening quote #strings #to check" in said(app)
     assert "★ quotes" in said(open_app(NETWORKS))
-    assert open_app(NETWORKS).dataframe[0].value["note"].tolist() == ["★ quotes"]
+    assert open_app(NETWORKS).dataframe[1].value["note"].tolist() == ["★ quotes"]
+
+
+@pytest.mark.parametrize("page", [None, "neuron", "find", "networks"])
+def test_pages_stand_without_notes_that_cannot_be_read(kept, page):
+    (texts.data_folder() / "notes.sqlite").write_bytes(b"no notes" * 99)
+
+    app = open_app(f"app_pages/{page}.py" if page else None, network="python", concept="vowel")
+
+    assert said(app).count("cannot be read or written") == 1
+    assert app.get("bidi_component") if page is None else app.dataframe or "What it makes likelier next" in said(app)
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -7,15 +7,16 @@ import threading
 
 import numpy as np
 import pytest
+import streamlit
 import torch
 from streamlit.testing.v1 import AppTest
 
-from dashboard import cards, data, texts
+from dashboard import cards, data, tables, texts
 from dashboard.data import readings
 from inspector.capture import record
 from inspector.concepts import CONCEPTS
 from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
-from inspector.recording import InspectorError, Neuron
+from inspector.recording import InspectorError, Neuron, import_recording
 from tests.conftest import tiny_model
 from tests.screen import open_app, said
 
@@ -523,9 +524,52 @@ def test_networks_lists_networks_findings_and_texts():
 
     app = open_app(NETWORKS)
 
-    assert "LSTM 2×6" in said(app)  # noqa: RUF001 - the multiplication sign is meant
-    assert list(app.dataframe[0].value["neuron"]) == ["1:3"]
-    assert "Not surveyed yet" in said(app)
+    several, best = (table.value for table in app.dataframe)
+    assert list(several["network"]) == ["python", "small"] and several["n_told"].iloc[0] == 1
+    assert list(several["architecture"]) == ["LSTM 2×6", "GRU 1×4"]  # noqa: RUF001 - the multiplication sign is meant
+    assert list(best["neuron"]) == ["1:3"] and list(best["metric"]) == ["AUROC"]
+    assert "Not surveyed yet" not in said(app)
+    app.selectbox(key="pick_network").set_value("small").run()
+    assert "Not surveyed yet" in said(app) and len(app.dataframe) == 1 and address(app)["network"] == "small"
+
+
+def test_row_of_the_networks_leads_to_what_was_found_in_that_one(monkeypatch):
+    def draw(table, names, *, key, choose=None, **more):
+        if choose is not None:
+            streamlit.button("second row", on_click=choose, args=(1,))
+
+    monkeypatch.setattr(tables, "draw", draw)
+    app = open_app(NETWORKS)
+
+    next(button for button in app.button if button.label == "second row").click().run()
+
+    assert address(app)["network"] == "small" and "small GRU 1" in said(app)
+
+
+def test_networks_says_what_a_recording_is_of_and_deletes_it_when_told_twice(checkpoints, tmp_path):
+    record(load_checkpoint(checkpoints / "small"), "x = 1\n", signals=("hidden",)).save(
+        tmp_path / "recordings" / "mine"
+    )
+    (tmp_path / "recordings" / "torn").mkdir()
+    torn = (tmp_path / "recordings" / "mine" / "manifest").read_bytes()
+    (tmp_path / "recordings" / "torn" / "manifest").write_bytes(torn[: len(torn) // 2])
+    (tmp_path / "recordings" / "no recording").mkdir()
+
+    app = open_app(NETWORKS)
+    assert "6 characters, read by small" in said(app) and "torn: " in said(app) and "no recording" not in said(app)
+    app.button(key="delete for good mine").click().run()
+
+    assert not (tmp_path / "recordings" / "mine").exists() and "6 characters" not in said(app)
+
+
+def test_expected_characters_that_were_not_recorded_are_a_sentence(tmp_path):
+    np.savez(tmp_path / "own.npz", **{"0-hidden": np.zeros((2, 4), np.float32)}, text="abcd")
+    import_recording(tmp_path / "own.npz", tmp_path / "own")
+
+    app = open_app(text=f"recording:{tmp_path / 'own'}", expects="yes")
+
+    assert "was not recorded with this text" in said(app)
+    assert shown(app)[0]["look"]["expects"] is False and "expects" not in address(app)
 
 
 def test_networks_deletes_a_kept_text():
@@ -621,6 +665,8 @@ def test_tour_leads_from_what_was_found_to_the_views():
     words = said(app)
     assert "Three things to see" in words
     assert "1. A neuron that tells “inside a string”" in words and "AUROC 0.97" in words
+    for gate in ("input gate", "forget gate", "output gate"):
+        assert f"\n{gate}\n" in words
     assert "2. What its gates do" in words and "3. A neuron that stands out for no concept" in words and "1:0" in words
     assert [link.proto.page for link in app.get("page_link")] == ["read", "gates", "read"] or len(
         app.get("page_link")

@@ -288,10 +288,11 @@ def test_scores_of_other_weights_are_not_shown(made, tmp_path, monkeypatch):
     assert growth.emergence(data.network("other")) is None
 
 
-def test_networks_page_leads_to_the_training_of_each():
-    app = open_app(NETWORKS)
-    labels = [link.proto.label for link in app.get("page_link")]
-    assert sum("3 snapshots" in label for label in labels) == 2 and "How it was trained →" in labels
+@pytest.mark.parametrize(("network", "words"), [("grown", "3 snapshots"), ("plain", "How it was trained →")])
+def test_networks_page_leads_to_the_training_of_each(network, words):
+    app = open_app(NETWORKS, network=network)
+    assert any(words in link.proto.label for link in app.get("page_link"))
+    assert dict(app.dataframe[0].value[["network", "n_snapshots"]].values.tolist())["grown"] == 3
 
 
 # ---------------------------------------------------------------------------------------------------------- figures
@@ -311,6 +312,14 @@ def test_curve_is_in_bits_and_unmeasured_snapshots_stand_at_its_foot():
     assert list(train.y) == pytest.approx([1, 1]) and list(held_out.y) == pytest.approx([2, 2])
     assert list(marks.y) == [0, 0] and marks.line.width == 0 and list(marks.customdata) == [0, 5]
     assert marks.text[1] == "step 5, 50 characters: not measured" and "{y" not in marks.hovertemplate
+
+
+@pytest.mark.parametrize("nats", [np.nan, 1.0])
+def test_curve_begins_at_zero_only_where_something_stands_there(nats):
+    log = pd.DataFrame({"characters": [10.0, 100.0], "train_nats": [1.0, 0.9], "choose_nats": [1.0, 0.9]})
+    snapshots = pd.DataFrame({"step": [0, 5], "characters": [0, 50], "nats": [nats, nats]})
+
+    assert (learning_figure(log, snapshots).layout.yaxis.rangemode == "tozero") == np.isnan(nats)
 
 
 def test_what_was_not_trained_at_all_stands_at_the_tick_that_says_so():

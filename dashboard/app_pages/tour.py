@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import cards, data, notes, pickers, state
-from dashboard.evidence import FIRST_CONCEPT, Finding, Survey, skill, telling_stretch
+from dashboard.evidence import FIRST_CONCEPT, Finding, Survey, signal_words, skill, telling_stretch
 from dashboard.findings import Findings
 from dashboard.palette import scale_for
 from inspector.recording import InspectorError, Neuron
@@ -36,6 +36,7 @@ class Stop:
     concept: str | None
     page: str
     link: str
+    gates: tuple[str, ...] = ()  # shown in place of the signal
 
 
 def page() -> None:
@@ -148,6 +149,7 @@ def _clear_stops(clear: Finding, signals: Sequence[str]) -> list[Stop]:
             f"What its gates do where “{title}” begins and ends",
             f"{gates} Step to where it begins and watch the state change; step on and watch it stay.",
             clear, GATES, f"Step through the cell where “{title}” begins",
+            tuple(name for name in signals if name.endswith("_gate")),
         ))  # fmt: skip
     return told
 
@@ -163,8 +165,8 @@ def unlisted(found: Survey, layers: data.Layers) -> Neuron | None:
     return next((one for unit in range(layers[top][0]) if (one := Neuron(top, unit)) not in listed), None)
 
 
-def _stop(title: str, words: str, finding: Finding, page: str, link: str) -> Stop:
-    return Stop(title, words, finding.neuron, finding.signal, finding.concept, page, link)
+def _stop(title: str, words: str, finding: Finding, page: str, link: str, gates: tuple[str, ...] = ()) -> Stop:
+    return Stop(title, words, finding.neuron, finding.signal, finding.concept, page, link, gates)
 
 
 def _about(finding: Finding) -> str:
@@ -178,9 +180,14 @@ def _draw(number: int, stop: Stop, view: state.View, reading: data.Reading) -> N
         notes.line(reading.recording.network_hash, stop.neuron)
         trace = reading.trace(stop.neuron, stop.signal)
         start, stop_at = telling_stretch(reading.text, _changes(stop, trace, reading))
-        first_line = reading.recording.place(start).line
-        scale = scale_for(stop.signal, trace)
-        cards.excerpt(reading.text[start:stop_at], trace[start:stop_at], scale, first_line=first_line)
+        if not stop.gates:
+            _excerpt(stop.signal, trace, start, stop_at, reading)
+        elif cards.has_signals(reading, *stop.gates):
+            with st.container(horizontal=True, gap="medium"):
+                for gate in stop.gates:
+                    with st.container(width="content", gap=None):
+                        cards.quiet(signal_words(gate), width="content")
+                        _excerpt(gate, reading.trace(stop.neuron, gate), start, stop_at, reading)
         there = state.View(
             network=view.network,
             text=view.text,
@@ -190,6 +197,11 @@ def _draw(number: int, stop: Stop, view: state.View, reading: data.Reading) -> N
             at=_place(stop, start),
         )
         st.page_link(stop.page, label=f"{stop.link} →", query_params=there.to_query())
+
+
+def _excerpt(signal: str, trace: np.ndarray, start: int, stop: int, reading: data.Reading) -> None:
+    first_line = reading.recording.place(start).line
+    cards.excerpt(reading.text[start:stop], trace[start:stop], scale_for(signal, trace), first_line=first_line)
 
 
 def _place(stop: Stop, start: int) -> int | None:

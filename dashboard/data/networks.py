@@ -47,9 +47,13 @@ class Network:
 
     def summary(self) -> str:
         """One line: architecture and how well it predicts, as far as that was written down."""
+        bits = self.report_bits()
+        return str(self.model.config) if bits is None else f"{self.model.config}, {bits:.2f} bits/char"
+
+    def report_bits(self) -> float | None:
+        """Bits per character on report files, None where nobody measured."""
         nats = self._report_nats()
-        measured = f", {nats / math.log(2):.2f} bits/char" if isinstance(nats, int | float) else ""
-        return f"{self.model.config}{measured}"
+        return nats / math.log(2) if isinstance(nats, int | float) else None
 
     def _report_nats(self) -> float | None:
         """Nats per character on report files: as measured for its model card, else as its training wrote down."""

@@ -16,7 +16,15 @@ from dashboard.data.networks import Layers, Network, checkpoints_folder, network
 from dashboard.jobs import Job, Jobs
 from dashboard.overlay.payload import numbered_guesses
 from dashboard.shelf import Shelf
-from inspector.recording import SIGNALS, InspectorError, Neuron, Recording, open_recording, recordings_folder
+from inspector.recording import (
+    SIGNALS,
+    InspectorError,
+    Neuron,
+    Recording,
+    holds_recording,
+    open_recording,
+    recordings_folder,
+)
 
 if TYPE_CHECKING:
     from inspector.capture import Draft
@@ -206,9 +214,9 @@ def recording_folder(path: str) -> Path:
 
 
 def saved_recordings() -> list[str]:
-    """Names of the folders there."""
+    """Names of the recordings in the folder where they are kept."""
     folder = recordings_folder()
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return sorted(path.name for path in folder.iterdir() if holds_recording(path)) if folder.is_dir() else []
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
