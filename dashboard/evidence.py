@@ -343,6 +343,39 @@ def telling_stretch(text: str, label: np.ndarray, n_lines: int = 6, longest: int
     return int(starts[best]), int(stops[best])
 
 
+def lines_around(
+    text: str, start: int, stop: int, *, within: tuple[int, int], around: int, longest: int = 160
+) -> tuple[int, int]:
+    """(start, stop) of the whole lines around a stretch, from `around` characters before it to as many behind it.
+
+    within : where the document begins and ends that the stretch lies in. Of a line that goes on for more than
+        `longest` characters from there, it is a part.
+    """
+    first, last = max(within[0], start - around), min(within[1], stop + around)
+    begins = text.rfind("\n", max(within[0], first - longest), first) + 1
+    ends = text.find("\n", last, min(within[1], last + longest)) + 1
+    return (
+        begins or (within[0] if first - within[0] <= longest else first),
+        ends or (within[1] if within[1] - last <= longest else last),
+    )
+
+
+def highest(trace: np.ndarray, n: int, apart: int) -> list[int]:
+    """Where a trace is highest, the highest place first: up to `n` places with more than `apart` between any two.
+
+    Nowhere is no place of a trace that does not move.
+    """
+    left = trace.astype(np.float64)
+    places: list[int] = []
+    for _ in range(n):
+        at = int(left.argmax())
+        if left[at] <= trace.min():
+            break
+        places.append(at)
+        left[max(at - apart, 0) : at + apart + 1] = -math.inf
+    return places
+
+
 @dataclass(frozen=True)
 class Stretch:
     """A few lines worth looking at, from `start` to before `stop`, and why: a key of `STRETCHES`."""

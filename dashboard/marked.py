@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cards, data, notes, state, tables
-from dashboard.evidence import signal_words
+from dashboard.evidence import lines_around, signal_words
 from dashboard.palette import scale_for
 from inspector.recording import Neuron
 from inspector.search.places import Places, conditions_of, find_places
@@ -19,7 +19,6 @@ FIRST_RESULTS = 5
 MOST_ROWS = 200
 NEURON, READ, FIND = "app_pages/neuron.py", "app_pages/read.py", "app_pages/find.py"
 AROUND = 90  # characters shown on each side of a mark or a place, and more up to whole lines
-LONG_LINE = 160  # characters; a longer line is cut
 LONGEST = 400  # characters of a place that are shown
 PLACES = 12
 _COLUMNS = ("neuron", "note", "signal", "direction", "f1", "precision", "recall", "threshold", "contrast")
@@ -82,11 +81,7 @@ def _result(row: dict, view: state.View, reading: data.Reading, mark: state.Mark
 def _excerpt(reading: data.Reading, trace: np.ndarray, signal: str, mark: state.Mark) -> None:
     """A marked stretch, underlined, and the lines around it inside its document, coloured by a trace of the text."""
     document, text = reading.recording.document_at(mark.start), reading.text
-    first, last = max(document.start, mark.start - AROUND), min(document.stop, mark.stop + AROUND)
-    begins = text.rfind("\n", max(document.start, first - LONG_LINE), first) + 1
-    ends = text.find("\n", last, min(document.stop, last + LONG_LINE))
-    first = begins or (document.start if first - document.start <= LONG_LINE else first)
-    last = ends + 1 or (document.stop if document.stop - last <= LONG_LINE else last)
+    first, last = lines_around(text, *mark, within=(document.start, document.stop), around=AROUND)
     holds = np.zeros(last - first, bool)
     holds[mark.start - first : mark.stop - first] = True
     line = reading.recording.place(first).line

@@ -15,6 +15,8 @@ from dashboard.evidence import (
     detects_words,
     formula_words,
     found_words,
+    highest,
+    lines_around,
     score_words,
     skill,
     survey_from,
@@ -130,6 +132,25 @@ def test_telling_stretches_stay_inside_what_is_scored_and_inside_one_document():
 
     assert [(one.start, one.why) for one in found if HOLDS[one.start : one.stop].any()] == [(second, "changes")]
     assert all(np.unique(among[one.start : one.stop]).size == 1 and among[one.start] for one in found)
+
+
+def test_highest_places_are_apart_and_highest_first_and_none_of_what_does_not_move():
+    trace = np.array([0, 5, 4, 0, 0, 3, 0, 5, 0], np.float32)
+
+    assert highest(trace, 3, apart=1) == [1, 7, 5]
+    assert highest(trace, 9, apart=3) == [1, 7]
+    assert highest(np.full(7, 0.1, np.float32), 3, apart=1) == [] == highest(trace[:1], 3, apart=1)
+
+
+@given(st.text(alphabet="ab\n", min_size=1, max_size=300), st.integers(0, 10_000), st.integers(0, 60))
+def test_lines_around_a_place_hold_it_and_are_whole_where_they_are_short(text, at, around):
+    at %= len(text)
+
+    start, stop = lines_around(text, at, at + 1, within=(0, len(text)), around=around, longest=40)
+
+    assert start <= at < stop
+    assert start == 0 or text[start - 1] == "\n" or start == at - around
+    assert stop == len(text) or text[stop - 1] == "\n" or stop == at + 1 + around
 
 
 @given(st.text("ab\n", min_size=1, max_size=900), st.integers(0, 2**32 - 1))

@@ -2,17 +2,20 @@
 
 import io
 import json
+import re
 import shutil
+from urllib.parse import parse_qs
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import streamlit
 import torch
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data, notes, share, texts
+from dashboard import cards, data, notes, share, tables, texts
 from dashboard.evidence import detects_words, memory_words
 from dashboard.figures import map_figure, saturation_figure, spread_figure
 from dashboard.findings import Passage, half_life, kurtosis_of, neighbours, open_findings, places_of
@@ -101,6 +104,42 @@ def test_neuron_without_explanation_has_the_same_page_and_a_plain_sentence(surve
     app = open_app(NEURON, network="lstm", neuron=f"{worst.layer}:{worst.unit}")
 
     assert "has no explanation yet" in said(app) and "Its memory" in said(app)
+
+
+@pytest.mark.parametrize("neuron", ["0:2", "1:2"])
+@pytest.mark.parametrize("network", ["lstm", "bare"])
+def test_neuron_page_shows_the_ends_of_the_text_at_hand_with_a_way_there(monkeypatch, network, neuron):
+    monkeypatch.setattr(cards, "_PATIENCE", 60.0)
+    text = texts.keep_text("x = 'a'\n" * 60, "own.py")
+
+    app = open_app(NEURON, network=network, neuron=neuron, signal="cell", text=text)
+
+    assert "In own.py" in said(app)
+    trace = data.read_with(data.network(network), texts.load_text(text)).trace(Neuron.parse(neuron), "cell")
+    ways = [link.proto.query_string for link in app.get("page_link") if re.fullmatch(r"line \d+ →", link.proto.label)]
+    places = [int(parse_qs(way)["at"][0]) for way in ways]
+    assert len(places) == 6 and (places[0], places[3]) == (trace.argmax(), trace.argmin())
+    assert all(parse_qs(way)["text"] == [text] for way in ways)
+
+
+def test_neuron_page_leads_with_a_recording_in_view_to_the_sample_it_shows():
+    app = open_app(NEURON, network="lstm", neuron="0:2", text="recording:mine")
+
+    assert "In address_book.py" in said(app) and address(app)["text"] == "recording:mine"
+    way = next(link.proto.query_string for link in app.get("page_link") if link.proto.label.startswith("line "))
+    assert parse_qs(way)["text"] == ["sample:address_book.py"]
+
+
+def test_concept_that_a_neuron_follows_leads_to_find(surveyed, monkeypatch):
+    gone = []
+    monkeypatch.setattr(tables, "draw", lambda *given, **more: 1)
+    monkeypatch.setattr(streamlit, "switch_page", lambda page, query_params: gone.append((page, query_params)))
+
+    open_app(NEURON, network="lstm", neuron="1:2")
+
+    row = open_findings(surveyed / "lstm", "lstm", "").about(Neuron(1, 2)).iloc[1]
+    page, query = gone[0]
+    assert (page, query["concept"], query["about"], query["signal"]) == (FIND, row.concept, "1:2", row.signal)
 
 
 def test_neuron_page_of_the_first_layer_says_what_opens_gates_and_that_it_has_no_direct_effect():
@@ -301,7 +340,7 @@ def test_neurons_lists_all_and_what_is_filtered_stands_in_the_address(surveyed):
     assert set(shown.neuron) == {f"1:{unit}" for unit in range(6)}
     assert shown.histogram.map(len).eq(32).all() and "half_life" in shown
     assert address(app)["layer"] == "1"
-    assert set(shown.metric) <= {"auroc", "correlation"}  # a score says little without its measure
+    assert set(shown.metric) <= {"AUROC", "correlation"}  # a score says little without its measure
     app.number_input(key="least_score").set_value(1.0).run()
     assert (address(app)["least"], address(app)["layer"]) == ("1", "1")
     assert app.dataframe[0].value.score.eq(1).all() and not app.exception

@@ -11,15 +11,25 @@ import streamlit as st
 
 from dashboard import cards, data, notes, pickers, portraits, state, tables
 from dashboard.curves import position_figure
-from dashboard.evidence import detects_words, formula_words, memory_words, signal_words, symbol_words
+from dashboard.evidence import (
+    detects_words,
+    formula_words,
+    highest,
+    lines_around,
+    memory_words,
+    signal_words,
+    symbol_words,
+)
 from dashboard.figures import spread_figure
 from dashboard.findings import KINDS, STATES, Findings, Relative, neighbours
-from dashboard.palette import Scale
+from dashboard.palette import Scale, scale_for
 from dashboard.weights import Effect, mean_by_character, opened_by, raised_and_lowered
 from inspector.recording import SIGNALS, Neuron
 from inspector.search import verdict
 
-NEURON, NEURONS, READ, GATES = (f"app_pages/{name}.py" for name in ("neuron", "neurons", "read", "gates"))
+NEURON, NEURONS, READ, GATES, FIND = (f"app_pages/{name}.py" for name in ("neuron", "neurons", "read", "gates", "find"))
+PLACES = 3  # of the text at hand that are shown for each side
+_AROUND, _APART = 40, 100  # characters: shown on each side of a place and more up to whole lines; between two places
 _HEADINGS = {
     "top": "Strongest positive",
     "bottom": "Strongest negative",
@@ -41,6 +51,11 @@ def page() -> None:
     kept = data.network(view.network)
     view = _fit(view, kept, found)
     with bar:
+        text = pickers.first_text(view.network)
+        if not str(view.text).startswith("recording:"):  # that one may be another network's
+            view = pickers.pick_text(view, with_recordings=False)
+            state.settle(view)
+            text = str(view.text)
         pickers.pick_neuron(view, kept.layers)
         notes.card(kept.hash, view.shown)
     written = notes.titles(kept.hash)
@@ -62,10 +77,20 @@ def page() -> None:
     with left:
         if found is not None:
             _concepts(view, found)
+        signal = _pick_state(view, kept, found)
+        text_slot = st.container()
+        if found is not None:
             with cards.by_itself():
-                _passages(view, kept, found)
+                _passages(view, kept, found, signal)
     with gates_slot:
-        _openers(view, kept)
+        is_told = _openers(view, kept)
+    with text_slot, cards.by_itself():
+        there = replace(view, text=text)
+        reading = cards.read(there, beginning=False)
+        _here(there, reading, signal)
+        if not is_told:
+            with gates_slot:
+                _opened_after(view, reading)
 
 
 def _fit(view: state.View, kept: data.Network, found: Findings | None) -> state.View:
@@ -119,13 +144,20 @@ def _concepts(view: state.View, found: Findings) -> None:
     table = found.about(view.shown)
     if table.empty:
         return
-    cards.heading("What it follows", "best first by what was seen where it was chosen, scored on other files")
+    said = "best first by what was seen where it was chosen, scored on other files; a row leads to Find"
+    cards.heading("What it follows", said)
     table = tables.named(table.assign(title=[data.concept_title(name) for name in table.concept]), {})
-    st.dataframe(table[_CONCEPTS], column_config=tables.columns(table), hide_index=True, key="concepts")
+    chosen = tables.draw(table, _CONCEPTS, key=f"concepts {view.network} {view.neuron}")
+    if chosen is not None:
+        row = table.iloc[chosen]
+        there = replace(
+            view, concept=str(row.concept), also=None, within="survey", about=view.neuron, signal=str(row.signal)
+        )
+        st.switch_page(FIND, query_params=there.to_query())
 
 
-def _passages(view: state.View, kept: data.Network, found: Findings) -> None:
-    """Passages of one of its states, each coloured, with its file and line, and a way to it where it is at hand."""
+def _pick_state(view: state.View, kept: data.Network, found: Findings | None) -> str:
+    """The state that passages are shown by; where there are several, the reader may choose."""
     states = _states(view, kept)
     signal = str(view.signal) if view.signal in states else _first_state(view, found, states)
     st.session_state["state"] = signal
@@ -134,6 +166,39 @@ def _passages(view: state.View, kept: data.Network, found: Findings) -> None:
             "passages by", states, key="state", format_func=signal_words,
             on_change=lambda: state.go(signal=st.session_state["state"] or signal),
         )  # fmt: skip
+    return signal
+
+
+def _here(view: state.View, reading: data.Reading, signal: str) -> None:
+    """Where it is highest and lowest in the text at hand, each place with a way to it."""
+    trace = reading.trace(view.shown, signal)
+    cards.heading(f"In {reading.title}", f"where its {signal_words(signal)} is highest and lowest there")
+    places = [(words, highest(side, PLACES, _APART)) for words, side in (("highest", trace), ("lowest", -trace))]
+    if not any(found for _, found in places):
+        cards.sentence("It does not move there.")
+    for words, found in places:
+        if found:
+            cards.quiet(words)
+        for at in found:
+            _place_here(at, view, reading, trace, signal)
+
+
+def _place_here(at: int, view: state.View, reading: data.Reading, trace: np.ndarray, signal: str) -> None:
+    there, place = replace(view, signal=signal, at=at, mark=None), reading.recording.place(at)
+    name = f"{place.document.name}:{place.line}" if len(reading.recording.documents) > 1 else f"line {place.line:,}"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.page_link(READ, label=f"{cards.plain(name)} →", query_params=there.to_query())
+        cards.quiet(f"{trace[at]:+.2f}")
+    within = (place.document.start, place.document.stop)
+    start, stop = lines_around(reading.text, at, at + 1, within=within, around=_AROUND)
+    first_line = reading.recording.place(start).line
+    cards.excerpt(
+        reading.text[start:stop], trace[start:stop], scale_for(signal, trace), first_line=first_line, at=at - start
+    )
+
+
+def _passages(view: state.View, kept: data.Network, found: Findings, signal: str) -> None:
+    """Passages of one of its states, each coloured, with its file and line, and a way to it where it is at hand."""
     scenes = portraits.scenes(kept, view.shown, signal)
     extent = found.extent(view.shown, signal) if signal == "cell" else 1.0
     for kind in KINDS:
@@ -148,7 +213,9 @@ def _passages(view: state.View, kept: data.Network, found: Findings) -> None:
         )
 
 
-def _first_state(view: state.View, found: Findings, states: Sequence[str]) -> str:
+def _first_state(view: state.View, found: Findings | None, states: Sequence[str]) -> str:
+    if found is None:
+        return states[0]
     rows = found.about(view.shown, 1)
     return str(rows.signal.iloc[0]) if len(rows) and rows.signal.iloc[0] in states else states[0]
 
@@ -201,7 +268,7 @@ def _memory(view: state.View, kept: data.Network, found: Findings) -> None:
     keeps = found.spread(view.shown, "forget_gate" if kind == "lstm" else "update_gate")
     own = found.overview[(found.overview.layer == view.shown.layer) & (found.overview.unit == view.shown.unit)]
     cards.sentence(memory_words(kind, float("nan") if keeps is None else keeps["median"], float(own.half_life.iloc[0])))
-    gates = [name for name in SIGNALS[kind] if name.endswith("_gate")]
+    gates = _gates(SIGNALS[kind])
     rows = [(name, row) for name in gates if (row := found.spread(view.shown, name)) is not None]
     if rows:
         shares = "; ".join(
@@ -242,23 +309,31 @@ def _effect(view: state.View, kept: data.Network) -> None:
         cards.chips(words, _chips(effects))
 
 
-def _openers(view: state.View, kept: data.Network) -> None:
-    """Which characters open its gates: by its own weights in the first layer, above it by what is seen in a text.
+def _openers(view: state.View, kept: data.Network) -> bool:
+    """Which characters open its gates by its own weights, which say so in the first layer; whether they do.
 
-    A plain network's neuron has none: in the first layer its weights say which characters move its state.
+    A plain network's neuron has no gates: there its weights say which characters move its state.
     """
-    gates = [name for name in kept.layers[view.shown.layer][1] if name.endswith("_gate")]
     weights = opened_by(kept.model, view.shown)
-    if weights is not None:
-        headline = "Which characters open its gates" if gates else "Which characters move it"
-        cards.heading(headline, "its input weights, less their mean")
-        for signal, ends in weights.items():
-            _gate(signal, *ends)
-        return
+    if weights is None:
+        return False
+    has_gates = bool(_gates(kept.layers[view.shown.layer][1]))
+    headline = "Which characters open its gates" if has_gates else "Which characters move it"
+    cards.heading(headline, "its input weights, less their mean")
+    for signal, ends in weights.items():
+        _gate(signal, *ends)
+    return True
+
+
+def _gates(signals: Sequence[str]) -> list[str]:
+    return [name for name in signals if name.endswith("_gate")]
+
+
+def _opened_after(view: state.View, reading: data.Reading) -> None:
+    """After which characters its gates are open in a text: above the first layer nothing else says so."""
+    gates = _gates(reading.layers[view.shown.layer][1])
     if not gates:
         return
-    text = view.text if view.text and not view.text.startswith("recording:") else portraits.sample_for(kept)
-    reading = cards.read(replace(view, text=text))
     said = f"mean after each character over {reading.title}: above the first layer, neurons are read, not characters"
     cards.heading("After which characters its gates are open", said)
     if not cards.has_signals(reading, *gates):
