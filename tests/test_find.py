@@ -268,6 +268,24 @@ def test_ranking_keeps_its_place_at_a_click_and_marks_no_row_after_the_way_back_
     assert "about" not in address(app) and len(set(keys)) == 2
 
 
+def test_ranking_marks_no_row_when_another_signal_of_its_neuron_is_looked_at(monkeypatch):
+    keys = []
+
+    def draw(table, names, *, key, choose, **more):
+        keys.append(key)
+        streamlit.button("third row", on_click=choose, args=(2,))
+
+    monkeypatch.setattr(tables, "draw", draw)
+    app = open_app(FIND, network="python", concept="vowel", within="text")
+    next(button for button in app.button if button.label == "third row").click().run()
+    assert len(set(keys)) == 1
+
+    app.query_params["signal"] = "hidden" if address(app)["signal"] == "cell" else "cell"
+    app.run()
+
+    assert len(set(keys)) == 2
+
+
 def test_ranking_has_no_chosen_row_left_from_another_text(monkeypatch):
     keys = set()
     draw = tables.draw

@@ -30,7 +30,7 @@ from inspector.search import verdict
 NEURON, READ, FIND = "app_pages/neuron.py", "app_pages/read.py", "app_pages/find.py"
 MOST_ROWS = 200
 SHORT = 20_000  # characters: a text with fewer seldom rules out chance, and a survey is the better witness
-_LOOKED_AT = "ranking_looked_at"  # (the neuron that was chosen in the ranking last, how often another way)
+_LOOKED_AT = "ranking_looked_at"  # (neuron and signal that were chosen in the ranking last, how often another way)
 _PATIENCE = 1.0  # seconds in which neurons are added before anybody is told of it
 _LANGUAGES = {"python": "Python", "c": "C", "text": "plain text"}
 _RANKED = ("neuron", "note", "signal", "direction", "score", "baseline", "twin_score", "q_value", "verdict")
@@ -208,9 +208,9 @@ def _rank(answer: Answer, view: state.View, reading: data.Reading) -> None:
     turn = _turn(view)
 
     def look_at(row: int) -> None:
-        neuron = Neuron(int(shown.layer[row]), int(shown.unit[row]))
-        st.session_state[_LOOKED_AT] = (neuron, turn)
-        state.go(about=neuron, neuron=neuron, signal=str(shown.signal[row]))
+        neuron, signal = Neuron(int(shown.layer[row]), int(shown.unit[row])), str(shown.signal[row])
+        st.session_state[_LOOKED_AT] = ((neuron, signal), turn)
+        state.go(about=neuron, neuron=neuron, signal=signal)
 
     key = f"ranking {answer.concept.name} {answer.is_surveyed} {view.network} {view.text} {turn}"
     tables.draw(shown, _RANKED, key=key, height=430, choose=look_at)
@@ -218,10 +218,11 @@ def _rank(answer: Answer, view: state.View, reading: data.Reading) -> None:
 
 
 def _turn(view: state.View) -> int:
-    """Grows when the neuron that is looked at was not chosen in the ranking: then no row of it is marked any more."""
-    seen = st.session_state.get(_LOOKED_AT, (view.about, 0))
-    if seen[0] != view.about:
-        seen = st.session_state[_LOOKED_AT] = (view.about, seen[1] + 1)
+    """Grows when what is looked at was not chosen in the ranking: then no row of it is marked any more."""
+    about = view.about and (view.about, view.signal if view.neuron == view.about else None)
+    seen = st.session_state.get(_LOOKED_AT, (about, 0))
+    if seen[0] != about:
+        seen = st.session_state[_LOOKED_AT] = (about, seen[1] + 1)
     return int(seen[1])
 
 
@@ -330,7 +331,8 @@ def _apart(row: dict, label: np.ndarray, values: np.ndarray) -> None:
             return
         st.plotly_chart(figures.level_figure(values, label, theme=theme), key="levels", config=plain)
         return
-    cards.heading("How well it alone tells them apart", "over the whole text; the dotted line is its threshold")
+    said = "over the whole text; the dotted lines are its threshold, and chance"
+    cards.heading("How well it alone tells them apart", said)
     if label.all() or not label.any():  # so too where nothing can be told
         holds = "everywhere" if label.any() else "nowhere"
         cards.sentence(f"The concept holds {holds} in this text: there is nothing to tell apart.")
