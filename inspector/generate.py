@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import torch
 
+from inspector.capture import Lanes, Network
 from inspector.model import CharModel
 from inspector.recording import InspectorError
 
@@ -59,18 +60,12 @@ def _stream(
 ) -> Iterator[str]:
     random = torch.Generator()
     random.manual_seed(seed) if seed is not None else random.seed()
-    was_training = model.training
-    model.eval()
-    try:
-        ids, state = torch.from_numpy(model.vocabulary.encode(seed_text))[None], None
-        for _ in range(n_chars):
-            with torch.inference_mode():
-                logits, state = model(ids.to(model.head.weight.device), state)
-            choice = _draw(logits[0, -1].float().cpu(), temperature, top_k, random)
-            ids = torch.tensor([[choice]])
-            yield model.vocabulary.symbols[choice]
-    finally:
-        model.train(was_training)
+    reader, ids = Lanes(Network(model), 1), torch.from_numpy(model.vocabulary.encode(seed_text))[None]
+    for _ in range(n_chars):
+        reader.read(ids, ("hidden",))
+        choice = _draw(reader.expected[0].cpu(), temperature, top_k, random)
+        ids = torch.tensor([[choice]])
+        yield model.vocabulary.symbols[choice]
 
 
 def _draw(logits: torch.Tensor, temperature: float, top_k: int | None, random: torch.Generator) -> int:

@@ -12,7 +12,6 @@ from torch import nn
 from inspector.capture import BatchReader, engine, record, watch
 from inspector.capture.lanes import Lanes
 from inspector.capture.network import Network
-from inspector.capture.weights import flat_weights, split_weights
 from inspector.recording import SIGNALS
 from tests.conftest import PYTHON_TEXT, tiny_model
 
@@ -37,8 +36,7 @@ def test_symbols_go_to_where_the_network_is(kind, monkeypatch):
     """A tensor on "meta" has a place but no values; two of different places do not mix, as between CPU and GPU."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which "meta" does not know
     model = tiny_model(kind=kind).to("meta")
-    weights = [directions[0] for directions in split_weights(model.rnn, flat_weights(model.rnn))]
-    found = Lanes(Network(model, weights), 2).read(torch.zeros(2, 7, dtype=torch.long), SIGNALS[kind])
+    found = Lanes(Network(model), 2).read(torch.zeros(2, 7, dtype=torch.long), SIGNALS[kind])
     parts = [*found.signals[0].values(), found.loss, found.log_probabilities]
     assert {part.device.type for part in parts} == {"meta"}
 

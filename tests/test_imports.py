@@ -21,9 +21,9 @@ INSPECTOR = {
     "search": ({"recording", "compiled", "products"}, {"numpy", "pandas", "numba", "llvmlite"}),
     "model": ({"recording"}, {"torch", "numpy", "safetensors"}),
     "capture": ({"recording", "model", "compiled", "products"}, {"torch", "numpy", "numba", "llvmlite"}),
-    "generate": ({"recording", "model"}, {"torch"}),
+    "generate": ({"recording", "model", "capture"}, {"torch"}),
     "train": ({"recording", "model", "corpus"}, {"torch", "numpy"}),
-    "survey": ({"recording", "model", "corpus", "capture", "concepts", "search"}, {"numpy", "pandas"}),
+    "survey": ({"recording", "model", "corpus", "capture", "concepts", "search", "compiled"}, {"numpy", "pandas"}),
     "formulas": ({"recording", "compiled"}, {"numpy"}),
     "explain": (
         {"recording", "model", "corpus", "capture", "concepts", "formulas", "search", "survey"},

@@ -574,6 +574,16 @@ def test_sample_repeats_with_the_same_seed_only(writer):
     assert first == again != other
 
 
+def test_sample_takes_what_the_network_itself_expects_and_leaves_it_as_it_was(writer):
+    writer.train()
+    written = "abc" + "".join(sample(writer, "abc", n_chars=9, temperature=0))
+    assert writer.training
+    writer.eval()
+    logits, _ = writer(torch.from_numpy(writer.vocabulary.encode(written))[None])
+    logits[..., 0] = -torch.inf
+    assert writer.vocabulary.decode(logits[0, 2:-1].argmax(-1).numpy()) == written[3:]
+
+
 def test_sample_never_writes_the_unknown_symbol(writer):
     assert "\ufffd" not in "".join(sample(writer, "?", n_chars=200, temperature=50, seed=0))
 

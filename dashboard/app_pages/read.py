@@ -64,7 +64,7 @@ def _payload(view: state.View, reading: data.Reading, found: Survey | None) -> b
         signal=str(view.signal),
         layers=reading.layers,
         loss=recording.loss if is_whole else None,
-        guesses=reading.guesses() if is_whole else None,
+        guesses=reading.guesses() if is_whole and cards.stands_alone() else None,  # else fetched: they are the most
         unknown=recording.unknown,
         documents=recording.documents,
         title=title or None,

@@ -27,7 +27,9 @@ gradients, hooks, train or eval mode, grad mode and the random stream are afterw
 from inspector.capture.batches import BatchReader, Stretch
 from inspector.capture.calls import Call
 from inspector.capture.draft import Draft
+from inspector.capture.lanes import Lanes
 from inspector.capture.modules import record_module
+from inspector.capture.network import Network
 from inspector.capture.recorder import RecordingCancelled, record
 from inspector.capture.tape import Tape, WatchedRNN, watch
 
@@ -35,6 +37,8 @@ __all__ = [
     "BatchReader",
     "Call",
     "Draft",
+    "Lanes",
+    "Network",
     "RecordingCancelled",
     "Stretch",
     "Tape",

@@ -15,7 +15,7 @@ import torch
 
 from inspector.capture.lanes import CELLS_AT_ONCE, Lanes
 from inspector.capture.network import Network
-from inspector.capture.recorder import _check_model, _check_signals
+from inspector.capture.recorder import _check_signals
 
 if TYPE_CHECKING:
     from inspector.model import CharModel
@@ -47,8 +47,8 @@ class BatchReader:
     """
 
     def __init__(self, model: CharModel, texts: Sequence[str], signals: Sequence[str] | None, *, lanes: int) -> None:
-        weights, kind = _check_model(model)
-        self._signals = _check_signals(signals, kind)
+        network = Network(model)
+        self._signals = _check_signals(signals, network.kind)
         self._ids = torch.from_numpy(model.vocabulary.encode("".join(texts)))
         self._lengths = [len(text) for text in texts]
         starts = np.cumsum([0, *(len(text) for text in texts)])
@@ -56,9 +56,9 @@ class BatchReader:
         self._queue = sorted((i for i, text in enumerate(texts) if text), key=lambda i: -len(texts[i]))
         self._next = 0  # of the queue
         self._lanes: list[list[int]] = []  # [document, characters read] of each lane
-        self._abreast = Lanes(Network(model, weights), 0)
+        self._abreast = Lanes(network, 0)
         self._n_lanes = lanes
-        widths = [layer.hidden_weight.shape[1] for layer in weights]
+        widths = [layer.hidden_weight.shape[1] for layer in network.weights]
         self.parts = [(layer, name) for layer in range(len(widths)) for name in self._signals]
         self.rows = [(layer, unit, name) for layer, name in self.parts for unit in range(widths[layer])]
         self.total = int(starts[-1])

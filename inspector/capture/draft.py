@@ -15,7 +15,7 @@ import torch
 
 from inspector.capture.engines import engine_for
 from inspector.capture.network import Network
-from inspector.capture.recorder import _check_model, _joined, _Kept, _Part, _read
+from inspector.capture.recorder import _joined, _Kept, _Part, _read
 from inspector.capture.replay import STATE_SIGNALS
 from inspector.capture.standstill import to_bytes
 from inspector.capture.weights import LayerWeights
@@ -43,8 +43,8 @@ class Draft:
 
     def __init__(self, model: CharModel) -> None:
         self._hash = model.hash  # which takes as long as reading thirty characters
-        weights, self._kind = _check_model(model)
-        self._network = Network(model, weights)
+        self._network = Network(model)
+        self._kind = self._network.kind
         self._signals = STATE_SIGNALS[self._kind]
         self._text = ""
         self._part: _Part | None = None

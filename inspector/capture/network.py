@@ -7,7 +7,7 @@ torch's own would spin on their cores.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,8 @@ from torch import Tensor
 
 from inspector.capture.engines import Engine, engine_for
 from inspector.capture.lockstep import Given, Layout, as_rows, given_by, lockstep, run, together
-from inspector.capture.weights import LayerWeights, Signals, State
+from inspector.capture.weights import Signals, State, flat_weights, rnn_kind, split_weights
+from inspector.recording import InspectorError
 
 if TYPE_CHECKING:
     from inspector.model import CharModel
@@ -25,10 +26,20 @@ _ROWS = 64  # of hidden states that are worth a thread
 
 
 class Network:
-    """Runs the layers of `model`, whose weights are `weights`. Call it under `torch.inference_mode()`."""
+    """Runs the layers of `model`. Call it under `torch.inference_mode()`.
 
-    def __init__(self, model: CharModel, weights: Sequence[LayerWeights]) -> None:
-        self.model, self.weights = model, list(weights)
+    weights : of each layer. kind : "lstm", "gru" or "rnn". Raises InspectorError for anything but a CharModel.
+    """
+
+    def __init__(self, model: CharModel) -> None:
+        rnn = getattr(model, "rnn", None)
+        if not isinstance(rnn, torch.nn.RNNBase) or not hasattr(model, "vocabulary"):
+            raise InspectorError(
+                f"record reads text with a CharModel; {type(model).__name__} is none. Load one with load_checkpoint, "
+                "or follow any other torch module with watch(module)."
+            )
+        self.model, self.kind = model, rnn_kind(rnn)
+        self.weights = [directions[0] for directions in split_weights(rnn, flat_weights(rnn))]
         self._layouts = list(map(Layout, self.weights))
         self._given: np.ndarray | None = None  # by symbol, to the first layer
         self._head: tuple[np.ndarray, np.ndarray] | None = None

@@ -24,7 +24,7 @@ from inspector.capture.lanes import Lanes
 from inspector.capture.network import Network
 from inspector.capture.replay import STATE_SIGNALS, Replayer, snapshots_of, states_before
 from inspector.capture.standstill import from_bytes, to_bytes
-from inspector.capture.weights import LayerWeights, Signals, State, flat_weights, rnn_kind, split_weights
+from inspector.capture.weights import LayerWeights, Signals, State
 from inspector.recording import SIGNALS, Document, InspectorError, Layer, Recording, RecordingWriter, Snapshots
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def record(
     left exactly as it was. Raises InspectorError when there is no text or no such signal.
     """
     texts, documents = _check_texts(text, names)
-    weights, kind = _check_model(model)
+    network = Network(model)
+    weights, kind = network.weights, network.kind
     kept = _check_signals(signals, kind)
     snapshots = _check_store(store, signals, dtype, weights)
     whole = "".join(texts)
@@ -109,7 +110,6 @@ def record(
         snapshots=snapshots,
         replay=Replayer(model, network_hash) if snapshots else None,
     )
-    network = Network(model, weights)
     report = _Reporter(progress, should_stop, len(whole), writer.n_written)
     with writer:
         for group in groups:
@@ -253,16 +253,6 @@ def _check_texts(text: str | Sequence[str], names: Sequence[str] | None) -> tupl
     return texts, [
         Document(str(name), stop - len(content), stop) for name, content, stop in zip(names, texts, stops, strict=True)
     ]
-
-
-def _check_model(model: CharModel) -> tuple[list[LayerWeights], str]:
-    rnn = getattr(model, "rnn", None)
-    if not isinstance(rnn, torch.nn.RNNBase) or not hasattr(model, "vocabulary"):
-        raise InspectorError(
-            f"record reads text with a CharModel; {type(model).__name__} is none. Load one with load_checkpoint, or "
-            "follow any other torch module with watch(module)."
-        )
-    return [directions[0] for directions in split_weights(rnn, flat_weights(rnn))], rnn_kind(rnn)
 
 
 def _check_store(

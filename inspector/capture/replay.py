@@ -18,7 +18,7 @@ from torch import Tensor
 from inspector.capture.arithmetic import as_flat, is_plain
 from inspector.capture.lockstep import together
 from inspector.capture.network import Network
-from inspector.capture.weights import LayerWeights, Signals, flat_weights, rnn_kind, split_weights
+from inspector.capture.weights import LayerWeights, Signals
 from inspector.recording import SIGNALS, InspectorError, Segment, Snapshots
 
 if TYPE_CHECKING:
@@ -57,11 +57,10 @@ class Replayer:
     """
 
     def __init__(self, model: CharModel, network_hash: str) -> None:
-        self._kind = rnn_kind(model.rnn)
-        weights = [directions[0] for directions in split_weights(model.rnn, flat_weights(model.rnn))]
-        self._network = Network(model, weights)
+        self._network = Network(model)
+        self._kind = self._network.kind
         self._hash, self._marks = network_hash, _marks(model)
-        self._n_floats = snapshots_of(weights).n_bytes // 4
+        self._n_floats = snapshots_of(self._network.weights).n_bytes // 4
 
     @property
     def reads_apart(self) -> bool:
