@@ -61,7 +61,7 @@ def _row(kept: data.Network) -> dict[str, object]:
         "n_told": None,
         "n_asked": None,
         "n_snapshots": len(growth.steps_of(kept)),
-        "corpus": kept.model.training_facts.get("corpus"),
+        "corpus": str(kept.model.training_facts.get("corpus", "")).partition(":")[0] or None,  # without its sizes
     }
     try:
         found = data.survey(kept)
