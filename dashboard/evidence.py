@@ -7,7 +7,8 @@ that knows nothing would score.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,15 @@ def codes_words(table: pd.DataFrame) -> str:
     if best.score - last.score >= _AS_GOOD:
         said += f" With {last.k} it is {two_digits(last.score)}: more weights than this text can teach."
     return f"{'A few neurons' if enough.k <= 3 else 'Many neurons'}: {said}"
+
+
+def in_titles(formula: str, title: Callable[[str], str]) -> str:
+    """A formula with its concepts by their titles.
+
+    >>> in_titles("digit AND line_position >= 8", lambda name: name.replace("_", " "))
+    'digit AND line position >= 8'
+    """
+    return re.sub(r"\b[a-z][a-z0-9_]*", lambda name: title(name[0]), formula)
 
 
 def formula_words(row: Mapping[str, Any]) -> str:

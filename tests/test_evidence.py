@@ -16,6 +16,7 @@ from dashboard.evidence import (
     formula_words,
     found_words,
     highest,
+    in_titles,
     lines_around,
     score_words,
     skill,
@@ -243,6 +244,14 @@ def test_explanation_by_a_number_is_no_threshold():
     said = formula_words({**ranked, "score": 0.91, "chance": 0.12, "is_explained": True})
 
     assert said == "Its cell state falls with line_position: held-out correlation 0.91, chance 0.12; that explains it."
+
+
+def test_formula_names_concepts_by_their_titles_and_nothing_else():
+    titles = {"inside_string": "inside a string", "line_length": "length of the line"}
+
+    said = in_titles("(NOT inside_string OR line_length >= 1e-05) AND theirs", lambda name: titles.get(name, name))
+
+    assert said == "(NOT inside a string OR length of the line >= 1e-05) AND theirs"
 
 
 def test_score_that_does_not_explain_is_not_rounded_up_to_one_that_does():

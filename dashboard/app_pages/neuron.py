@@ -15,6 +15,7 @@ from dashboard.evidence import (
     detects_words,
     formula_words,
     highest,
+    in_titles,
     lines_around,
     memory_words,
     signal_words,
@@ -134,6 +135,8 @@ def _detects(view: state.View, found: Findings) -> None:
     rows = found.about(view.shown, 1).to_dict("records")
     row = {**rows[0], "verdict": verdict(rows[0])} if rows else None
     explanation = found.formula(view.shown)
+    if explanation is not None:
+        explanation["formula"] = in_titles(explanation["formula"], data.concept_title)
     cards.claim(*detects_words(view.shown, row, data.concept_title(row["concept"]) if row else "", explanation))
     if explanation is not None:
         cards.quiet(formula_words(explanation))
