@@ -291,7 +291,7 @@ def _load_checkpoint(folder: Path) -> CharModel:
 
 
 def _no_such_checkpoint(folder: Path) -> str:
-    siblings = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
+    siblings = [path.parent.name for path in folder.parent.glob("*/config.json")]
     near = difflib.get_close_matches(folder.name, siblings, n=1)
     hint = (
         f"; did you mean {folder.parent / near[0]}?"

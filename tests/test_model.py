@@ -118,6 +118,13 @@ def test_missing_folder_suggests_a_neighbour(folder):
     assert_sentence(error, "did you mean", "small")
 
 
+def test_folders_that_hold_no_network_are_not_offered(folder):
+    (folder.parent / "pictures").mkdir()
+    with pytest.raises(InspectorError) as error:
+        load_checkpoint(folder.parent / "nowhere")
+    assert str(error.value).endswith(f"there are: {folder.name}.")
+
+
 def test_folder_that_is_no_checkpoint_names_what_is_missing(tmp_path):
     with pytest.raises(InspectorError) as error:
         load_checkpoint(tmp_path)

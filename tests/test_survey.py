@@ -102,6 +102,11 @@ def test_corpus_without_held_out_files_is_a_sentence(tiny_checkpoint, model):
     assert load_survey(tiny_checkpoint) is None
 
 
+def test_survey_of_no_characters_is_a_sentence(tiny_checkpoint, corpus, model):
+    with pytest.raises(InspectorError, match="at least one character of each kind of file, not 0"):
+        survey(model, corpus, tiny_checkpoint / "survey", n_chars=0)
+
+
 @pytest.mark.parametrize(("content", "words"), [("{", "damaged"), ("[]", "damaged"), ('{"version": 99}', "version 99")])
 def test_unreadable_survey_is_a_sentence(tiny_checkpoint, content, words):
     (tiny_checkpoint / "survey").mkdir()

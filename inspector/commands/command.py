@@ -50,7 +50,7 @@ def whole_number(written: str) -> int:
 def check_room(what: str, needed: int, room: int, advice: str) -> None:
     """Refuse before hours of work what cannot end well; `needed` and `room` in bytes."""
     if needed > room:
-        raise InspectorError(f"{what} needs {needed / 1e9:,.1f} GB, there is room for {room / 1e9:,.1f} GB. {advice}")
+        raise InspectorError(f"{what} needs {needed / 1e6:,.1f} MB, there is room for {room / 1e6:,.1f} MB. {advice}")
 
 
 def check_out_file(path: Path) -> None:

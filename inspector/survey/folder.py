@@ -134,6 +134,8 @@ def held_out(corpus: Corpus, n_chars: int) -> tuple[list[Text], int, int | None]
     """
     longest = _longest(corpus)
     chosen, reported = (_about(corpus.splits[split], n_chars, longest) for split in ("choose", "report"))
+    if n_chars < 1:
+        raise InspectorError(f"A survey reads at least one character of each kind of file, not {n_chars}.")
     if not chosen or not reported:
         raise InspectorError(
             f"{corpus.name} has no held-out files to survey: {len(chosen)} to choose on, {len(reported)} to report on. "
