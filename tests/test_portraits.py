@@ -216,7 +216,7 @@ def test_neuron_page_without_portraits_names_the_command(surveyed, tmp_path, mon
     assert said(app).count("python -m inspector survey --only portraits") == 2
     excerpts = [one.proto.body for one in app.get("html") if '<div class="cs-excerpt"' in one.proto.body]
     coloured = [excerpt.count("background:rgb") for excerpt in excerpts]
-    passages = len(coloured) - 2 * 3  # of these the text at hand, which was read, has three each way
+    passages = len(coloured) - 2 * 3  # the text at hand, which was read, shows three places each way
     assert passages > 0 and sum(n == 1 for n in coloured) == passages
 
 
