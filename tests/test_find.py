@@ -250,7 +250,9 @@ def test_recording_without_its_network_leads_to_no_page_of_another_neuron(record
     assert any(label.startswith("**") for label in links(app)) and "its page" not in links(app)
 
 
-def test_ranking_keeps_its_place_at_a_click_and_marks_no_row_after_the_way_back_to_the_best(monkeypatch):
+@pytest.fixture
+def keys(monkeypatch):
+    """Of the rankings drawn so far, each with a button that chooses its third row."""
     keys = []
 
     def draw(table, names, *, key, choose, **more):
@@ -258,6 +260,10 @@ def test_ranking_keeps_its_place_at_a_click_and_marks_no_row_after_the_way_back_
         streamlit.button("third row", on_click=choose, args=(2,))
 
     monkeypatch.setattr(tables, "draw", draw)
+    return keys
+
+
+def test_ranking_keeps_its_place_at_a_click_and_marks_no_row_after_the_way_back_to_the_best(keys):
     app = open_app(FIND, network="small", concept="vowel")
     next(button for button in app.button if button.label == "third row").click().run()
     assert "about" in address(app) and len(set(keys)) == 1
@@ -268,14 +274,7 @@ def test_ranking_keeps_its_place_at_a_click_and_marks_no_row_after_the_way_back_
     assert "about" not in address(app) and len(set(keys)) == 2
 
 
-def test_ranking_marks_no_row_when_another_signal_of_its_neuron_is_looked_at(monkeypatch):
-    keys = []
-
-    def draw(table, names, *, key, choose, **more):
-        keys.append(key)
-        streamlit.button("third row", on_click=choose, args=(2,))
-
-    monkeypatch.setattr(tables, "draw", draw)
+def test_ranking_marks_no_row_when_another_signal_of_its_neuron_is_looked_at(keys):
     app = open_app(FIND, network="python", concept="vowel", within="text")
     next(button for button in app.button if button.label == "third row").click().run()
     assert len(set(keys)) == 1

@@ -7,6 +7,7 @@ The answer is the proof: signals that do not reproduce it are never handed out. 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
@@ -38,7 +39,7 @@ Reader = Callable[[str], np.ndarray]  # a signal's name ──► float32 (B, un
 
 
 @dataclass(eq=False)
-class Call:
+class Call(ABC):
     """One call of a watched RNN: its number of steps, its batch (None when unbatched), the length of each sequence."""
 
     n_steps: int
@@ -50,9 +51,9 @@ class Call:
         """How its signals are come by: "copies" of what went in are run once more, or what was seen of it is enough."""
         return "copies"
 
+    @abstractmethod
     def _values(self, name: str, layer: int, direction: int) -> np.ndarray:
         """Float32 (B, n_units, T), perhaps the very memory that this call keeps. WatchedRNN checks the arguments."""
-        raise NotImplementedError
 
 
 @dataclass(eq=False)

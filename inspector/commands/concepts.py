@@ -86,9 +86,8 @@ def _show(options: argparse.Namespace) -> None:
     lines, n_lines = _lines(options.lines), text.count("\n") + bool(text.rpartition("\n")[2])
     if lines is not None and lines[0] > n_lines:
         raise InspectorError(f"--lines {options.lines} is behind the end of {file}, which has {n_lines:,} lines.")
-    drawn = (
-        coloured_text if options.colour == "yes" or (options.colour == "auto" and _is_colour_welcome()) else marked_text
-    )
+    in_colour = options.colour == "yes" or (options.colour == "auto" and _is_colour_welcome())
+    drawn = coloured_text if in_colour else marked_text
     sys.stdout.write(drawn(concept, text, options.language or language_of(file), lines=lines))
 
 
