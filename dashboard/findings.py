@@ -4,7 +4,8 @@
     correlations.npz ─► kin, and the places of a map on which neurons lie close that go up and down together
     explanations.parquet, where `inspector explain` made it ──► what explains each neuron: a formula or a graded concept
 
-Knows files and columns. Knows nothing about sentences, pages or Streamlit, and keeps nothing: `data/` does.
+A file that cannot be read takes with it what is in it, and nothing else. Knows files and columns. Knows nothing about
+pages or Streamlit, and keeps nothing: `data/` does.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import math
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,14 +26,14 @@ from dashboard.evidence import skill
 from inspector.recording import InspectorError, Neuron
 from inspector.search import verdict
 
-KINDS = ("top", "bottom", "quantile", "random")
 STATES = ("hidden", "cell")
 CLEAR = ("strong", "clear")  # verdicts on a neuron that clearly follows its best concept
 
 _NEURON = ["layer", "unit"]
 _NAMED = 4  # concepts of which a survey had too little that are named in a sentence
 _EXPLANATIONS = 2  # the newest version of them that is read; 1 had formulas alone
-_SINCE_2 = ("statistics.parquet", "passages.parquet", "correlations.npz")  # not in a survey of version 1
+_SPREAD = ["signal", "lowest", "highest", "median", "histogram", "low_share", "high_share"]
+_TORN = (OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -83,20 +85,30 @@ class Findings:
     scores : a row for each concept and neuron: that of the signal which did better where neurons were chosen, with
         `skill`, the share of the way to a perfect score from the better of chance and the untrained twin, and
         `choose_skill`, the same where it was chosen.
-    statistics : a row for each neuron and signal, as the survey folder has them, with `kurtosis`.
-    overview : a row for each neuron, its best concept's columns beside some of its statistics, and x, y on the map.
+    overview : a row for each neuron, its best concept's columns beside some of its statistics, and x, y on the map; nan
+        where that was lost.
     explanations : a row for each neuron with its formula, as `inspector explain` wrote it; None where it did not.
         The formula of one whose `kind` is "graded" is the concept that it follows.
-    unread : why explanations that lie there cannot be shown, a sentence; "" where they can, or there are none.
+    lost : of "statistics", "passages", "correlations" and "explanations", those that cannot be shown, each with a
+        sentence that says why. What needs one of the first three raises InspectorError with it.
     """
 
     scores: pd.DataFrame
-    statistics: pd.DataFrame
     overview: pd.DataFrame
     explanations: pd.DataFrame | None
-    unread: str
-    _passages: pd.DataFrame
-    _correlations: dict[str, np.ndarray]
+    lost: Mapping[str, str]
+    _parts: Mapping[str, Any]
+
+    def _part(self, name: str) -> Any:
+        if name in self.lost:
+            raise InspectorError(self.lost[name])
+        return self._parts[name]
+
+    @property
+    def statistics(self) -> pd.DataFrame:
+        """A row for each neuron and signal, as the survey folder has them, with `kurtosis`."""
+        found: pd.DataFrame = self._part("statistics")
+        return found
 
     def about(self, neuron: Neuron, n: int = 6) -> pd.DataFrame:
         """The concepts a neuron follows best, by what was seen where neurons were chosen; scores are held out."""
@@ -128,7 +140,7 @@ class Findings:
 
     def extent(self, neuron: Neuron, signal: str) -> float:
         """The 99th percentile of a signal's size, 1 where nothing is known: where the colours of a cell state end."""
-        if (row := self.spread(neuron, signal)) is None:
+        if "statistics" in self.lost or (row := self.spread(neuron, signal)) is None:
             return 1.0
         middles, counts = middles_of(row), np.asarray(row.histogram, np.float64)
         order = np.argsort(np.abs(middles))
@@ -138,11 +150,11 @@ class Findings:
     @property
     def files(self) -> list[str]:
         """Names of the files that passages are from."""
-        return [str(name) for name in self._passages.file.unique()]
+        return [str(name) for name in self._part("passages").file.unique()]
 
     def passages(self, neuron: Neuron, signal: str) -> list[Passage]:
         """The places kept for a neuron: strongest first within each kind."""
-        table = self._passages
+        table = self._part("passages")
         rows = table[(table.layer == neuron.layer) & (table.unit == neuron.unit) & (table.signal == signal)]
         return [
             Passage(str(row.kind), float(row.value), str(row.file), int(row.line), str(row.text), int(row.at), place)
@@ -152,7 +164,7 @@ class Findings:
     def kin(self, neuron: Neuron, signal: str, n: int = 6) -> tuple[list[Relative], list[Relative]]:
         """The neurons most alike and most opposite over the surveyed text, closest first."""
         neurons = list(zip(self.overview.layer, self.overview.unit, strict=True))
-        matrix = self._correlations.get(signal)
+        matrix = self._part("correlations").get(signal)
         if matrix is None or (neuron.layer, neuron.unit) not in neurons:
             return [], []
         place = neurons.index((neuron.layer, neuron.unit))
@@ -166,31 +178,57 @@ def open_findings(checkpoint: Path, place: str, network_hash: str) -> Findings:
     """Read the survey folder of a checkpoint.
 
     place : the checkpoint as one types it in a command. network_hash : explanations of other weights are left out;
-    that the survey is of these is for the caller to see. Raises InspectorError, with the command that helps, where the
-    folder is damaged, or of a version that had less in it; without its explanations a survey is whole.
+    that the survey is of these is for the caller to see. Raises InspectorError, with the command that helps, where
+    there are no scores to be had; what else cannot be read is `lost`.
     """
     folder = checkpoint / "survey"
     command = f"`python -m inspector survey --network {place}`"
-    if not all((folder / name).is_file() for name in _SINCE_2):
-        raise InspectorError(
-            f"The survey of {place} is of an earlier version and lacks what this page shows: {command} renews it."
-        )
     try:
         scores = _scores(folder, place)
-        statistics = pd.read_parquet(folder / "statistics.parquet").astype({"signal": str})
-        passages = pd.read_parquet(folder / "passages.parquet").astype({"signal": str, "kind": str, "file": str})
-        with (folder / "correlations.npz").open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            correlations = {name: kept[name] for name in kept.files}
-        statistics["kurtosis"] = [kurtosis_of(row) for row in statistics.itertuples()]
-        explanations, unread = _explanations(folder, place, network_hash)
-        overview = _overview(scores, statistics, correlations["hidden"], explanations)
     except InspectorError:
         raise
-    except (
-        OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
+    except _TORN as error:
         raise InspectorError(f"The survey of {place} is damaged: make it again with {command}.") from error
-    return Findings(scores, statistics, overview, explanations, unread, passages, correlations)
+    parts: dict[str, Any] = {}
+    lost: dict[str, str] = {}
+    for file, read in _PARTS.items():
+        name = file.partition(".")[0]
+        try:
+            parts[name] = read(folder / file)
+        except FileNotFoundError:
+            lost[name] = f"The survey of {place} is of an earlier version and has no {file}: {command} renews it."
+        except _TORN:
+            lost[name] = f"{file} in the survey of {place} is damaged: make it again with {command}."
+    explanations, unread = _explanations(folder, place, network_hash)
+    if unread:
+        lost["explanations"] = unread
+    overview = _overview(scores, parts.get("statistics"), explanations)
+    if any(one.shape != (len(overview), len(overview)) for one in parts.get("correlations", {}).values()):
+        lost["correlations"] = f"correlations.npz in the survey of {place} is of other neurons: {command} renews it."
+    is_placed = "correlations" not in lost
+    overview["x"], overview["y"] = places_of(parts["correlations"]["hidden"]).T if is_placed else (math.nan, math.nan)
+    return Findings(scores, overview, explanations, lost, parts)
+
+
+def _statistics(path: Path) -> pd.DataFrame:
+    table = pd.read_parquet(path, columns=[*_NEURON, *_SPREAD]).astype({"signal": str})
+    return table.assign(kurtosis=[kurtosis_of(row) for row in table.itertuples()])
+
+
+def _passages(path: Path) -> pd.DataFrame:
+    columns = [*_NEURON, "signal", "kind", "value", "file", "line", "text", "at"]
+    return pd.read_parquet(path, columns=columns).astype({"signal": str, "kind": str, "file": str})
+
+
+def _correlations(path: Path) -> dict[str, np.ndarray]:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+        found = {name: kept[name] for name in kept.files}
+    if "hidden" not in found:  # what the map is made of
+        raise KeyError("hidden")
+    return found
+
+
+_PARTS = {"statistics.parquet": _statistics, "passages.parquet": _passages, "correlations.npz": _correlations}
 
 
 def _explanations(folder: Path, place: str, network_hash: str) -> tuple[pd.DataFrame | None, str]:
@@ -203,6 +241,8 @@ def _explanations(folder: Path, place: str, network_hash: str) -> tuple[pd.DataF
         said = json.loads(summary.read_text(encoding="utf-8"))
         is_newer, is_of_it = said.get("version", 1) > _EXPLANATIONS, said["network_hash"] == network_hash
         found = pd.read_parquet(table) if is_of_it and not is_newer else None
+        if found is not None:
+            found = found.astype({"layer": int, "unit": int, "formula": object, "is_explained": bool})
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None, f"The explanations of {place} are damaged: {command}"
     if is_newer:
@@ -231,21 +271,23 @@ def _scores(folder: Path, place: str) -> pd.DataFrame:
     return best.reset_index(drop=True)
 
 
-def _overview(
-    scores: pd.DataFrame, statistics: pd.DataFrame, correlations: np.ndarray, explanations: pd.DataFrame | None
-) -> pd.DataFrame:
+def _overview(scores: pd.DataFrame, statistics: pd.DataFrame | None, explanations: pd.DataFrame | None) -> pd.DataFrame:
     best = scores.sort_values("choose_skill", ascending=False, kind="stable").drop_duplicates(_NEURON)
     best = best.assign(verdict=[verdict(row) for row in best.to_dict("records")])
     columns = ["signal", "concept", "polarity", "score", "metric", "baseline", "twin_score", "skill",
                "choose_skill", "verdict"]  # fmt: skip
-    table = statistics[statistics.signal == "hidden"][[*_NEURON, "histogram", "kurtosis"]]
-    table = table.merge(best[_NEURON + columns], on=_NEURON, how="left").sort_values(_NEURON, ignore_index=True)
-    keeps = statistics[statistics.signal.isin(("forget_gate", "update_gate"))].set_index(_NEURON)
-    where = pd.MultiIndex.from_frame(table[_NEURON])
-    table["half_life"] = [half_life(value) for value in keeps["median"].reindex(where)]
-    for column, name in (("open_share", "high_share"), ("shut_share", "low_share")):
-        table[column] = keeps[name].reindex(where).array
-    table["x"], table["y"] = places_of(correlations).T
+    table = best[_NEURON + columns]
+    if statistics is None:
+        unknown = dict.fromkeys(("kurtosis", "half_life", "open_share", "shut_share"), math.nan)
+        table = table.assign(histogram=None, **unknown)
+    else:
+        hidden = statistics[statistics.signal == "hidden"][[*_NEURON, "histogram", "kurtosis"]]
+        table = hidden.merge(table, on=_NEURON, how="left")
+        keeps = statistics[statistics.signal.isin(("forget_gate", "update_gate"))].set_index(_NEURON)
+        keeps = keeps.reindex(pd.MultiIndex.from_frame(table[_NEURON]))
+        table["half_life"] = [half_life(value) for value in keeps["median"]]
+        table["open_share"], table["shut_share"] = keeps.high_share.array, keeps.low_share.array
+    table = table.sort_values(_NEURON, ignore_index=True)
     if explanations is None:
         return table.assign(formula=None)
     return table.merge(explanations[[*_NEURON, "formula"]], on=_NEURON, how="left")

@@ -59,12 +59,19 @@ def _open(folder: Path, changed: tuple[int, ...]) -> Portraits | None:
 
 
 def scenes(kept: data.Network, neuron: Neuron, signal: str) -> list[Scene]:
-    """The passages that the survey kept for a neuron."""
+    """The passages that the survey kept for a neuron; without their colours where those cannot be read.
+
+    Raises InspectorError where the passages cannot be.
+    """
     found = data.findings(kept)
     if found is None:
         return []
-    drawn = portraits(kept)
-    return [_scene(passage, drawn) for passage in found.passages(neuron, signal)]
+    passages = found.passages(neuron, signal)
+    try:
+        drawn = portraits(kept)
+    except InspectorError:  # `by_place` says why
+        drawn = None
+    return [_scene(passage, drawn) for passage in passages]
 
 
 def _scene(passage: Passage, drawn: Portraits | None) -> Scene:

@@ -240,11 +240,20 @@ def test_explanations_that_cannot_be_read_are_a_sentence_and_the_rest_is_shown(
     assert why in said(app) and len(app.dataframe[0].value) == 12
 
 
+PARTS = {
+    "neurons.parquet": "What it follows",
+    "statistics.parquet": "Its memory",
+    "passages.parquet": "Strongest positive",
+    "correlations.npz": "over the surveyed text alike",
+}
+
+
 @pytest.mark.parametrize(
     ("name", "kept"),
-    [("statistics.parquet", 4), ("correlations.npz", 0), ("correlations.npz", 60), ("correlations.npz", None)],
-)
-def test_damaged_survey_is_a_sentence(surveyed, monkeypatch, tmp_path, name, kept):
+    [("statistics.parquet", 4), ("passages.parquet", 40), ("correlations.npz", 0), ("correlations.npz", 60),
+     ("correlations.npz", None)],
+)  # fmt: skip
+def test_damaged_file_of_a_survey_takes_only_what_is_in_it(surveyed, monkeypatch, tmp_path, name, kept):
     shutil.copytree(surveyed / "lstm", tmp_path / "nets" / "lstm")
     path = tmp_path / "nets" / "lstm" / "survey" / name
     whole = path.read_bytes()
@@ -252,7 +261,31 @@ def test_damaged_survey_is_a_sentence(surveyed, monkeypatch, tmp_path, name, kep
     path.write_bytes(whole[:kept] if kept is not None else whole[:80] + b"\xff" * 40 + whole[120:])
     monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
 
-    assert "is damaged: make it again" in said(open_app(NEURON, network="lstm"))
+    words = re.sub(r"\s+", " ", said(open_app(NEURON, network="lstm", neuron="0:5")))
+    assert f"{name} in the survey of" in words and "is damaged: make it again" in words
+    assert [part for part, heading in PARTS.items() if heading not in words] == [name]
+    app = open_app(NEURONS, network="lstm")
+    assert len(app.dataframe[0].value) == 12
+    assert len(app.get("plotly_chart")) == (name != "correlations.npz")
+    assert (f"{name} in the survey of" in said(app)) == (name != "passages.parquet")
+    assert (f"{name} in the survey of" in said(open_app(GATES, network="lstm"))) == (name == "statistics.parquet")
+
+
+def test_damaged_scores_of_a_survey_are_a_sentence(surveyed, monkeypatch, tmp_path):
+    shutil.copytree(surveyed / "lstm", tmp_path / "nets" / "lstm")
+    (tmp_path / "nets" / "lstm" / "survey" / "neurons.parquet").write_bytes(b"PAR1")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+
+    for page in (NEURON, NEURONS, GATES):
+        assert "neurons.parquet is no result of a search" in said(open_app(page, network="lstm"))
+
+
+def test_correlations_of_other_neurons_are_not_taken_for_these(surveyed, tmp_path):
+    shutil.copytree(surveyed / "lstm", tmp_path / "lstm")
+    np.savez(tmp_path / "lstm" / "survey" / "correlations.npz", hidden=np.zeros((3, 3), np.int8))
+
+    with pytest.raises(InspectorError, match="is of other neurons"):
+        open_findings(tmp_path / "lstm", "nets/lstm", "").kin(Neuron(0, 1), "hidden")
 
 
 def test_damaged_portraits_leave_the_rest_of_the_page(surveyed, monkeypatch, tmp_path):
@@ -262,8 +295,8 @@ def test_damaged_portraits_leave_the_rest_of_the_page(surveyed, monkeypatch, tmp
 
     words = said(open_app(NEURON, network="lstm", neuron="1:2"))
 
-    assert "portraits.npz is damaged" in words
-    for heading in ("What it follows", "Its memory", "Most alike and most opposite", "What it makes likelier",
+    assert "portraits.npz is damaged" in words and "Only framed characters have a value here" in words
+    for heading in ("What it follows", "Strongest positive", "Its memory", "Most alike and most opposite", "What it makes likelier",
                     "After which characters its gates are open"):  # fmt: skip
         assert heading in words
 
@@ -631,5 +664,7 @@ def test_words_of_a_neuron_put_chance_beside_the_score_and_admit_what_is_not_kno
 
 
 def test_findings_of_an_old_survey_name_the_command(surveyed):
+    found = open_findings(surveyed / "old", "nets/old", "")
+
     with pytest.raises(InspectorError, match="python -m inspector survey --network nets/old"):
-        open_findings(surveyed / "old", "nets/old", "")
+        found.spread(Neuron(0, 1), "hidden")

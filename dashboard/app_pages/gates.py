@@ -41,7 +41,8 @@ def page() -> None:
     )
     cards.footnote(reading)
     if reading.network is not None:
-        _saturation(view, reading.network)
+        with cards.by_itself():
+            _saturation(view, reading.network)
 
 
 def _cell(view: state.View, reading: data.Reading) -> None:

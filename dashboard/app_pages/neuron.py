@@ -22,7 +22,7 @@ from dashboard.evidence import (
     symbol_words,
 )
 from dashboard.figures import spread_figure
-from dashboard.findings import KINDS, STATES, Findings, Relative, neighbours
+from dashboard.findings import STATES, Findings, Relative, neighbours
 from dashboard.palette import Scale, scale_for
 from dashboard.weights import Effect, mean_by_character, opened_by, raised_and_lowered
 from inspector.recording import SIGNALS, Neuron
@@ -31,12 +31,10 @@ from inspector.search import verdict
 NEURON, NEURONS, READ, GATES, FIND = (f"app_pages/{name}.py" for name in ("neuron", "neurons", "read", "gates", "find"))
 PLACES = 3  # of the text at hand that are shown for each side
 _AROUND, _APART = 40, 100  # characters: shown on each side of a place and more up to whole lines; between two places
-_HEADINGS = {
-    "top": "Strongest positive",
-    "bottom": "Strongest negative",
-    "quantile": "From its lowest to its highest",
-    "random": "At random",
-}
+_HEADINGS = (  # of the kinds of passages; those of a pair stand beside each other
+    {"top": "Strongest positive", "bottom": "Strongest negative"},
+    {"quantile": "From its lowest to its highest", "random": "At random"},
+)
 _CONCEPTS = ["title", "signal", "direction", "score", "baseline", "twin_score", "metric", "verdict"]
 
 
@@ -68,11 +66,13 @@ def page() -> None:
         left, right = st.columns([11, 9], gap="medium")
     with right:
         if found is not None:
-            _spread(view, kept, found)
+            with cards.by_itself():
+                _spread(view, kept, found)
+                _memory(view, kept, found)
             with cards.by_itself():
                 _place(view, kept, found)
-            _memory(view, kept, found)
-            _kin(view, found, written)
+            with cards.by_itself():
+                _kin(view, found, written)
         _effect(view, kept)
         gates_slot = st.container()
     with left:
@@ -80,9 +80,9 @@ def page() -> None:
             _concepts(view, found)
         signal = _pick_state(view, kept, found)
         text_slot = st.container()
-        if found is not None:
-            with cards.by_itself():
-                _passages(view, kept, found, signal)
+    if found is not None:
+        with st.container(key="passages"), cards.by_itself():
+            _passages(view, kept, found, signal)
     with gates_slot:
         is_told = _openers(view, kept)
     with text_slot, cards.by_itself():
@@ -140,7 +140,7 @@ def _detects(view: state.View, found: Findings) -> None:
     cards.claim(*detects_words(view.shown, row, data.concept_title(row["concept"]) if row else "", explanation))
     if explanation is not None:
         cards.quiet(formula_words(explanation))
-    cards.notes(filter(None, [found.unread]))
+    cards.notes(found.lost[name] for name in ("explanations",) if name in found.lost)
 
 
 def _concepts(view: state.View, found: Findings) -> None:
@@ -204,11 +204,13 @@ def _passages(view: state.View, kept: data.Network, found: Findings, signal: str
     """Passages of one of its states, each coloured, with its file and line, and a way to it where it is at hand."""
     scenes = portraits.scenes(kept, view.shown, signal)
     extent = found.extent(view.shown, signal) if signal == "cell" else 1.0
-    for kind in KINDS:
-        some = [scene for scene in scenes if scene.passage.kind == kind]
-        cards.heading(_HEADINGS[kind], "" if some else "none were kept")
-        for scene in some:
-            _passage(scene, signal, extent, view)
+    for pair in _HEADINGS:
+        for (kind, headline), column in zip(pair.items(), st.columns(2, gap="medium"), strict=True):
+            some = [scene for scene in scenes if scene.passage.kind == kind]
+            with column:
+                cards.heading(headline, "" if some else "none were kept")
+                for scene in some:
+                    _passage(scene, signal, extent, view)
     if any(np.isnan(scene.values).any() for scene in scenes):
         renew = f"python -m inspector survey --only portraits --network {kept.place}"
         cards.quiet(

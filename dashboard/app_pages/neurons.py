@@ -51,13 +51,13 @@ def page() -> None:
         f"{len(neurons):,} neurons, {explained:,} of them with a concept that they clearly follow",
         "held-out score, chance and untrained twin beside each; a row or a point opens the neuron's page",
     )
-    cards.notes(filter(None, [found.unread]))
+    cards.notes(found.lost[name] for name in ("explanations", "statistics", "correlations") if name in found.lost)
     with st.container(key="neuron"):
         rows, where = st.columns([13, 8], gap="medium")
     with rows:
         _table(shown, view)
     with where:
-        if not shown.empty:
+        if not shown.empty and "correlations" not in found.lost:
             _map(shown, view)
 
 
