@@ -70,10 +70,15 @@ def escaped(text: str) -> str:
     return html.escape(text)
 
 
+def _coded(sentence: str) -> str:
+    """A sentence for HTML; what stands in it between backticks, a command or a file, as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(sentence))
+
+
 def notes(sentences: Iterable[str]) -> None:
     """Say what the reader should know: one line each."""
     for sentence in sentences:
-        st.html(f'<div class="cs-note" role="status">{html.escape(sentence)}</div>')
+        st.html(f'<div class="cs-note" role="status">{_coded(sentence)}</div>')
 
 
 @contextmanager
@@ -87,7 +92,7 @@ def by_itself() -> Iterator[None]:
 
 def quiet(sentence: str, *, width: Literal["stretch", "content"] = "stretch") -> None:
     """A remark that does not ask for attention."""
-    st.html(f'<div class="cs-quiet">{html.escape(sentence)}</div>', width=width)
+    st.html(f'<div class="cs-quiet">{_coded(sentence)}</div>', width=width)
 
 
 def claim(headline: str, evidence: str) -> None:
@@ -103,12 +108,12 @@ def heading(headline: str, remark: str) -> None:
 def _headed(style: str, level: int, headline: str, more: str) -> None:
     """A headline that screen readers find as one, and what stands beside it."""
     head = f'<span role="heading" aria-level="{level}">{html.escape(headline)}</span>'
-    st.html(f'<div class="{style}">{head} <small>{html.escape(more)}</small></div>')
+    st.html(f'<div class="{style}">{head} <small>{_coded(more)}</small></div>')
 
 
 def sentence(words: str) -> None:
     """A plain sentence of a page's own."""
-    st.html(f"<div>{html.escape(words)}</div>")
+    st.html(f"<div>{_coded(words)}</div>")
 
 
 def chips(words: str, said: Iterable[tuple[str, str]]) -> None:

@@ -41,7 +41,7 @@ def learning_figure(log: pd.DataFrame | None, snapshots: pd.DataFrame | None, *,
             ("choose_nats", "held-out text", STROKE[theme], "solid"),
         ):
             figure.add_scatter(
-                x=log.characters, y=log[column] / np.log(2), name=name, mode="lines",
+                x=log.characters, y=log[column] / np.log(2), name=name, mode="lines" if len(log) > 1 else "markers",
                 line={"color": colour, "width": 2, "dash": dash},
                 hovertemplate="%{y:.3f} bits after %{x:,}<extra></extra>",
             )  # fmt: skip
@@ -100,7 +100,9 @@ def growth_figure(
             hovertemplate=f"{neuron} %{{y:.3f}}<extra></extra>",
         )  # fmt: skip
     figure.add_hline(y=baseline, line={"width": 1, "dash": "dot", "color": _FAINT[theme]})
-    _over_training(figure, snapshots.characters.tolist(), "held-out AUROC" if metric == "auroc" else "held-out |r|")
+    _over_training(
+        figure, snapshots.characters.tolist(), "held-out AUROC" if metric == "auroc" else "held-out correlation"
+    )
     return figure
 
 
@@ -176,7 +178,9 @@ def _over_training(figure: go.Figure, characters: list[float], words: str) -> No
         names = [_short(one) for one in ticks]
         if 0 in characters:
             ticks, names = [_beginning(characters), *ticks], ["0", *names]
-        figure.update_xaxes(tickvals=ticks, ticktext=names)
+        ends = np.log10([_beginning(characters) if 0 in characters else read[0], read[-1]])
+        air = 0.03 * (ends[1] - ends[0]) + 0.02  # without it the last tick and points at the ends are cut off
+        figure.update_xaxes(tickvals=ticks, ticktext=names, range=[ends[0] - air, ends[1] + air])
     figure.update_xaxes(type="log", title="characters read", showgrid=False)
     figure.update_yaxes(title=words)
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 11}}

@@ -113,7 +113,7 @@ def score_words(row: Mapping[str, Any]) -> str:
     else:
         claim = f"{direction} there: held-out AUROC {two_digits(row['score'])}"
     twin = "" if math.isnan(row["twin_score"]) else f", untrained twin {row['twin_score']:.2f}"
-    return f"{claim}, chance {row['baseline']:.2f}{twin}"
+    return f"{claim}, chance {row['baseline']:z.2f}{twin}"
 
 
 def detects_words(
@@ -214,7 +214,7 @@ def formula_words(row: Mapping[str, Any]) -> str:
     if row.get("kind") == "graded":
         goes, measure = f"{'rises' if up else 'falls'} with {formula}", "correlation"
     else:
-        goes = f"is {'at least' if up else 'at most'} {row['threshold']:.2f} most nearly where {formula}"
+        goes = f"is {'at least' if up else 'at most'} {row['threshold']:.2f} roughly where {formula} holds"
         measure = "Matthews correlation"
     score, enough = f"{row['score']:.2f}", LIMITS["correlation"]["strong"]
     if row["is_explained"]:
@@ -222,7 +222,7 @@ def formula_words(row: Mapping[str, Any]) -> str:
     else:
         score = score if float(score) < enough else f"{row['score']:.4f}"
         worth = f"less than the {enough:.2f} that would explain it"
-    return f"Its {signal} {goes}: held-out {measure} {score}, chance {row['chance']:.2f}; {worth}."
+    return f"Its {signal} {goes}: held-out {measure} {score}, chance {row['chance']:z.2f}; {worth}."
 
 
 def memory_words(kind: str, kept: float, half_life: float) -> str:
@@ -239,7 +239,8 @@ def memory_words(kind: str, kept: float, half_life: float) -> str:
     if half_life > 1000:
         lasts = "it holds what it has for more than a thousand characters"
     else:
-        lasts = f"half of what it holds is gone after {half_life:.1f} character{'' if half_life == 1 else 's'}"
+        number = f"{half_life:.1f}" if half_life < 10 else f"{half_life:.0f}"
+        lasts = f"half of what it holds is gone after {number} character{'' if half_life == 1 else 's'}"
     return f"Its {gate} is {kept:.2f} at the median: left alone, {lasts}."
 
 

@@ -211,7 +211,6 @@ def saturation_figure(
         len(layers), len(gates), subplot_titles=titles, shared_xaxes=True, shared_yaxes=True,
         horizontal_spacing=0.03, vertical_spacing=0.22 / max(len(layers), 2),
     )  # fmt: skip
-    colour = lut(DEFAULT, "diverging", theme)[230]
     for down, layer in enumerate(layers, 1):
         for across, (signal, _) in enumerate(gates, 1):
             some = statistics[(statistics.layer == layer) & (statistics.signal == signal)]
@@ -221,7 +220,7 @@ def saturation_figure(
             )
             figure.add_scattergl(
                 x=some.low_share, y=some.high_share, mode="markers", customdata=_names(some),
-                marker={"size": 6, "color": "rgba({},{},{},.6)".format(*colour)},
+                marker={"size": 6, "color": STROKE[theme], "opacity": 0.6},
                 hovertemplate="%{customdata}<br>below .1: %{x:.0%}<br>above .9: %{y:.0%}<extra></extra>", **where,
             )  # fmt: skip
             if chosen is not None:

@@ -112,17 +112,22 @@ def words_of(tables: dict[str, pd.DataFrame], extent: float) -> str:
 
     extent : how far the signal's values lie from zero. What is told is how far means differ beside the usual spread.
     """
-    said = []
+    said, turns = [], []
     for name, table in tables.items():
         apart = float(table["mean"].max() - table["mean"].min())
         spread = float(np.sqrt(np.average(table["std"] ** 2, weights=table.n)))
         if apart > max(spread, 0.05 * extent):
             side = "higher" if table["mean"].iloc[-1] > table["mean"].iloc[0] else "lower"
-            said.append(f"the more {name}, the {side}" if _is_steady(table["mean"]) else f"it changes with {name}")
+            if _is_steady(table["mean"]):
+                said.append(f"the more {name}, the {side}")
+            else:
+                turns.append(name)
+    if turns:
+        said.append(f"it changes with {' and with '.join(turns)}")
     if not said:
         return "Where it stands in a line or a file says less of its value than what it reads there."
     sentence = "; ".join(said)
-    return f"{sentence[0].upper()}{sentence[1:]}: its means differ by more than it usually varies."
+    return f"{sentence[0].upper()}{sentence[1:]}: its mean moves by more than the value varies at one place."
 
 
 def _is_steady(means: pd.Series) -> bool:

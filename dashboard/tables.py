@@ -98,7 +98,7 @@ def draw(
     drawn = st.dataframe(
         shown, column_config=columns(table), hide_index=True, key=key,
         height="auto" if height is None else height, selection_mode="single-row",
-        on_select="rerun" if choose is None else clicked,
+        on_select="rerun" if choose is None else clicked, placeholder="",
     )  # fmt: skip
     rows = drawn.selection.rows
     return int(rows[0]) if rows else None

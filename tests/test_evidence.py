@@ -246,6 +246,15 @@ def test_explanation_by_a_number_is_no_threshold():
     assert said == "Its cell state falls with line_position: held-out correlation 0.91, chance 0.12; that explains it."
 
 
+def test_chance_is_never_less_than_nothing_in_words():
+    ranked = row(0, 1, 0.9, skill=0.8, q_value=0.01) | {"baseline": -0.001, "metric": "correlation"}
+    explained = {"threshold": 0.1, "formula": "digit", "chance": -0.001, "is_explained": True}
+
+    said = [score_words(ranked), formula_words({**ranked, **explained})]
+
+    assert all("chance 0.00" in words for words in said)
+
+
 def test_formula_names_concepts_by_their_titles_and_nothing_else():
     titles = {"inside_string": "inside a string", "line_length": "length of the line"}
 

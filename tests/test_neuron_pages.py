@@ -19,6 +19,7 @@ from dashboard import cards, data, notes, share, tables, texts
 from dashboard.evidence import detects_words, memory_words
 from dashboard.figures import map_figure, saturation_figure, spread_figure
 from dashboard.findings import Passage, half_life, kurtosis_of, neighbours, open_findings, places_of
+from dashboard.palette import STROKE
 from dashboard.weights import mean_by_character, opened_by, raised_and_lowered
 from inspector.corpus import load_corpus, split_of
 from inspector.explain import FORMAT_VERSION
@@ -192,7 +193,7 @@ def test_survey_without_gates_says_which_command_gathers_them(surveyed, monkeypa
     monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
 
     for page in (NEURON, GATES):
-        assert "did not gather gates: `python -m inspector survey" in said(open_app(page, network="lstm"))
+        assert "did not gather gates: python -m inspector survey" in said(open_app(page, network="lstm"))
     assert len(open_app(NEURONS, network="lstm").dataframe[0].value) == 12
 
 
@@ -212,8 +213,8 @@ def test_formula_of_a_neuron_is_shown_where_it_was_made_for_these_weights(
     words = said(open_app(NEURON, network="lstm", neuron="1:2"))
 
     told = (
-        "Its cell state is at most -0.25 most nearly where digit AND NOT newline: held-out Matthews correlation 0.81, "
-        "chance 0.07; that explains it."
+        "Its cell state is at most -0.25 roughly where digit AND NOT newline holds: held-out Matthews correlation "
+        "0.81, chance 0.07; that explains it."
     )
     assert (told in words) == is_of_these_weights
     assert ("formula" in open_app(NEURONS, network="lstm").dataframe[0].value) == is_of_these_weights
@@ -222,7 +223,7 @@ def test_formula_of_a_neuron_is_shown_where_it_was_made_for_these_weights(
 @pytest.mark.parametrize(
     ("version", "table", "why"),
     [(FORMAT_VERSION + 1, b"", "are of a newer version than this program knows: update it, or make them again"),
-     (FORMAT_VERSION, b"torn", "are damaged: make them again with `python -m inspector explain")],
+     (FORMAT_VERSION, b"torn", "are damaged: make them again with python -m inspector explain")],
 )  # fmt: skip
 def test_explanations_that_cannot_be_read_are_a_sentence_and_the_rest_is_shown(
     surveyed, monkeypatch, tmp_path, version, table, why
@@ -296,8 +297,8 @@ def test_damaged_portraits_leave_the_rest_of_the_page(surveyed, monkeypatch, tmp
     words = said(open_app(NEURON, network="lstm", neuron="1:2"))
 
     assert "portraits.npz is damaged" in words and "Only framed characters have a value here" in words
-    for heading in ("What it follows", "Strongest positive", "Its memory", "Most alike and most opposite", "What it makes likelier",
-                    "After which characters its gates are open"):  # fmt: skip
+    for heading in ("What it follows", "Strongest positive", "Its memory", "Most alike and most opposite",
+                    "What it makes likelier", "After which characters its gates are open"):  # fmt: skip
         assert heading in words
 
 
@@ -554,6 +555,16 @@ def test_saturation_figure_has_each_neuron_where_its_shares_are(surveyed):
     assert (points[3].x[3], points[3].y[3]) == (row.low_share, row.high_share)
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_points_of_the_saturation_figure_stand_out_in_either_theme(surveyed, theme):
+    statistics = open_findings(surveyed / "lstm", "lstm", "").statistics
+
+    figure = saturation_figure(statistics, [("input_gate", "input gate")], theme=theme)
+
+    points = next(trace for trace in figure.data if trace.mode == "markers")
+    assert points.marker.color == STROKE[theme]
+
+
 def test_map_figure_escapes_and_marks_the_chosen():
     neurons = pd.DataFrame(
         {"layer": [0, 0], "unit": [0, 1], "x": [0.0, 1.0], "y": [1.0, 0.0], "group": ["a", "b"], "said": ["<b>", "&"]}
@@ -661,6 +672,7 @@ def test_words_of_a_neuron_put_chance_beside_the_score_and_admit_what_is_not_kno
     assert detects_words(Neuron(1, 2), None, "")[0] == "Neuron 1:2"
     assert "more than a thousand" in memory_words("lstm", 1.0, np.inf)
     assert "half of what it holds is gone after 1.0 character" in memory_words("gru", 0.5, 1.0)
+    assert "gone after 28 characters." in memory_words("lstm", 0.98, 27.97)
 
 
 def test_findings_of_an_old_survey_name_the_command(surveyed):

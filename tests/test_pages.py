@@ -18,7 +18,7 @@ from inspector.concepts import CONCEPTS
 from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
 from inspector.recording import InspectorError, Neuron, import_recording
 from tests.conftest import tiny_model
-from tests.screen import open_app, said
+from tests.screen import bodies, open_app, said
 
 FIND, NETWORKS = "app_pages/find.py", "app_pages/networks.py"
 GATES, TOUR = "app_pages/gates.py", "app_pages/tour.py"
@@ -528,6 +528,7 @@ def test_networks_lists_networks_findings_and_texts():
     assert list(several["network"]) == ["python", "small"] and several["n_told"].iloc[0] == 1
     assert list(several["architecture"]) == ["LSTM 2×6", "GRU 1×4"]  # noqa: RUF001 - the multiplication sign is meant
     assert list(best["neuron"]) == ["1:3"] and list(best["metric"]) == ["AUROC"]
+    assert app.dataframe[0].proto.HasField("placeholder") and app.dataframe[0].proto.placeholder == ""  # not "None"
     assert "Not surveyed yet" not in said(app)
     app.selectbox(key="pick_network").set_value("small").run()
     assert "Not surveyed yet" in said(app) and len(app.dataframe) == 1 and address(app)["network"] == "small"
@@ -682,7 +683,9 @@ def test_tour_reads_a_text_where_a_recording_was_in_view(checkpoints, tmp_path):
 
 
 def test_tour_without_a_survey_says_what_is_missing():
-    assert "needs a network with a survey" in said(open_app(TOUR, network="small"))
+    app = open_app(TOUR, network="small")
+    assert "needs a network with a survey" in said(app)
+    assert "<code>python -m inspector survey --network " in "".join(bodies(app))
 
 
 @pytest.mark.parametrize(

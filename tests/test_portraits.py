@@ -245,8 +245,9 @@ def test_words_say_whether_the_place_matters():
 
     words = portraits.words_of({"characters into the line": up, "characters into the file": none}, 1.0)
     assert words.startswith("The more characters into the line, the higher:") and "file" not in words
-    turned = portraits.words_of({"characters into the line": rows_of([0.0, 0.9, 0.1], 0.1)}, 1.0)
-    assert turned.startswith("It changes with characters into the line")
+    turns = rows_of([0.0, 0.9, 0.1], 0.1)
+    turned = portraits.words_of({"characters into the line": turns, "characters into the file": turns}, 1.0)
+    assert turned.startswith("It changes with characters into the line and with characters into the file: ")
     assert portraits.words_of({"characters into the file": none}, 1.0).startswith("Where it stands in a line")
 
 

@@ -332,6 +332,38 @@ def test_what_was_not_trained_at_all_stands_at_the_tick_that_says_so():
     assert figure.data[-1].x[0] == dict(zip(axis.ticktext, axis.tickvals, strict=True))["0"]
 
 
+@pytest.mark.parametrize("last", [5e4, 49_996_800.0])
+def test_axis_of_the_curve_has_its_last_tick_and_both_ends_in_sight(last):
+    log = pd.DataFrame({"characters": [5e3, last], "train_nats": [1.0, 1.0], "choose_nats": [1.0, 1.0]})
+
+    layout = learning_figure(log, None).layout
+
+    low, high = layout.xaxis.range
+    assert low < np.log10(5e3) and high > np.log10(last) == np.log10(layout.xaxis.tickvals[-1])
+    assert list(layout.xaxis.ticktext) == {5e4: ["5k", "10k", "20k", "50k"]}.get(
+        last, ["10k", "100k", "1M", "10M", "50M"]
+    )
+    assert layout.xaxis.type == "log" and layout.xaxis.title.text == "characters read"
+    assert layout.yaxis.title.text == "bits per character"
+
+
+def test_curve_of_a_single_row_is_a_point():
+    log = pd.DataFrame({"characters": [10.0], "train_nats": [1.0], "choose_nats": [1.0]})
+
+    assert [trace.mode for trace in learning_figure(log, None).data] == ["markers", "markers"]
+
+
+def test_damaged_log_leaves_the_rest_of_the_page(made, tmp_path, monkeypatch):
+    shutil.copytree(made / "grown", tmp_path / "nets" / "grown")
+    (tmp_path / "nets" / "grown" / "log.csv").write_text("torn")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+
+    app = open_app(TRAINING, network="grown")
+
+    assert "log.csv is damaged" in said(app) and "at each snapshot" in said(app)
+    assert len(app.get("plotly_chart")) == 3
+
+
 def test_growth_has_the_best_and_the_chosen_neuron_before_the_crowd():
     rows = [
         {"layer": 0, "unit": unit, "step": step, "score": 0.5 + 0.1 * unit * (step > 0), "choose_score": 0.1 * unit}
@@ -346,7 +378,9 @@ def test_growth_has_the_best_and_the_chosen_neuron_before_the_crowd():
     assert best.name.startswith("0:3") and list(best.y) == pytest.approx([0.5, 0.8])
     assert chosen.name.startswith("0:1") and list(chosen.customdata) == ["0:1", "0:1"]
     alone = growth_figure(pd.DataFrame(rows), snapshots, chosen=Neuron(0, 3), baseline=0.5, metric="auroc")
-    assert len(alone.data) == 2
+    assert len(alone.data) == 2 and alone.layout.yaxis.title.text == "held-out AUROC"
+    graded = growth_figure(pd.DataFrame(rows), snapshots, chosen=Neuron(0, 3), baseline=0, metric="correlation")
+    assert graded.layout.yaxis.title.text == "held-out correlation"  # of the side chosen before: it may be below 0
 
 
 def test_names_in_figures_are_no_markup():

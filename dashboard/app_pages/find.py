@@ -203,7 +203,8 @@ def _rank(answer: Answer, view: state.View, reading: data.Reading) -> None:
         return
     shown = tables.named(table.head(MOST_ROWS), notes.titles(reading.recording.network_hash))
     what = "neurons" if answer.is_surveyed else "neurons and signals"
-    cards.quiet(f"The first {len(shown):,} of {len(table):,} {what}, as the choosing part ranks them; choose a row.")
+    order = "in the order found where they were chosen; their scores are of other text. Choose a row."
+    cards.quiet(f"The first {len(shown):,} of {len(table):,} {what}, {order}")
 
     turn = _turn(view)
 

@@ -166,7 +166,7 @@ def _pick_state(view: state.View, kept: data.Network, found: Findings | None) ->
     st.session_state["state"] = signal
     if len(states) > 1:
         st.segmented_control(
-            "passages by", states, key="state", format_func=signal_words,
+            "places and passages by", states, key="state", format_func=signal_words,
             on_change=lambda: state.go(signal=st.session_state["state"] or signal),
         )  # fmt: skip
     return signal
@@ -240,7 +240,9 @@ def _passage(scene: portraits.Scene, signal: str, extent: float, view: state.Vie
 
 
 def _spread(view: state.View, kept: data.Network, found: Findings) -> None:
-    cards.heading("How its values are spread", "over all surveyed text; the line is the median")
+    cards.heading(
+        "How its values are spread", "over all surveyed text, counted on a logarithmic scale; the line is the median"
+    )
     signals = kept.layers[view.shown.layer][1]
     rows = {signal_words(name): row for name in signals if (row := found.spread(view.shown, name)) is not None}
     if rows:
@@ -252,7 +254,7 @@ def _place(view: state.View, kept: data.Network, found: Findings) -> None:
     signal = str(view.signal) if view.signal in STATES else _first_state(view, found, _states(view, kept))
     tables = portraits.by_place(kept, view.shown, signal)
     cards.heading(
-        "Where it stands", f"mean {signal_words(signal)} over the report files; the band is a deviation each way"
+        "Where it stands", f"mean {signal_words(signal)} over held-out files; the band is a standard deviation each way"
     )
     if not tables:
         renew = f"python -m inspector survey --only portraits --network {kept.place}"
@@ -302,7 +304,7 @@ def _relatives(words: str, relatives: Sequence[Relative], view: state.View, writ
 
 
 def _effect(view: state.View, kept: data.Network) -> None:
-    cards.heading("What it makes likelier next", "change of the logit as its hidden state rises by 1")
+    cards.heading("What it makes likelier next", "change of a character's logit as its hidden state rises by 1")
     effect = raised_and_lowered(kept.model, view.shown)
     if effect is None:
         cards.sentence(
@@ -326,7 +328,8 @@ def _openers(view: state.View, kept: data.Network) -> bool:
     headline = "Which characters open its gates" if has_gates else "Which characters move it"
     cards.heading(headline, "its input weights, less their mean")
     for signal, ends in weights.items():
-        _gate(signal, *ends)
+        words = ("opened by", "shut by") if signal.endswith("_gate") else ("raised by", "lowered by")
+        _gate(signal, words, *ends)
     return True
 
 
@@ -344,12 +347,13 @@ def _opened_after(view: state.View, reading: data.Reading) -> None:
     if not cards.has_signals(reading, *gates):
         return
     for signal in gates:
-        _gate(signal, *mean_by_character(reading.text, reading.trace(view.shown, signal)), sign="")
+        means = mean_by_character(reading.text, reading.trace(view.shown, signal))
+        _gate(signal, ("open most", "least"), *means, sign="")
 
 
-def _gate(signal: str, high: Sequence[Effect], low: Sequence[Effect], sign: str = "+") -> None:
-    cards.chips(f"{signal_words(signal)}: up", _chips(high, sign))
-    cards.chips("down", _chips(low, sign))
+def _gate(signal: str, words: tuple[str, str], high: Sequence[Effect], low: Sequence[Effect], sign: str = "+") -> None:
+    cards.chips(f"{signal_words(signal)}: {words[0]}", _chips(high, sign))
+    cards.chips(words[1], _chips(low, sign))
 
 
 def _chips(effects: Sequence[Effect], sign: str = "+") -> list[tuple[str, str]]:

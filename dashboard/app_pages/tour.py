@@ -49,7 +49,10 @@ def page() -> None:
     found = cards.survey_of(reading)
     state.settle(view)
     if found is None or reading.network is None:
-        cards.quiet("The tour needs a network with a survey: choose another one, or make its survey (see Networks).")
+        made = (
+            "" if reading.network is None else f" with `python -m inspector survey --network {reading.network.place}`"
+        )
+        cards.quiet(f"The tour needs a network with a survey: choose another one, or make its survey{made}.")
         return
     told = stops(found, reading.layers, _findings(reading.network))
     headline = f"{_NUMBERS[len(told)]} to see in a network that reads"

@@ -108,8 +108,10 @@ def _facts(kept: data.Network) -> str:
 
 
 def _curve(kept: data.Network, found: Emergence | None) -> None:
-    cards.heading("What it pays for a character", "in bits, the fewer the better, while it read")
-    log, snapshots = growth.curve(kept), growth.snapshots(kept, found)
+    cards.heading("What it pays for a character", "in bits, to say which one comes next: the fewer the better")
+    log, snapshots = None, growth.snapshots(kept, found)
+    with cards.by_itself():
+        log = growth.curve(kept)
     if log is None and snapshots.empty:
         cards.sentence("There is no log of its training beside it.")
         cards.quiet(f"`python -m inspector pack` takes log.csv along; a copy of the run's log in {kept.place} will do.")
@@ -120,7 +122,9 @@ def _curve(kept: data.Network, found: Emergence | None) -> None:
 
 def _growth(view: state.View, kept: data.Network, found: Emergence | None) -> None:
     concept = str(view.concept)
-    cards.heading(f"How neurons came to tell “{data.concept_title(concept)}”", "a line each; click one with points")
+    cards.heading(
+        f"How neurons came to tell “{data.concept_title(concept)}”", "a line each; click a point of a coloured one"
+    )
     if found is None:
         _offer(kept)
         return
@@ -162,8 +166,15 @@ def _offer(kept: data.Network) -> None:
 
 def _strengths(view: state.View, found: Emergence) -> None:
     names = found.strengths(view.shown)
-    cards.heading(f"How {view.shown} came to tell what it tells best in the end", "five concepts, held-out scores")
-    rows = {data.concept_title(name): found.of(name, view.shown) for name in names}
+    cards.heading(
+        f"How {view.shown} came to tell what it tells best in the end",
+        "five concepts; chance is .5, of a correlation 0",
+    )
+    is_graded = found.concepts.metric == "correlation"
+    rows = {
+        data.concept_title(name) + (", correlation" if is_graded[name] else ""): found.of(name, view.shown)
+        for name in names
+    }
     figure = strengths_figure(rows, found.snapshots, theme=cards.theme())
     st.plotly_chart(figure, key="strengths", config=_PLAIN)
 

@@ -70,7 +70,8 @@ function written(gate, candidate, added) {
 /** @param {string} what @param {number} from @param {number} to */
 function moved(what, from, to) {
   if (Number.isNaN(from)) return `${what} is now ${show(to)}.`;
-  if (Math.abs(to - from) < 0.05) return `${what} stays at ${show(to)}.`;
+  if (show(from) === show(to)) return `${what} stays at ${show(to)}.`;
+  if (Math.abs(to - from) < 0.05) return `${what} hardly moves, from ${show(from)} to ${show(to)}.`;
   const turned = from * to < 0 && Math.min(Math.abs(from), Math.abs(to)) > 0.1 ? ": its sign turns" : "";
   return `${what} goes from ${show(from)} to ${show(to)}${turned}.`;
 }

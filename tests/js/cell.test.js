@@ -29,6 +29,8 @@ test("an LSTM's step is said in its own numbers", () => {
   assert.match(closed[1].words, /almost nothing is let in/);
   assert.match(closed[2].words, /stays at −0.92/);
   assert.match(closed[3].words, /stays inside/);
+  const crept = stepsOf("lstm", { now: { ...now, cell: 0.03 }, before: { cell: 0, hidden: 0 }, isFirst: true });
+  assert.equal(crept[2].words, "Cell hardly moves, from 0.00 to 0.03.");
 });
 
 test("a GRU and a plain RNN have steps of their own", () => {
