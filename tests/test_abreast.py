@@ -26,8 +26,9 @@ def put(values, dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("as_given", [torch.Tensor.float, torch.Tensor.double])
-def test_each_value_is_put_at_its_neuron_and_its_character(dtype, as_given):
-    values = values_of()
+@pytest.mark.parametrize("n_units", [37, 5])
+def test_each_value_is_put_at_its_neuron_and_its_character(dtype, as_given, n_units):
+    values = values_of(n_units)
     columns = put(as_given(values), dtype)
     assert [(piece.start, piece.stop) for piece in columns.pieces] == [
         (STRETCH - 20, STRETCH),

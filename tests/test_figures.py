@@ -42,14 +42,27 @@ def test_codes_curve_has_every_k_with_the_neuron_that_was_added():
     assert [line.y0 for line in figure.layout.shapes] == [0.5]  # a twin that is not known has no line
 
 
+def test_words_of_chance_and_of_the_untrained_do_not_meet_where_their_lines_are_close():
+    table = pd.DataFrame({"k": [1], "neurons": [((Neuron(0, 1), "cell"),)], "score": [0.8], "choose_score": [0.8]})
+
+    figure = figures.codes_figure(table.assign(metric="correlation"), baseline=0.0, twin=0.01)
+
+    assert {words.text: words.xanchor for words in figure.layout.annotations} == {
+        "chance": "left",
+        "untrained": "right",
+    }
+
+
 @pytest.mark.parametrize("n_levels", [3, 200])
 def test_levels_are_the_quartiles_of_the_values_there(n_levels):
     rng = np.random.default_rng(0)
     label = rng.integers(0, n_levels, 4_000).astype(np.float32)
     values = -label + rng.normal(0, 0.1, label.size)
 
-    low, high, median = figures.level_figure(values, label).data
+    figure = figures.level_figure(values, label, title="words < 3")
+    low, high, median = figure.data
 
+    assert figure.layout.xaxis.title.text == "words &lt; 3"
     assert len(median.x) <= 24 and (np.diff(median.y) < 0).all()
     assert (np.asarray(low.y) < median.y).all() and (np.asarray(high.y) > median.y).all()
     if n_levels == 3:

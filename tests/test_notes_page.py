@@ -51,6 +51,15 @@ def test_note_is_kept_and_shown_beside_the_neuron(kept):
     assert open_app(NETWORKS).dataframe[1].value["note"].tolist() == ["★ quotes"]
 
 
+def test_long_title_is_whole_beside_the_neuron_and_short_in_a_table(kept):
+    title = "what `it` does in a " + "long " * 20 + "title"
+
+    app = write(open_app(), title=title)
+
+    assert title in said(app)
+    assert open_app(NETWORKS).dataframe[1].value["note"].tolist() == [title[:59] + "…"]
+
+
 @pytest.mark.parametrize("page", [None, "neuron", "find", "networks"])
 def test_pages_stand_without_notes_that_cannot_be_read(kept, page):
     (texts.data_folder() / "notes.sqlite").write_bytes(b"no notes" * 99)

@@ -87,14 +87,10 @@ class Columns:
 
     def _turn(self, values: Tensor, columns: np.ndarray, spans: np.ndarray) -> bool:
         """Whether all of them fit."""
-        from inspector.capture.turning import turn_halves, turn_round
+        from inspector.capture.turning import turn_spans
 
-        flat, strides = as_flat(values)
-        if columns.dtype == np.float16:
-            fits = turn_halves(flat, strides, columns.view(np.uint16), spans)
-        else:
-            fits = turn_round(flat, strides, columns, spans)
-        return fits or all(
+        bits = columns.view(np.uint16) if columns.dtype == np.float16 else columns
+        return turn_spans(*as_flat(values), bits, spans) or all(
             bool(values[step : step + n, lane].isinf().t().cpu().numpy()[np.isinf(columns[:, at : at + n])].all())
             for lane, step, at, n in spans.tolist()
         )

@@ -39,13 +39,13 @@ class Turned:
 
     def put(self, target: np.ndarray, layer: int, signal: str, first: int, spans: np.ndarray) -> None:
         """target[i, at : at + n] = values of neuron `first` + i, for spans of (segment, its first step, at, n)."""
-        from inspector.capture.turning import turn_round
+        from inspector.capture.turning import turn_spans
 
         flat, strides = as_flat(self._layers[layer][signal])
         n_shares = max(min(torch.get_num_threads(), len(target) * int(spans[:, 3].sum()) // _SHARE), 1)
 
         def take_share(me: int, _arrived: np.ndarray) -> None:
-            turn_round(flat[first:], strides, target, spans[me::n_shares])
+            turn_spans(flat[first:], strides, target, spans[me::n_shares])
 
         together(take_share, n_shares)
 

@@ -19,14 +19,14 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from inspector.capture.panels import multiply
+from inspector.capture.turning import turn_round
 from inspector.compiled import compiled, fast
 from inspector.products import WIDTH
 
 LSTM, GRU, TANH, RELU = range(4)
 BLOCK = 8  # rows of weights that are read together
-_TILE = 16  # neurons and steps that are turned round together, a cache line of each
 LINE = 8  # whole numbers in a cache line: the threads' step numbers lie in lines of their own
-_PATIENCE = 100_000  # looks at another thread's step number, longer than a step takes, before a thread sleeps
+_PATIENCE = 100_000  # looks at another thread's step number, longer than a lone step takes, before a thread sleeps
 _NAP = np.uint32(1 if os.name == "nt" else 50)  # milliseconds, microseconds
 
 Array = NDArray[Any]
@@ -86,7 +86,7 @@ def _half_bits(_context: Any, value: Any) -> Any:
 
 
 _wide: Any = intrinsic(_number)
-narrow: Any = intrinsic(_half_bits)
+_narrow: Any = intrinsic(_half_bits)
 _look: Any = intrinsic(_load_acquire)
 _say: Any = intrinsic(_store_release)
 _from_bits: Any = intrinsic(_float_of_bits)
@@ -129,7 +129,7 @@ def make_small(weights: Array, small: Array) -> bool:
     is_same = True
     for row in range(weights.shape[0]):
         for k in range(weights.shape[1]):
-            bits = narrow(weights[row, k])
+            bits = _narrow(weights[row, k])
             small[row, k] = bits
             is_same &= _wide(bits) == weights[row, k]
     return is_same
@@ -268,20 +268,9 @@ def _rnn_step(given: Array, sums: Array, now: Array, first: int, last: int, is_t
 
 
 @compiled
-def _turn_round(rows: Array, columns: Array, first: int, last: int) -> None:
-    """columns[signal, neuron, step] = rows[step, signal, neuron] for the neurons first..last."""
-    n_steps = rows.shape[0]
-    for signal in range(rows.shape[1]):
-        for top in range(0, n_steps, _TILE):
-            for left in range(first, last, _TILE):
-                for neuron in range(left, min(left + _TILE, last)):
-                    for step in range(top, min(top + _TILE, n_steps)):
-                        columns[signal, neuron, step] = rows[step, signal, neuron]
-
-
-@compiled
-def _meet(arrived: Array, me: int, step: int) -> None:
-    """Wait until every thread has said that it is done with this step.
+def _meet(arrived: Array, me: int, step: int, patience: int) -> None:
+    """Wait until every thread has said that it is done with this step. patience : looks before this one sleeps, longer
+    than a step takes.
 
     One that is late has lost its core to another process. Whoever waits for it sleeps, so that there is a core for it,
     and comes back at once when it wakes; leaving the core without sleeping would cost a slice of time at every step.
@@ -291,7 +280,7 @@ def _meet(arrived: Array, me: int, step: int) -> None:
         looks = 0
         while _look(arrived, other * LINE) < step:
             looks += 1
-            if looks > _PATIENCE:
+            if looks > patience:
                 _sleep(_NAP)
 
 
@@ -333,8 +322,12 @@ def take_steps(
         before, now = rows[step], rows[step + 1]
         _products(weights, before[0], sums, first, last, step % 2 == 0)
         _take_step(kind, given[which[step]], bias, sums, before, now, first, last)
-        _meet(arrived, me, step + 1)
-    _turn_round(rows[1:], columns, first, last)
+        _meet(arrived, me, step + 1, _PATIENCE)
+    turned, stride = rows.reshape(rows.size), rows[0].size
+    for signal in range(columns.shape[0]):
+        turn_round(
+            turned, stride + signal * rows.shape[2] + first, stride, which.shape[0], columns[signal, first:last], 0
+        )
 
 
 @compiled
@@ -357,4 +350,4 @@ def take_steps_abreast(
         for one in range(n_sequences):
             before, now = rows[step, one], rows[step + 1, one]
             _take_step(kind, given[which[step, one]], bias, sums[one], before, now, first, last)
-        _meet(arrived, me, step + 1)
+        _meet(arrived, me, step + 1, _PATIENCE * n_sequences)

@@ -30,7 +30,7 @@ N_CANDIDATES = 5  # of each label, whose values are kept: scored exactly, and ch
 _GROUP = 64  # traces that one thread counts at a time
 _COPIED = 16  # and copies: as many of their values side by side as lie in one line of the cache
 _TAKEN = 256  # and takes in,
-_TURNED = 32  # so many of them at once: as much as stays in its own cache
+_TURNED = 64  # so many of them at once: to find the page that a character's values are on takes as long as to read them
 CAPACITY = 2**15  # characters whose bins wait to be counted together: the counts of a trace are fetched once for them
 _AT_ONCE = 4096  # characters that are taken in together: threads that are woken for less are not worth it. The first
 # of them lay out the bins, where `calibrate` was not asked for others

@@ -9,6 +9,7 @@ from inspector.compiled import compiled
 
 KEPT = 1_024  # values at each end of a trace, at most
 LOW, HIGH = 0, 1  # the ends
+_STRETCH = 32  # values looked at together: most lie between the ends
 
 Array = NDArray[Any]
 
@@ -30,19 +31,32 @@ def keep_far(far: Far, u: int, values: Array, bins: Array, positions: Array) -> 
     """
     cuts, n_kept = far.cuts[u], far.n[u]
     low, width = np.uint8(cuts[LOW]), cuts[HIGH] - cuts[LOW]
-    for t in range(len(bins)):
-        b = bins[t]
-        if np.uint8(b - low) < width:
+    for start in range(0, len(bins), _STRETCH):
+        stretch = bins[start : start + _STRETCH]
+        if _widest(stretch, low) < width:
             continue
-        for end in range(2):
-            while _is_beyond(b, cuts[end], end) and n_kept[end] == KEPT:
-                cuts[end] += 1 if end == HIGH else -1
-                n_kept[end] = _let_go(far.values[u, end], far.positions[u, end], far.bins[u, end], cuts[end], end)
-                low, width = np.uint8(cuts[LOW]), cuts[HIGH] - cuts[LOW]
-            if _is_beyond(b, cuts[end], end):
-                n = n_kept[end]
-                far.values[u, end, n], far.bins[u, end, n], far.positions[u, end, n] = values[t], b, positions[t]
-                n_kept[end] = n + 1
+        for t in range(start, start + len(stretch)):
+            b = bins[t]
+            if np.uint8(b - low) < width:
+                continue
+            for end in range(2):
+                while _is_beyond(b, cuts[end], end) and n_kept[end] == KEPT:
+                    cuts[end] += 1 if end == HIGH else -1
+                    n_kept[end] = _let_go(far.values[u, end], far.positions[u, end], far.bins[u, end], cuts[end], end)
+                    low, width = np.uint8(cuts[LOW]), cuts[HIGH] - cuts[LOW]
+                if _is_beyond(b, cuts[end], end):
+                    n = n_kept[end]
+                    far.values[u, end, n], far.bins[u, end, n], far.positions[u, end, n] = values[t], b, positions[t]
+                    n_kept[end] = n + 1
+
+
+@compiled
+def _widest(bins: Array, low: np.uint8) -> Any:
+    """The most by which one of the bins is above `low`; one below it is taken to be above by 256 more."""
+    found = np.uint8(0)
+    for b in bins:
+        found = max(found, np.uint8(b - low))
+    return found
 
 
 @compiled

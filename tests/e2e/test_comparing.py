@@ -29,6 +29,19 @@ def click_row(page: Page, table: int, row: int) -> None:
     page.mouse.click(box["x"] + 16, box["y"] + 35 + 35 * row + 17)
 
 
+def test_row_of_what_a_neuron_follows_leads_to_its_concept_on_find(page, dashboard):
+    page.goto(f"{dashboard}/neuron?network=python&neuron=1:178")
+    expect(page.get_by_text("In address_book.py")).to_be_visible(timeout=WAIT)
+
+    click_row(page, 0, 3)
+
+    expect(page).to_have_url(re.compile("/find"), timeout=WAIT)
+    expect(page.get_by_text(re.compile("“function name”: "))).to_be_visible(timeout=WAIT)
+    expect(page.get_by_text(re.compile("1:178, number|1:178, the best"))).to_be_visible(timeout=WAIT)
+    asked = {"concept": "function_name", "within": "survey", "about": "1:178", "signal": "hidden"}
+    assert asked.items() <= query(page).items()
+
+
 def test_row_of_the_comparison_leads_to_its_concept_and_back_goes_back(page, dashboard):
     page.goto(f"{dashboard}/find?{SEVERAL}")
     expect(page.get_by_text("4 concepts, each with its best neuron")).to_be_visible(timeout=WAIT)
