@@ -71,8 +71,8 @@ def escaped(text: str) -> str:
 
 
 def _coded(sentence: str) -> str:
-    """A sentence for HTML; what stands in it between backticks, a command or a file, as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(sentence))
+    """A sentence for HTML, with the program's own commands as code; what else stands between backticks stays so."""
+    return re.sub(r"`(python -m inspector [^`]+)`", r"<code>\1</code>", html.escape(sentence))
 
 
 def notes(sentences: Iterable[str]) -> None:

@@ -90,11 +90,11 @@ def codes_figure(table: pd.DataFrame, *, baseline: float, twin: float, theme: Th
         y=table.score, name="held out", line={"width": 2, "color": STROKE[theme]}, customdata=added,
         hovertemplate="%{x} together: %{y:.3f}<br>added last: %{customdata}<extra></extra>", **line,
     )  # fmt: skip
-    for height, words in ((baseline, "chance"), (twin, "untrained")):
+    for height, words, end in ((baseline, "chance", "top left"), (twin, "untrained", "top right")):  # they may be close
         if not math.isnan(height):
             figure.add_hline(
                 y=height, line={"width": 1, "dash": "dash", "color": _MARK[theme]}, annotation_text=words,
-                annotation_position="top right", annotation_font_size=11,
+                annotation_position=end, annotation_font_size=11,
             )  # fmt: skip
     figure.update_layout(**_SMALL)
     figure.update_xaxes(title="neurons together", dtick=1 if len(table) <= 8 else 3)
@@ -102,11 +102,11 @@ def codes_figure(table: pd.DataFrame, *, baseline: float, twin: float, theme: Th
     return figure
 
 
-def level_figure(values: np.ndarray, label: np.ndarray, *, theme: Theme = "light") -> go.Figure:
+def level_figure(values: np.ndarray, label: np.ndarray, *, title: str, theme: Theme = "light") -> go.Figure:
     """How one neuron's values lie at each level of a graded concept: their median, and the middle half of them.
 
     values : float ndarray of shape (n_chars,), of one character or more. label : float, the same; more than 24 levels
-    are put together.
+    are put together. title : of the concept.
     """
     levels = np.unique(label)
     if levels.size > 24:
@@ -123,7 +123,7 @@ def level_figure(values: np.ndarray, label: np.ndarray, *, theme: Theme = "light
             fill="tonexty" if column == 2 else None, fillcolor="rgba(128,136,148,.22)",
         )  # fmt: skip
     figure.update_layout(**_SMALL)
-    figure.update_xaxes(title="the concept")
+    figure.update_xaxes(title=escaped(title))
     figure.update_yaxes(title="value")
     return figure
 

@@ -37,10 +37,10 @@ def _apart() -> Iterator[None]:
         state.note(str(error))
 
 
-def headline(note: Note) -> str:
+def headline(note: Note, n_chars: int = 60) -> str:
     """Star and title, short enough for a table: "★ quotes"."""
     words = " ".join((note.title or note.text).split())
-    return " ".join(part for part in ("★" if note.star else "", _short(words, 60)) if part)
+    return " ".join(part for part in ("★" if note.star else "", _short(words, n_chars)) if part)
 
 
 def titles(network_hash: str | None) -> dict[Neuron, str]:
@@ -64,7 +64,7 @@ def line(network_hash: str | None, neuron: Neuron) -> None:
     if not note.is_empty:
         tags = "".join(f" #{tag}" for tag in note.tags)
         text = " ".join(note.text.split()) if note.title else ""
-        cards.claim(headline(note) or "Tagged", " ".join(f"{_short(text, _SHOWN)} {tags}".split()))
+        cards.claim(headline(note, _SHOWN) or "Tagged", " ".join(f"{_short(text, _SHOWN)} {tags}".split()))
 
 
 def card(network_hash: str | None, neuron: Neuron) -> None:

@@ -31,7 +31,7 @@ COLUMNS = {
     "score": _number("score", format="%.3f", width=60, help=_SCORE),
     "baseline": _number("chance", format="%.2f", width=55, help="what a neuron that knows nothing scores"),
     "twin_score": _number("untrained", format="%.2f", width=75, help="the best neuron of an untrained network"),
-    "q_value": _number("q", format="%.0e", width=65, help="share of chance finds among the rows up to this one"),
+    "q_value": _number("q", format="%.1g", width=65, help="share of chance finds among the rows up to this one"),
     "metric": _words("measure", width=80),
     "verdict": _words("verdict", width=140, help=_VERDICT),
     "found_in": _words("ranked by", width=85, help="the survey's held-out files, or this text"),

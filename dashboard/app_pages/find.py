@@ -33,7 +33,7 @@ SHORT = 20_000  # characters: a text with fewer seldom rules out chance, and a s
 _LOOKED_AT = "ranking_looked_at"  # (neuron and signal that were chosen in the ranking last, how often another way)
 _PATIENCE = 1.0  # seconds in which neurons are added before anybody is told of it
 _LANGUAGES = {"python": "Python", "c": "C", "text": "plain text"}
-_RANKED = ("neuron", "note", "signal", "direction", "score", "baseline", "twin_score", "q_value", "verdict")
+_RANKED = ("neuron", "signal", "direction", "score", "baseline", "twin_score", "q_value", "verdict", "note")
 _COMPARED = ("title", *_RANKED, "found_in", "description")
 
 
@@ -282,7 +282,7 @@ def _neuron(row: dict, place: int, answer: Answer, view: state.View, reading: da
         return
     trace = reading.trace(neuron, signal)
     _stretches(row, label, valid, trace, answer, there, reading)
-    _apart(row, label[valid], trace[valid])
+    _apart(row, label[valid], trace[valid], answer.concept.title)
 
 
 def _stretches(
@@ -322,7 +322,7 @@ def _stretch(
         cards.excerpt(text, values, scale, first_line=place.line, holds=holds)
 
 
-def _apart(row: dict, label: np.ndarray, values: np.ndarray) -> None:
+def _apart(row: dict, label: np.ndarray, values: np.ndarray, title: str) -> None:
     """How the neuron's values lie where the concept holds and where not, and what every threshold would give."""
     theme, plain = cards.theme(), {"displayModeBar": False}
     if row["metric"] != "auroc":
@@ -330,7 +330,7 @@ def _apart(row: dict, label: np.ndarray, values: np.ndarray) -> None:
         if not label.size:
             cards.sentence("This text has no place where the concept can be told.")
             return
-        st.plotly_chart(figures.level_figure(values, label, theme=theme), key="levels", config=plain)
+        st.plotly_chart(figures.level_figure(values, label, title=title, theme=theme), key="levels", config=plain)
         return
     said = "over the whole text; the dotted lines are its threshold, and chance"
     cards.heading("How well it alone tells them apart", said)

@@ -39,3 +39,17 @@ def test_picture_has_the_recorded_numbers_and_keys_walk_along(page, dashboard):
     expect(page.locator("[data-gates] .event")).to_contain_text("inside a string")
     page.locator("[data-gates]").press("r")  # Streamlit's own key for a rerun must not come through
     expect(steps).to_have_count(4, timeout=WAIT)
+
+
+def test_picture_fits_a_narrow_window_and_its_words_fit_their_boxes(page, dashboard):
+    page.set_viewport_size({"width": 800, "height": 900})
+    page.goto(f"{dashboard}/gates?network=python&neuron=1:7&at=300")
+    expect(page.locator("[data-gates] .steps div")).to_have_count(4, timeout=WAIT)
+
+    width, room = page.locator("[data-gates]").evaluate("(root) => [root.scrollWidth, root.clientWidth]")
+    assert width <= room
+    boxes = page.locator("[data-gates] .cell").evaluate(
+        """(cell) => [...cell.querySelectorAll(".tag, .box")].map((box) =>
+            [box.nextSibling.getBBox().width, box.getBBox().width])"""
+    )
+    assert len(boxes) == 11 and all(words < box for words, box in boxes)
