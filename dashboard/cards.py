@@ -219,7 +219,7 @@ def excerpt(
         style = "" if entry < 0 else f"background:rgb({_rgb(paint[entry])});color:rgb({_rgb(letters[entry])})"
         marks = [name for name, is_so in (("at", place == at), ("in", holds is not None and holds[place])) if is_so]
         named = f' class="{" ".join(marks)}"' if marks else ""
-        said = "" if entry < 0 else f' title="{value:+.2f}"'
+        said = "" if entry < 0 else f' title="{value:+z.2f}"'
         lines[-1].append(f'<span{named}{said} style="{style}">{html.escape(_visible(character))}</span>')
         if character == "\n":
             lines.append([])

@@ -112,7 +112,7 @@ def score_words(row: Mapping[str, Any]) -> str:
         claim = f"{direction} with it: held-out correlation {two_digits(row['score'])}"
     else:
         claim = f"{direction} there: held-out AUROC {two_digits(row['score'])}"
-    twin = "" if math.isnan(row["twin_score"]) else f", untrained twin {row['twin_score']:.2f}"
+    twin = "" if math.isnan(row["twin_score"]) else f", untrained twin {row['twin_score']:z.2f}"
     return f"{claim}, chance {row['baseline']:z.2f}{twin}"
 
 
@@ -216,7 +216,7 @@ def formula_words(row: Mapping[str, Any]) -> str:
     else:
         goes = f"is {'at least' if up else 'at most'} {row['threshold']:.2f} roughly where {formula} holds"
         measure = "Matthews correlation"
-    score, enough = f"{row['score']:.2f}", LIMITS["correlation"]["strong"]
+    score, enough = f"{row['score']:z.2f}", LIMITS["correlation"]["strong"]
     if row["is_explained"]:
         worth = "that explains it"
     else:
@@ -267,7 +267,7 @@ def brief(said: str) -> str:
 def two_digits(score: float) -> str:
     """A score with two digits, or with as many more, up to six, as it takes not to say that it is perfect."""
     digits = digits_of([score], 2)
-    return f"{score:.{digits}f}"
+    return f"{score:z.{digits}f}"
 
 
 def digits_of(scores: Iterable[float], least: int) -> int:

@@ -89,6 +89,9 @@ def draw(
     shown = table[[name for name in names if table.empty or table[name].notna().any()]]
     if "metric" in shown:
         shown = shown.assign(metric=shown.metric.replace("auroc", "AUROC"))
+    for name in ("baseline", "twin_score"):
+        if name in shown:  # a little below nothing would be written "-0.00"
+            shown = shown.assign(**{name: shown[name].round(2) + 0.0})
 
     def clicked() -> None:
         rows = st.session_state[key]["selection"]["rows"]

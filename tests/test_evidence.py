@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
 
 from dashboard import tables
 from dashboard.evidence import (
@@ -247,12 +248,12 @@ def test_explanation_by_a_number_is_no_threshold():
 
 
 def test_chance_is_never_less_than_nothing_in_words():
-    ranked = row(0, 1, 0.9, skill=0.8, q_value=0.01) | {"baseline": -0.001, "metric": "correlation"}
+    ranked = row(0, 1, -0.001, skill=0.8) | {"baseline": -0.001, "twin_score": -0.001, "metric": "correlation"}
     explained = {"threshold": 0.1, "formula": "digit", "chance": -0.001, "is_explained": True}
 
     said = [score_words(ranked), formula_words({**ranked, **explained})]
 
-    assert all("chance 0.00" in words for words in said)
+    assert all("chance 0.00" in words and "-0.00" not in words for words in said)
 
 
 def test_formula_names_concepts_by_their_titles_and_nothing_else():
@@ -282,3 +283,18 @@ def test_column_of_scores_shows_none_that_is_not_perfect_as_perfect(best, shown)
     table = pd.DataFrame({"score": [best, 0.5, math.nan]})
 
     assert tables.columns(table)["score"]["type_config"]["format"] == shown
+
+
+def test_table_writes_no_chance_of_less_than_nothing():
+    def draw():
+        import pandas as pd
+
+        from dashboard import tables
+
+        tables.draw(
+            pd.DataFrame({"baseline": [-0.001], "twin_score": [-0.004]}), ["baseline", "twin_score"], key="table"
+        )
+
+    shown = AppTest.from_function(draw).run().dataframe[0].value
+
+    assert not np.signbit(shown.to_numpy()).any()

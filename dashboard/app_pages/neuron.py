@@ -63,7 +63,7 @@ def page() -> None:
         _detects(view, found)
     notes.line(kept.hash, view.shown)
     with st.container(key="neuron"):
-        left, right = st.columns([11, 9], gap="medium")
+        left, right = st.columns([4, 3], gap="medium")
     with right:
         if found is not None:
             with cards.by_itself():
@@ -191,7 +191,7 @@ def _place_here(at: int, view: state.View, reading: data.Reading, trace: np.ndar
     name = f"{place.document.name}:{place.line}" if len(reading.recording.documents) > 1 else f"line {place.line:,}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.page_link(READ, label=f"{cards.plain(name)} →", query_params=there.to_query())
-        cards.quiet(f"{trace[at]:+.2f}")
+        cards.quiet(f"{trace[at]:+z.2f}")
     within = (place.document.start, place.document.stop)
     start, stop = lines_around(reading.text, at, at + 1, within=within, around=_AROUND)
     first_line = reading.recording.place(start).line
@@ -234,7 +234,7 @@ def _passage(scene: portraits.Scene, signal: str, extent: float, view: state.Vie
         else:
             there = replace(view, text=scene.text_id, signal=signal, at=scene.start + passage.at, mark=None)
             st.page_link(READ, label=f"{cards.plain(words)} →", query_params=there.to_query())
-        cards.quiet(f"{passage.value:+.2f}")
+        cards.quiet(f"{passage.value:+z.2f}")
     scale = Scale("diverging", -extent, extent)
     cards.excerpt(passage.text, scene.values, scale, first_line=passage.first_line, at=passage.at)
 
@@ -300,7 +300,7 @@ def _relatives(words: str, relatives: Sequence[Relative], view: state.View, writ
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"kin {words}"):
         cards.quiet(words if relatives else f"{words}: none", width="content")
         for one in relatives:
-            _link(f"{one.neuron} {one.r:+.2f}", one.neuron, view, written)
+            _link(f"{one.neuron} {one.r:+z.2f}", one.neuron, view, written)
 
 
 def _effect(view: state.View, kept: data.Network) -> None:
