@@ -171,23 +171,44 @@ def test_what_has_no_place_in_lockstep_is_left_to_other_engines():
         assert not runs_in_lockstep(layer_of(module))
 
 
-def test_an_interrupt_between_two_threads_leaves_none_waiting(threads, monkeypatch):
+def test_an_interrupt_leaves_no_thread_at_work(threads, monkeypatch):
     threads(2)
-    weights, started = layer_of(nn.LSTM(3, 32)), []
-    start = threading.Thread.start
+    weights, at_work, take_steps = layer_of(nn.LSTM(3, 32)), [], steps.take_steps
 
-    def interrupted(thread):
-        start(thread)
-        started.append(thread)
-        raise KeyboardInterrupt
+    def interrupted(*given):
+        if given[-1] == 0:  # the caller's own thread
+            raise KeyboardInterrupt
+        at_work.append(1)
+        take_steps(*given)
+        at_work.pop()
 
-    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    monkeypatch.setattr(steps, "take_steps", interrupted)
     with pytest.raises(KeyboardInterrupt):
         lockstep(weights, torch.randn(2_000, 1, 3), weights.zero_state(1), ())
-    assert len(started) == 1 and not started[0].is_alive()
+    assert not at_work
     monkeypatch.undo()
     found, _ = lockstep(weights, torch.randn(20, 1, 3), weights.zero_state(1), ())  # and the next one has its turn
     assert len(found["cell"]) == 20
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_thread_that_comes_late_finds_its_work_done(batch, threads, monkeypatch):
+    weights, inputs = layer_of(nn.LSTM(3, 64)), torch.randn(50, batch, 3)
+    expected, _ = lockstep(weights, inputs, weights.zero_state(batch), ())
+    threads(2)
+    name, is_done, in_time = "take_steps" if batch == 1 else "take_steps_abreast", threading.Event(), []
+    take_steps = getattr(steps, name)
+
+    def late(*given):
+        if given[-1] == 1:
+            in_time.append(is_done.wait(timeout=20))
+        take_steps(*given)
+        is_done.set()
+
+    monkeypatch.setattr(steps, name, late)
+    found, _ = lockstep(weights, inputs, weights.zero_state(batch), ())
+    assert in_time == [True]
+    assert torch.equal(found["cell"], expected["cell"])
 
 
 def test_what_goes_wrong_in_one_thread_ends_them_all_and_is_raised(threads, monkeypatch):
@@ -195,7 +216,7 @@ def test_what_goes_wrong_in_one_thread_ends_them_all_and_is_raised(threads, monk
     take_steps = steps.take_steps
 
     def failing(*given):
-        if given[9] == 1:  # the second thread
+        if given[-1] == 1:  # the second thread
             raise MemoryError("no room")
         take_steps(*given)
 

@@ -2,12 +2,13 @@
 
     engine.py      weights, input and initial state of one layer ──► its signals at every step
     lockstep.py    the same in float32 on a CPU: threads with a share of the neurons each; steps.py is what they run,
-                   panels.py how inputs, and sequences side by side, are multiplied, lending.py their memory
+                   claims.py how they help each other out, panels.py how inputs, and sequences side by side, are
+                   multiplied, turning.py how values are turned round, lending.py their memory
     engines.py     which of them runs a layer
     network.py     our network: symbols ──► its layers ──► what is expected next (expecting.py)
     lanes.py       texts side by side: where the network stands in each, and how it goes on
     recorder.py    a text, or several, stretch by stretch into a recording
-    abreast.py     several at the same time, values put where they stay; turning.py: out of rows into columns
+    abreast.py     several at the same time, values put where they stay
     replay.py      passages again, from the states that a recording kept; standstill.py: a state as bytes
     draft.py       a text that is being written: after a change only what follows it is read again
     batches.py     many documents side by side, for readers that keep nothing

@@ -76,7 +76,7 @@ class Columns:
         names = list(columns)
         n_shares, fits = min(torch.get_num_threads(), len(names)), dict[str, bool]()
 
-        def take_share(me: int, _arrived: np.ndarray) -> None:
+        def take_share(me: int) -> None:
             for name in names[me::n_shares]:
                 fits[name] = self._turn(found[name], columns[name], spans)
 

@@ -1,10 +1,10 @@
 """Sequences through one layer, all signals: the engine `lockstep`, faster than torch, which keeps none of them.
 
 Torch takes the steps one matrix product at a time and shares each among threads. Here every thread keeps to its own
-neurons, whose weights stay in the cache next to it, and only meets the others after each step; the gates are worked out
-on the way (steps.py). A lone sequence is as fast as memory gives the weights; sequences side by side are multiplied out
-of panels (panels.py). What the input gives is worked out by the same threads: after a product of its own torch's
-threads spin for milliseconds on the cores that these want.
+neurons, whose weights stay in the cache next to it, and helps out where another is late (claims.py); the gates are
+worked out on the way (steps.py). A lone sequence is as fast as memory gives the weights; sequences side by side are
+multiplied out of panels (panels.py). What the input gives is worked out by the same threads: after a product of its own
+torch's threads spin for milliseconds on the cores that these want.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import itertools
 import os
 import platform
 import threading
-from collections.abc import Callable, Collection
-from functools import cache, cached_property
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache, cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -26,14 +27,14 @@ from inspector.recording import SIGNALS
 
 _SHARE_BYTES = 2**19  # of weights that are worth a thread: what it reads takes longer than the threads' meeting
 _LARGE_SHARE = 3 * 2**19  # bytes of float32 weights for one thread, from which on memory is what limits it
-_NEVER = np.iinfo(np.int64).max
-_turn = threading.Lock()  # threads that wait for each other must all have a core: one call at a time
+_turn = threading.Lock()  # one call at a time has the cores
+_others = ThreadPoolExecutor(max(os.cpu_count() or 1, 1))  # woken several times as fast as a new thread begins
 
 
 def _begin_anew() -> None:
-    """A fork has none of the threads that may have held the turn."""
-    global _turn
-    _turn = threading.Lock()
+    """A fork has none of the threads."""
+    global _turn, _others
+    _turn, _others = threading.Lock(), ThreadPoolExecutor(_others._max_workers)
 
 
 if hasattr(os, "register_at_fork"):
@@ -52,7 +53,7 @@ class Given(NamedTuple):
 
     numbers: np.ndarray  # float32 (any number, gates, units, or more to fill blocks up)
     which: np.ndarray  # (steps, batch), of the numbers
-    fill: Callable[[int, int], None]  # called by a thread for its neurons, first to last, before it reads the numbers
+    fill: Callable[[int, int], None] | None  # fills those of the neurons first to last; None: they are there
 
 
 class Layout:
@@ -156,14 +157,9 @@ def _run_alone(layout: Layout, given: Given, state: State) -> Signals:
     halves = layout.recurrent_halves if is_large else None
     recurrent = layout.recurrent if halves is None else halves
     which = np.ascontiguousarray(given.which[:, 0])
-
-    def take_share(me: int, arrived: np.ndarray) -> None:
-        given.fill(*shares[me])
-        steps.take_steps(
-            _kind(weights), recurrent, given.numbers, which, layout.behind, rows, columns, *shares[me], me, arrived
-        )
-
-    together(take_share, len(shares))
+    fill_in(given, shares)
+    _take_all(partial(steps.take_steps, _kind(weights), recurrent, given.numbers, which, layout.behind, rows), shares)
+    together(lambda me: steps.turn_steps(rows, columns, *shares[me]), len(shares))
     return {name: torch.from_numpy(values).t()[:, None] for name, values in zip(names, columns, strict=True)}
 
 
@@ -177,16 +173,45 @@ def _run_abreast(layout: Layout, given: Given, state: State) -> Signals:
     for i, part in enumerate(state):  # hidden, and an LSTM's cell
         rows[0, :, i] = part.detach().numpy()
     shares = _shares(layout.n_units, layout.recurrent.nbytes * batch)
-    panels = layout.recurrent_panels
-
-    def take_share(me: int, arrived: np.ndarray) -> None:
-        given.fill(*shares[me])
-        steps.take_steps_abreast(
-            _kind(weights), panels, given.numbers, given.which, layout.behind, rows, *shares[me], me, arrived
-        )
-
-    together(take_share, len(shares))
+    fill_in(given, shares)
+    known = _kind(weights), layout.recurrent_panels, given.numbers, given.which, layout.behind
+    _take_all(partial(steps.take_steps_abreast, *known, rows), shares)
     return {name: torch.from_numpy(rows[1:, :, i]) for i, name in enumerate(names)}
+
+
+def fill_in(given: Given, shares: Sequence[tuple[int, int]]) -> None:
+    """Have the numbers filled that are not yet."""
+    if (fill := given.fill) is not None:
+        together(lambda me: fill(*shares[me]), len(shares))
+
+
+def _take_all(take_steps: Callable[..., None], shares: Sequence[tuple[int, int]]) -> None:
+    """Call it on a thread for each share, which then takes pieces of all of them."""
+    from inspector.capture.claims import board_for
+
+    by_share = [_pieces(*share, is_cut=len(shares) > 1) for share in shares]
+    homes = np.cumsum([0, *(len(upwards) for upwards, _ in by_share)])
+    pieces = np.array([list(itertools.chain(*turned)) for turned in zip(*by_share, strict=True)])
+    board = board_for(len(shares))
+    together(lambda me: take_steps(pieces, homes, board, me), len(shares))
+
+
+def _pieces(first: int, last: int, is_cut: bool) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """A share's neurons in pieces, cut between panels, each three quarters of what is left: the small ones come last,
+    so that none waits long for another. Upwards, and the same downwards.
+    """
+    from inspector.products import WIDTH
+
+    n = max((last - first) // WIDTH, 1)
+    cuts = [0]
+    while cuts[-1] < n:
+        cuts.append(cuts[-1] + -(-3 * (n - cuts[-1]) // 4) if is_cut else n)
+
+    def neurons(a: int, b: int) -> tuple[int, int]:
+        return first + a * WIDTH, last if b == n else first + b * WIDTH
+
+    upwards = [neurons(a, b) for a, b in itertools.pairwise(cuts)]
+    return upwards, [neurons(n - b, n - a) for a, b in itertools.pairwise(cuts)]
 
 
 def _kind(weights: LayerWeights) -> int:
@@ -251,35 +276,15 @@ def _shares(n_units: int, n_bytes: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(cuts))
 
 
-def together(take_share: Callable[[int, np.ndarray], None], n_shares: int) -> None:
-    """Run all shares at the same time, the first one here, with zeros in which each says where it is.
-
-    What goes wrong in one ends them all and is raised.
-    """
-    from inspector.capture.steps import LINE
-
-    failures: list[BaseException] = []
-    arrived = np.zeros(n_shares * LINE, np.int64)
-
-    def take(me: int) -> None:
-        try:
-            take_share(me, arrived)
-        except BaseException as failure:
-            failures.append(failure)
-            arrived.fill(_NEVER)  # nobody needs to wait for one that will not come
-
-    threads = [threading.Thread(target=take, args=(i,), daemon=True) for i in range(1, n_shares)]
+def together(take_share: Callable[[int], None], n_shares: int) -> None:
+    """Run all shares at the same time, the first one here, as far as there are cores. What goes wrong is raised."""
+    taken: list[Future[None]] = []
     with _turn:
         try:
-            for thread in threads:
-                thread.start()
-            take(0)
-        except BaseException:  # an interrupt between two threads
-            arrived.fill(_NEVER)
-            raise
+            for i in range(1, n_shares):
+                taken.append(_others.submit(take_share, i))
+            take_share(0)
         finally:
-            for thread in threads:
-                if thread.ident is not None:
-                    thread.join()
-    if failures:
-        raise failures[0]
+            wait(taken)
+    for one in taken:
+        one.result()

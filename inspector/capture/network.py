@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from inspector.capture.engines import Engine, engine_for
-from inspector.capture.lockstep import Given, Layout, as_rows, given_by, lockstep, run, together
+from inspector.capture.lockstep import Given, Layout, as_rows, fill_in, given_by, lockstep, run, together
 from inspector.capture.weights import Signals, State, flat_weights, rnn_kind, split_weights
 from inspector.recording import InspectorError
 
@@ -65,9 +65,9 @@ class Network:
         if self._given is None:
             every = torch.arange(len(self.model.vocabulary), device=ids.device)[None]
             found = given_by(self._layouts[0], self.model.embed(every))
-            found.fill(0, self._layouts[0].n_units)
+            fill_in(found, [(0, self._layouts[0].n_units)])
             self._given = found.numbers
-        return run(self._layouts[0], Given(self._given, ids.contiguous().numpy(), lambda first, last: None), state)
+        return run(self._layouts[0], Given(self._given, ids.contiguous().numpy(), None), state)
 
     def go_on(self, layer: int, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
         """A layer behind the first one reads the hidden states of the one before, (steps, batch, units)."""
@@ -91,7 +91,7 @@ class Network:
         n_shares = max(1, min(torch.get_num_threads(), len(found) // _ROWS))
         cuts = [len(found) * i // n_shares for i in range(n_shares + 1)]
 
-        def take_share(me: int, arrived: np.ndarray) -> None:
+        def take_share(me: int) -> None:
             expect(*of_head, rows, stride, found, cuts[me], cuts[me + 1])
 
         together(take_share, n_shares)

@@ -44,7 +44,7 @@ class Turned:
         flat, strides = as_flat(self._layers[layer][signal])
         n_shares = max(min(torch.get_num_threads(), len(target) * int(spans[:, 3].sum()) // _SHARE), 1)
 
-        def take_share(me: int, _arrived: np.ndarray) -> None:
+        def take_share(me: int) -> None:
             turn_spans(flat[first:], strides, target, spans[me::n_shares])
 
         together(take_share, n_shares)

@@ -1,15 +1,12 @@
-"""The steps of one layer, compiled: each thread works out its share of the neurons, all signals.
+"""The steps of one layer, compiled: threads work out pieces of its neurons, all signals.
 
-    what the input gives, for all steps
-    weights . h_{t-1} + what the input gives  ──►  gates, c_t, h_t  ──►  threads meet  ──►  next step
-                                                                            after the last: neuron by neuron
+    weights . h_{t-1} + what the input gives  ──►  gates, c_t, h_t  ──►  all pieces are done  ──►  next step
 
 A step reads every recurrent weight once and does little with it, so memory is what limits it. Rows are therefore taken
 upwards in one step and downwards in the next: what was read last is what the nearest cache still holds. Weights may
 come as float16, where that is what they are. What one neuron's value is does not depend on how many threads there are.
 """
 
-import os
 from typing import Any
 
 import numpy as np
@@ -18,6 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from inspector.capture.claims import claim, finish
 from inspector.capture.panels import multiply
 from inspector.capture.turning import turn_round
 from inspector.compiled import compiled, fast
@@ -25,9 +23,6 @@ from inspector.products import WIDTH
 
 LSTM, GRU, TANH, RELU = range(4)
 BLOCK = 8  # rows of weights that are read together
-LINE = 8  # whole numbers in a cache line: the threads' step numbers lie in lines of their own
-_PATIENCE = 100_000  # looks at another thread's step number, longer than a lone step takes, before a thread sleeps
-_NAP = np.uint32(1 if os.name == "nt" else 50)  # milliseconds, microseconds
 
 Array = NDArray[Any]
 
@@ -36,26 +31,6 @@ _LOG2_E = _f32(1.44269504)
 _LN2_HIGH, _LN2_LOW = _f32(0.693359375), _f32(-2.12194440e-4)  # together ln 2; the first has few bits
 _E0, _E1, _E2, _E3, _E4, _E5 = map(_f32, (1.98756915e-4, 1.39819995e-3, 8.33345190e-3, 4.16657959e-2, 0.166666655, 0.5))
 _T0, _T1, _T2, _T3, _T4 = map(_f32, (-5.70498873e-3, 2.06390888e-2, -5.37397156e-2, 0.133314422, -0.333332819))
-
-
-def _at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    array = context.make_array(signature.args[0])(context, builder, arguments[0])
-    return builder.gep(array.data, [arguments[1]])
-
-
-def _load_acquire(_context: Any, numbers: Any, place: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.load_atomic(_at(context, builder, signature, arguments), "acquire", 8)
-
-    return types.int64(numbers, place), generate
-
-
-def _store_release(_context: Any, numbers: Any, place: Any, number: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.store_atomic(arguments[2], _at(context, builder, signature, arguments), "release", 8)
-        return context.get_dummy_value()
-
-    return types.void(numbers, place, types.int64), generate
 
 
 def _float_of_bits(_context: Any, bits: Any) -> Any:
@@ -87,12 +62,7 @@ def _half_bits(_context: Any, value: Any) -> Any:
 
 _wide: Any = intrinsic(_number)
 _narrow: Any = intrinsic(_half_bits)
-_look: Any = intrinsic(_load_acquire)
-_say: Any = intrinsic(_store_release)
 _from_bits: Any = intrinsic(_float_of_bits)
-_sleep: Any = types.ExternalFunction(
-    *(("Sleep", types.void(types.uint32)) if os.name == "nt" else ("usleep", types.int32(types.uint32)))
-)
 
 
 @fast
@@ -268,23 +238,6 @@ def _rnn_step(given: Array, sums: Array, now: Array, first: int, last: int, is_t
 
 
 @compiled
-def _meet(arrived: Array, me: int, step: int, patience: int) -> None:
-    """Wait until every thread has said that it is done with this step. patience : looks before this one sleeps, longer
-    than a step takes.
-
-    One that is late has lost its core to another process. Whoever waits for it sleeps, so that there is a core for it,
-    and comes back at once when it wakes; leaving the core without sleeping would cost a slice of time at every step.
-    """
-    _say(arrived, me * LINE, step)
-    for other in range(arrived.shape[0] // LINE):
-        looks = 0
-        while _look(arrived, other * LINE) < step:
-            looks += 1
-            if looks > patience:
-                _sleep(_NAP)
-
-
-@compiled
 def _take_step(
     kind: int, given: Array, bias: Array, sums: Array, before: Array, now: Array, first: int, last: int
 ) -> None:
@@ -298,56 +251,62 @@ def _take_step(
 
 @compiled
 def take_steps(
-    kind: int,
-    weights: Array,
-    given: Array,
-    which: Array,
-    bias: Array,
-    rows: Array,
-    columns: Array,
-    first: int,
-    last: int,
-    me: int,
-    arrived: Array,
-) -> None:
-    """All steps of the neurons first..last, by thread `me` of those that have a line in `arrived`.
+    kind: int, weights: Array, given: Array, which: Array, bias: Array, rows: Array, pieces: Array, homes: Array,
+    board: Array, me: int,
+) -> None:  # fmt: skip
+    """All steps of a lone sequence, by thread `me` of those that share them.
 
     weights : (gates, units, units), float32 or the bits of float16 as uint16. given : (any number, gates, units or
     more), what inputs add, biases included; `which` (steps,) says which of them each step is given. bias : (units,),
     added inside the reset gate's product of a GRU. rows : (1 + steps, signals, units); the first has the state to start
-    from. columns : (signals, units, steps), filled. arrived : zeros; where every thread is.
+    from. pieces : (2, any number, 2), of even and of odd steps: the neurons first..last; homes, board : as `claims` has
+    them.
     """
     sums = np.empty(given.shape[1:], np.float32)
     for step in range(which.shape[0]):
-        before, now = rows[step], rows[step + 1]
-        _products(weights, before[0], sums, first, last, step % 2 == 0)
-        _take_step(kind, given[which[step]], bias, sums, before, now, first, last)
-        _meet(arrived, me, step + 1, _PATIENCE)
-    turned, stride = rows.reshape(rows.size), rows[0].size
-    for signal in range(columns.shape[0]):
-        turn_round(
-            turned, stride + signal * rows.shape[2] + first, stride, which.shape[0], columns[signal, first:last], 0
-        )
+        before, now, n_done = rows[step], rows[step + 1], 0
+        piece = claim(board, homes, me, step)
+        while piece >= 0:
+            first, last = pieces[step % 2, piece]
+            _products(weights, before[0], sums, first, last, step % 2 == 0)
+            _take_step(kind, given[which[step]], bias, sums, before, now, first, last)
+            n_done += 1
+            piece = claim(board, homes, me, step)
+        finish(board, n_done, (step + 1) * pieces.shape[1], 1)
 
 
 @compiled
 def take_steps_abreast(
-    kind: int, panels: Array, given: Array, which: Array, bias: Array, rows: Array, first: int, last: int, me: int,
-    arrived: Array,
+    kind: int, panels: Array, given: Array, which: Array, bias: Array, rows: Array, pieces: Array, homes: Array,
+    board: Array, me: int,
 ) -> None:  # fmt: skip
-    """All steps of the neurons first..last for sequences side by side; as `take_steps`, but for:
+    """All steps of sequences side by side; as `take_steps`, but for:
 
-    panels : of the recurrent weights, as `panels.multiply` takes them; `first` begins one of their blocks. given :
+    panels : of the recurrent weights, as `panels.multiply` takes them; pieces begin with one of their blocks. given :
     (any number, gates, units or more), of which `which` (steps, sequences) says what each step of each sequence is
-    given. rows : (1 + steps, sequences, signals, units), which stay as they are.
+    given. rows : (1 + steps, sequences, signals, units).
     """
     n_sequences, stride = rows.shape[1], rows.shape[2] * rows.shape[3]
     sums, none = np.empty((n_sequences, *given.shape[1:]), np.float32), np.zeros(given.shape[1:], np.float32)
-    blocks = first // WIDTH, (last + WIDTH - 1) // WIDTH
     for step in range(which.shape[0]):
-        at = step * n_sequences * stride
-        multiply(panels, rows, at, stride, n_sequences, none, sums, blocks[0], blocks[1], step % 2 == 0)
-        for one in range(n_sequences):
-            before, now = rows[step, one], rows[step + 1, one]
-            _take_step(kind, given[which[step, one]], bias, sums[one], before, now, first, last)
-        _meet(arrived, me, step + 1, _PATIENCE * n_sequences)
+        at, n_done = step * n_sequences * stride, 0
+        piece = claim(board, homes, me, step)
+        while piece >= 0:
+            first, last = pieces[step % 2, piece]
+            blocks = first // WIDTH, (last + WIDTH - 1) // WIDTH
+            multiply(panels, rows, at, stride, n_sequences, none, sums, blocks[0], blocks[1], step % 2 == 0)
+            for one in range(n_sequences):
+                before, now = rows[step, one], rows[step + 1, one]
+                _take_step(kind, given[which[step, one]], bias, sums[one], before, now, first, last)
+            n_done += 1
+            piece = claim(board, homes, me, step)
+        finish(board, n_done, (step + 1) * pieces.shape[1], n_sequences)
+
+
+@compiled
+def turn_steps(rows: Array, columns: Array, first: int, last: int) -> None:
+    """columns[signal, neuron, step] = rows[1 + step, signal, neuron] for the neurons first..last."""
+    values, stride = rows.reshape(rows.size), rows[0].size
+    for signal in range(columns.shape[0]):
+        begin = stride + signal * rows.shape[2] + first
+        turn_round(values, begin, stride, columns.shape[2], columns[signal, first:last], 0)
