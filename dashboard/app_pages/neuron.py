@@ -63,7 +63,7 @@ def page() -> None:
         _detects(view, found)
     notes.line(kept.hash, view.shown)
     with st.container(key="neuron"):
-        left, right = st.columns([4, 3], gap="medium")
+        left, right = st.columns([7, 5], gap="medium")
     with right:
         if found is not None:
             with cards.by_itself():
