@@ -28,13 +28,13 @@ from inspector.recording import SIGNALS
 _SHARE_BYTES = 2**19  # of weights that are worth a thread: what it reads takes longer than the threads' meeting
 _LARGE_SHARE = 3 * 2**19  # bytes of float32 weights for one thread, from which on memory is what limits it
 _turn = threading.Lock()  # one call at a time has the cores
-_others = ThreadPoolExecutor(max(os.cpu_count() or 1, 1))  # woken several times as fast as a new thread begins
+_others = ThreadPoolExecutor(os.cpu_count() or 1)  # woken several times as fast as a new thread begins
 
 
 def _begin_anew() -> None:
     """A fork has none of the threads."""
     global _turn, _others
-    _turn, _others = threading.Lock(), ThreadPoolExecutor(_others._max_workers)
+    _turn, _others = threading.Lock(), ThreadPoolExecutor(os.cpu_count() or 1)
 
 
 if hasattr(os, "register_at_fork"):
