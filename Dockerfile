@@ -23,8 +23,8 @@ ENV CHARSCOPE_READ_ONLY=1 \
     PYTHONUNBUFFERED=1
 RUN mkdir -p /data/recordings && chown -R reader /data
 USER reader
-# A short search compiles the loops that reading and searching need, into the reader's own cache.
-RUN python -m inspector search --text dashboard/samples/address_book.py --concept inside_string
+# The loops that reading and searching need, into the reader's own cache.
+RUN python -m inspector compile
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]

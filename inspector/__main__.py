@@ -10,7 +10,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from inspector.commands import card, concepts, emerge, explain, record, recordings, sample, search, share, survey, train
+from inspector.commands import (
+    card,
+    compile,
+    concepts,
+    emerge,
+    explain,
+    record,
+    recordings,
+    sample,
+    search,
+    share,
+    survey,
+    train,
+)
 from inspector.recording import InspectorError
 
 
@@ -52,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         "and search for the neurons that detect something.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for subject in (train, sample, record, recordings, concepts, search, survey, explain, emerge, card, share):
+    for subject in (train, sample, record, recordings, concepts, search, survey, explain, emerge, card, share, compile):
         subject.add(commands)
     return parser
 

@@ -4,8 +4,8 @@
 
 Runs on a bare Python 3.11 or newer. On Linux without an NVIDIA GPU the CPU build of torch is taken when its index
 answers within two seconds, so that nobody downloads gigabytes of GPU libraries for a demo; otherwise pip decides.
-At the end a few short texts are searched, which compiles the loops that reading and searching need: the first reader
-of the dashboard would wait for that otherwise.
+At the end the loops are compiled that reading and searching need: the first reader of the dashboard would wait for that
+otherwise.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 CPU_REQUIREMENTS = ROOT / "requirements-cpu.txt"
-SEARCH = ("search", "--text", "dashboard/samples", "--concept", "inside_string")
 
 
 def main() -> int:
@@ -39,10 +38,7 @@ def main() -> int:
         subprocess.call([python, "-m", "pip", "install", "-r", CPU_REQUIREMENTS])
     failed = subprocess.call([python, "-m", "pip", "install", "-r", requirements])
     if not failed:
-        sys.stderr.write("Compiling, a few seconds.\n")
-        subprocess.call(
-            [python, "-m", "inspector", *SEARCH], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        subprocess.call([python, "-m", "inspector", "compile"], cwd=ROOT)
     return failed
 
 

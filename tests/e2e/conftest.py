@@ -42,11 +42,15 @@ def wait_until_healthy(url: str, process: subprocess.Popen, seconds: float = 90)
 
 @pytest.fixture(scope="session")
 def dashboard(tmp_path_factory) -> Iterator[str]:
-    """The address of a running dashboard with the shipped network and an empty data folder of its own."""
+    """The address of a running dashboard with the shipped network and an empty data folder of its own.
+
+    Its loops are compiled beforehand, as by the installation; none may be missing, for a reader would wait for it.
+    """
+    subprocess.run([sys.executable, "-m", "inspector", "compile"], cwd=ROOT, check=True, capture_output=True)
     port, kept = free_port(), tmp_path_factory.mktemp("dashboard")
     command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.port", str(port)]
     with (kept / "log").open("w") as log:
-        environment = os.environ | {"CHARSCOPE_DATA": str(kept / "data")}
+        environment = os.environ | {"CHARSCOPE_DATA": str(kept / "data"), "NUMBA_DEBUG_CACHE": "1"}
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
         url = f"http://127.0.0.1:{port}"
         try:
@@ -55,7 +59,9 @@ def dashboard(tmp_path_factory) -> Iterator[str]:
         finally:
             server.send_signal(signal.SIGINT)
             server.wait(timeout=20)
-    assert "Traceback" not in (kept / "log").read_text()
+    log = (kept / "log").read_text()
+    assert "Traceback" not in log
+    assert re.findall(r"data saved to .*[/\\](.*)\.nbc", log) == []
 
 
 def is_ours(message: ConsoleMessage) -> bool:
