@@ -21,10 +21,15 @@ def query(page: Page) -> dict[str, str]:
 
 
 def click_row(page: Page, table: int, row: int) -> None:
-    """Click the box before a row of a table, which is drawn on a canvas."""
+    """Click the box before a row of a table, which is drawn on a canvas, once it stands still."""
     drawn = page.locator("[data-testid='stDataFrame']").nth(table)
-    drawn.scroll_into_view_if_needed()
-    box = drawn.bounding_box()
+    box = None
+    for _ in range(100):
+        drawn.scroll_into_view_if_needed()
+        before, box = box, drawn.bounding_box()
+        if box is not None and box == before:
+            break
+        page.wait_for_timeout(300)
     assert box is not None
     page.mouse.click(box["x"] + 16, box["y"] + 35 + 35 * row + 17)
 
