@@ -38,8 +38,8 @@ _PAINTED_AT_ONCE = 16_384  # characters, whose numbers fit into the processor's 
 _MOST_OFFERS = 256
 _MOST_SIMILAR = 8
 _MOST_DRAFTS = 6
-_WHOLE_SECONDS = 0.15  # a new version that can be read by then is answered as a whole, of another one its beginning
-_MORE_SECONDS = 0.3  # how long the rest of a version is read before an answer
+_WHOLE_SECONDS = 0.25  # a new version that can be read by then is answered as a whole, of another one its beginning
+_MORE_SECONDS = 0.4  # how long the rest of a version is read before an answer
 
 
 class Draft(Protocol):

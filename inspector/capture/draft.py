@@ -24,9 +24,9 @@ from inspector.recording import Document, InspectorError, Layer, Recording, Reco
 if TYPE_CHECKING:
     from inspector.model import CharModel
 
-# Characters read before the next look at `enough`: a first answer soon, then fewer of them; not so many that torch
-# shares the search for their likeliest guesses among threads, which then spin on the cores that `lockstep` wants.
-_PIECES = (128, 256)
+# Characters read before the next look at `enough`: a first answer soon, then fewer looks, for each piece costs as much
+# as reading fifty characters.
+_PIECES = (128, 512)
 
 
 class Draft:
