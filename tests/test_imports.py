@@ -30,6 +30,10 @@ INSPECTOR = {
         {"numpy", "pandas"},
     ),
     "emerge": ({"recording", "model", "corpus", "concepts", "survey", "train"}, {"numpy", "pandas"}),
+    "ahead": (
+        {"recording", "model", "corpus", "capture", "concepts", "search", "survey", "explain", "generate"},
+        {"torch", "numpy"},
+    ),
     "baselines": (set(), {"numpy"}),
     "notes": ({"recording"}, set()),
     "measure": ({"recording", "model", "corpus", "train", "generate", "baselines"}, {"numpy"}),
@@ -51,6 +55,7 @@ INSPECTOR = {
             "generate",
             "card",
             "measure",
+            "ahead",
         },
         {"tqdm"},
     ),

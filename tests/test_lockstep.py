@@ -68,7 +68,7 @@ def test_lockstep_equals_the_oracle(kind, batch, n_units, bias, n_threads, threa
 def test_the_number_of_threads_changes_no_bit(kind, is_half, batch, threads, monkeypatch):
     module, inputs = KINDS[kind](20, 170), torch.randn(400, batch, 20)
     if is_half:
-        monkeypatch.setattr(room, "_LARGE_SHARE", 0)
+        monkeypatch.setattr(room, "_LARGE", 0)
         with torch.no_grad():
             for weight in module.parameters():
                 weight.copy_(weight.half())
@@ -86,47 +86,30 @@ def test_the_number_of_threads_changes_no_bit(kind, is_half, batch, threads, mon
 def test_the_number_of_sequences_side_by_side_changes_no_bit(kind):
     weights, inputs = layer_of(KINDS[kind](20, 70)), torch.randn(50, 13, 20)
     whole, _ = lockstep(weights, inputs, weights.zero_state(13), ())
-    for rows in (slice(0, 2), slice(3, 8), slice(4, 13)):
+    for rows in (slice(0, 2), slice(3, 8), slice(4, 13), slice(5, 6)):
         some = inputs[:, rows]
         found, _ = lockstep(weights, some, weights.zero_state(some.shape[1]), ())
         for name, values in whole.items():
             assert torch.equal(found[name], values[:, rows])
 
 
-def test_panels_of_float16_numbers_are_half_as_large_and_change_no_bit(monkeypatch):
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_panels_of_float16_numbers_are_half_as_large_and_change_no_bit(kind, batch, monkeypatch):
     if not room._widens_fast():
         pytest.skip("this processor has no instruction for it")
-    module, inputs = nn.LSTM(5, 45), torch.randn(60, 3, 5)
+    monkeypatch.setattr(room, "_LARGE", 0)
+    module, inputs = KINDS[kind](5, 45), torch.randn(60, batch, 5)
+    assert room.Layout(layer_of(module)).recurrent_panels.dtype == np.float32
     with torch.no_grad():
         for weight in module.parameters():
             weight.copy_(weight.half())
     weights = layer_of(module)
     assert room.Layout(weights).recurrent_panels.dtype == np.uint16
-    small, _ = lockstep(weights, inputs, weights.zero_state(3), ())
-    monkeypatch.setattr(room, "_widens_fast", lambda: False)
+    small, _ = lockstep(weights, inputs, weights.zero_state(batch), ())
+    monkeypatch.setattr(room, "_LARGE", 2**30)
     assert room.Layout(weights).recurrent_panels.dtype == np.float32
-    large, _ = lockstep(weights, inputs, weights.zero_state(3), ())
-    for name, values in large.items():
-        assert torch.equal(small[name], values)
-
-
-@pytest.mark.parametrize("kind", sorted(KINDS))
-def test_weights_that_are_float16_numbers_are_read_as_such_and_change_no_bit(kind, monkeypatch):
-    if not room._widens_fast():
-        pytest.skip("this processor has no instruction for it")
-    module, inputs, seen = KINDS[kind](5, 45), torch.randn(300, 1, 5), []
-    take_steps = steps.take_steps
-    monkeypatch.setattr(steps, "take_steps", lambda *given: seen.append(given[1].dtype) or take_steps(*given))
-    monkeypatch.setattr(room, "_LARGE_SHARE", 0)
-    lockstep(layer_of(module), inputs, layer_of(module).zero_state(1), ())
-    with torch.no_grad():
-        for weight in module.parameters():
-            weight.copy_(weight.half())
-    weights = layer_of(module)
-    small, _ = lockstep(weights, inputs, weights.zero_state(1), ())
-    monkeypatch.setattr(room, "_LARGE_SHARE", 2**30)
-    large, _ = lockstep(weights, inputs, weights.zero_state(1), ())
-    assert seen == [np.float32, np.uint16, np.float32]
+    large, _ = lockstep(weights, inputs, weights.zero_state(batch), ())
     for name, values in large.items():
         assert torch.equal(small[name], values)
 
@@ -196,8 +179,7 @@ def test_a_thread_that_comes_late_finds_its_work_done(batch, threads, monkeypatc
     weights, inputs = layer_of(nn.LSTM(3, 64)), torch.randn(50, batch, 3)
     expected, _ = lockstep(weights, inputs, weights.zero_state(batch), ())
     threads(2)
-    name, is_done, in_time = "take_steps" if batch == 1 else "take_steps_abreast", threading.Event(), []
-    take_steps = getattr(steps, name)
+    take_steps, is_done, in_time = steps.take_steps, threading.Event(), []
 
     def late(*given):
         if given[-1] == 1:
@@ -205,7 +187,7 @@ def test_a_thread_that_comes_late_finds_its_work_done(batch, threads, monkeypatc
         take_steps(*given)
         is_done.set()
 
-    monkeypatch.setattr(steps, name, late)
+    monkeypatch.setattr(steps, "take_steps", late)
     found, _ = lockstep(weights, inputs, weights.zero_state(batch), ())
     assert in_time == [True]
     assert torch.equal(found["cell"], expected["cell"])

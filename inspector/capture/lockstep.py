@@ -2,9 +2,9 @@
 
 Torch takes the steps one matrix product at a time and shares each among threads. Here every thread keeps to its own
 neurons, whose weights stay in the cache next to it, and helps out where another is late (claims.py); the gates are
-worked out on the way (steps.py). A lone sequence is as fast as memory gives the weights; sequences side by side are
-multiplied out of panels (panels.py). What the input gives is worked out by the same threads: after a product of its own
-torch's threads spin for milliseconds on the cores that these want.
+worked out on the way (steps.py). Weights lie in panels (panels.py), which a lone sequence reads as fast as memory gives
+them. What the input gives is worked out by the same threads: after a product of its own torch's threads spin for
+milliseconds on the cores that these want.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from inspector.capture.weights import LayerWeights, Signals, State
 from inspector.recording import SIGNALS
 
 _SHARE_BYTES = 2**19  # of weights that are worth a thread: what it reads takes longer than the threads' meeting
-_LARGE_SHARE = 3 * 2**19  # bytes of float32 weights for one thread, from which on memory is what limits it
+_LARGE = 3 * 2**20  # bytes of float32 weights of a layer, from which on they are too many for the cache next to a core
 _turn = threading.Lock()  # one call at a time has the cores
 _others = ThreadPoolExecutor(os.cpu_count() or 1)  # woken several times as fast as a new thread begins
 
@@ -84,19 +84,12 @@ class Layout:
         return in_panels(exact if halves is None else halves)
 
     @cached_property
-    def recurrent(self) -> np.ndarray:
-        """(gates, units, units)."""
-        return _by_gate(self.weights.hidden_weight, self.n_units)
-
-    @cached_property
-    def recurrent_halves(self) -> np.ndarray | None:
-        return _halves_of(self.recurrent)
-
-    @cached_property
     def recurrent_panels(self) -> np.ndarray:
         from inspector.capture.panels import in_panels
 
-        return in_panels(self.recurrent if self.recurrent_halves is None else self.recurrent_halves)
+        exact = _by_gate(self.weights.hidden_weight, self.n_units)
+        halves = _halves_of(exact) if exact.nbytes >= _LARGE else None
+        return in_panels(exact if halves is None else halves)
 
 
 def lockstep(weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
@@ -137,46 +130,26 @@ def as_rows(values: Tensor) -> tuple[np.ndarray, int]:
 
 
 def run(layout: Layout, given: Given, state: State) -> tuple[Signals, State]:
-    """All signals, (steps, batch, units), and the state they end in."""
-    found = (_run_alone if given.which.shape[1] == 1 else _run_abreast)(layout, given, state)
-    return found, tuple(found[name][-1].clone() for name in _names(layout.weights)[: len(state)])
-
-
-def _run_alone(layout: Layout, given: Given, state: State) -> Signals:
+    """All signals, (steps, batch, units), those of a lone sequence neuron by neuron, and the state they end in."""
     from inspector.capture import steps
     from inspector.capture.lending import lent
 
-    weights, names = layout.weights, _names(layout.weights)
-    n_steps = len(given.which)
-    rows = lent((1 + n_steps, len(names), layout.n_units))
-    for row, part in zip(rows[0], state, strict=False):  # hidden, and an LSTM's cell
-        row[:] = part.detach()[0].numpy()
-    columns = lent((len(names), layout.n_units, n_steps))
-    shares = _shares(layout.n_units, layout.recurrent.nbytes)
-    is_large = layout.recurrent.nbytes >= len(shares) * _LARGE_SHARE
-    halves = layout.recurrent_halves if is_large else None
-    recurrent = layout.recurrent if halves is None else halves
-    which = np.ascontiguousarray(given.which[:, 0])
-    fill_in(given, shares)
-    _take_all(partial(steps.take_steps, _kind(weights), recurrent, given.numbers, which, layout.behind, rows), shares)
-    together(lambda me: steps.turn_steps(rows, columns, *shares[me]), len(shares))
-    return {name: torch.from_numpy(values).t()[:, None] for name, values in zip(names, columns, strict=True)}
-
-
-def _run_abreast(layout: Layout, given: Given, state: State) -> Signals:
-    from inspector.capture import steps
-    from inspector.capture.lending import lent
-
-    weights, names = layout.weights, _names(layout.weights)
-    n_steps, batch = given.which.shape
+    names, (n_steps, batch) = _names(layout.weights), given.which.shape
     rows = lent((1 + n_steps, batch, len(names), layout.n_units))
     for i, part in enumerate(state):  # hidden, and an LSTM's cell
         rows[0, :, i] = part.detach().numpy()
-    shares = _shares(layout.n_units, layout.recurrent.nbytes * batch)
+    shares = _shares(layout.n_units, layout.weights.hidden_weight.nbytes * batch)
     fill_in(given, shares)
-    known = _kind(weights), layout.recurrent_panels, given.numbers, given.which, layout.behind
-    _take_all(partial(steps.take_steps_abreast, *known, rows), shares)
-    return {name: torch.from_numpy(rows[1:, :, i]) for i, name in enumerate(names)}
+    which = np.ascontiguousarray(given.which)
+    known = _kind(layout.weights), layout.recurrent_panels, given.numbers, which, layout.behind
+    _take_all(partial(steps.take_steps, *known, rows), shares)
+    if batch == 1:
+        columns = lent((len(names), layout.n_units, n_steps))
+        together(lambda me: steps.turn_steps(rows[:, 0], columns, *shares[me]), len(shares))
+        found = {name: torch.from_numpy(values).t()[:, None] for name, values in zip(names, columns, strict=True)}
+    else:
+        found = {name: torch.from_numpy(rows[1:, :, i]) for i, name in enumerate(names)}
+    return found, tuple(found[name][-1].clone() for name in names[: len(state)])
 
 
 def fill_in(given: Given, shares: Sequence[tuple[int, int]]) -> None:

@@ -1,6 +1,6 @@
 """A layer's weights laid out for products with many rows of numbers, as fast as a core can multiply.
 
-    weights (gates, units, n_in)  ──►  panels [gate][block of WIDTH neurons][n_in][WIDTH]  ──►  products.add_products
+    weights (gates, units, n_in)  ──►  panels [gate][block of WIDTH neurons][n_in][WIDTH]  ──►  products
 
 Weights may lie there as the bits of float16, where that is what they are.
 """
@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from inspector.compiled import compiled
-from inspector.products import ROWS, WIDTH, add_products, aligned
+from inspector.products import PANELS, ROWS, WIDTH, add_beside, add_products, aligned
 
 _NEAR = 2**15  # numbers of the rows that are gone through while a panel is near: 128 kB, a part of the second cache
 
@@ -47,6 +47,9 @@ def multiply(
     rows : any float32 array without gaps; the first row begins at number `at` of it, the next ones `stride` behind.
     out : (n_rows, gates, blocks * WIDTH). is_even : panels are gone through upwards, else downwards.
     """
+    if n_rows == 1:
+        _multiply_one(panels, rows, at, start, out, first, last, is_even)
+        return
     n_gates, n_blocks, n_in, _ = panels.shape
     n_mine = last - first
     step = n_gates * n_blocks * WIDTH  # from row to row of `out`
@@ -63,3 +66,18 @@ def multiply(
                 n = near + n_here * (group + 1) // n_groups - begin
                 row, to = at + begin * stride, begin * step + neuron
                 add_products(n, panels, panel, rows, row, stride, n_in, start, neuron, out, to, step)
+
+
+@compiled
+def _multiply_one(
+    panels: Array, row: Array, at: int, start: Array, out: Array, first: int, last: int, is_even: bool
+) -> None:
+    """As `multiply` for one row: all gates of a block at once, or several blocks of the only gate."""
+    n_gates, n_blocks, n_in, _ = panels.shape
+    n_at_once = 1 if n_gates > 1 else PANELS
+    n_turns = (last - first + n_at_once - 1) // n_at_once
+    between = (n_blocks if n_gates > 1 else 1) * WIDTH
+    for turn in range(n_turns):
+        block = first + (turn if is_even else n_turns - 1 - turn) * n_at_once
+        n, neuron = n_gates if n_gates > 1 else min(last - block, PANELS), block * WIDTH
+        add_beside(n, panels, neuron * n_in, between * n_in, row, at, n_in, start, neuron, between, out, neuron)

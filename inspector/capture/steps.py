@@ -2,9 +2,10 @@
 
     weights . h_{t-1} + what the input gives  ──►  gates, c_t, h_t  ──►  all pieces are done  ──►  next step
 
-A step reads every recurrent weight once and does little with it, so memory is what limits it. Rows are therefore taken
-upwards in one step and downwards in the next: what was read last is what the nearest cache still holds. Weights may
-come as float16, where that is what they are. What one neuron's value is does not depend on how many threads there are.
+A step of a lone sequence reads every recurrent weight once and does little with it, so memory is what limits it. Panels
+are therefore taken upwards in one step and downwards in the next: what was read last is what the nearest cache still
+holds. Weights may come as float16, where that is what they are. What one neuron's value is does not depend on how many
+threads there are, nor on how many sequences.
 """
 
 from typing import Any
@@ -22,7 +23,6 @@ from inspector.compiled import compiled, fast
 from inspector.products import WIDTH
 
 LSTM, GRU, TANH, RELU = range(4)
-BLOCK = 8  # rows of weights that are read together
 
 Array = NDArray[Any]
 
@@ -103,34 +103,6 @@ def make_small(weights: Array, small: Array) -> bool:
             small[row, k] = bits
             is_same &= _wide(bits) == weights[row, k]
     return is_same
-
-
-@fast
-def _products(weights: Array, hidden: Array, sums: Array, first: int, last: int, is_even: bool) -> None:
-    """sums[gate, neuron] = weights[gate, neuron] . hidden for the neurons first..last."""
-    n_blocks = (last - first) // BLOCK
-    for turn in range(sums.shape[0] * n_blocks):
-        block = turn if is_even else sums.shape[0] * n_blocks - 1 - turn
-        gate, neuron = block // n_blocks, first + block % n_blocks * BLOCK
-        rows, out = weights[gate, neuron : neuron + BLOCK], sums[gate, neuron : neuron + BLOCK]
-        a = b = c = d = e = f = g = h = _f32(0)
-        for k in range(hidden.shape[0]):
-            x = hidden[k]
-            a += _wide(rows[0, k]) * x
-            b += _wide(rows[1, k]) * x
-            c += _wide(rows[2, k]) * x
-            d += _wide(rows[3, k]) * x
-            e += _wide(rows[4, k]) * x
-            f += _wide(rows[5, k]) * x
-            g += _wide(rows[6, k]) * x
-            h += _wide(rows[7, k]) * x
-        out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7] = a, b, c, d, e, f, g, h
-    for gate in range(sums.shape[0]):
-        for neuron in range(first + n_blocks * BLOCK, last):
-            a = _f32(0)
-            for k in range(hidden.shape[0]):
-                a += _wide(weights[gate, neuron, k]) * hidden[k]
-            sums[gate, neuron] = a
 
 
 # Loops over few arrays at a time, of one row each: only such are done many neurons at once.
@@ -251,40 +223,16 @@ def _take_step(
 
 @compiled
 def take_steps(
-    kind: int, weights: Array, given: Array, which: Array, bias: Array, rows: Array, pieces: Array, homes: Array,
-    board: Array, me: int,
-) -> None:  # fmt: skip
-    """All steps of a lone sequence, by thread `me` of those that share them.
-
-    weights : (gates, units, units), float32 or the bits of float16 as uint16. given : (any number, gates, units or
-    more), what inputs add, biases included; `which` (steps,) says which of them each step is given. bias : (units,),
-    added inside the reset gate's product of a GRU. rows : (1 + steps, signals, units); the first has the state to start
-    from. pieces : (2, any number, 2), of even and of odd steps: the neurons first..last; homes, board : as `claims` has
-    them.
-    """
-    sums = np.empty(given.shape[1:], np.float32)
-    for step in range(which.shape[0]):
-        before, now, n_done = rows[step], rows[step + 1], 0
-        piece = claim(board, homes, me, step)
-        while piece >= 0:
-            first, last = pieces[step % 2, piece]
-            _products(weights, before[0], sums, first, last, step % 2 == 0)
-            _take_step(kind, given[which[step]], bias, sums, before, now, first, last)
-            n_done += 1
-            piece = claim(board, homes, me, step)
-        finish(board, n_done, (step + 1) * pieces.shape[1], 1)
-
-
-@compiled
-def take_steps_abreast(
     kind: int, panels: Array, given: Array, which: Array, bias: Array, rows: Array, pieces: Array, homes: Array,
     board: Array, me: int,
 ) -> None:  # fmt: skip
-    """All steps of sequences side by side; as `take_steps`, but for:
+    """All steps of sequences side by side, by thread `me` of those that share them.
 
-    panels : of the recurrent weights, as `panels.multiply` takes them; pieces begin with one of their blocks. given :
-    (any number, gates, units or more), of which `which` (steps, sequences) says what each step of each sequence is
-    given. rows : (1 + steps, sequences, signals, units).
+    panels : of the recurrent weights, as `panels.multiply` takes them. given : (any number, gates, units up to whole
+    panels), what inputs add, biases included; `which` (steps, sequences) says which of them each step of each sequence
+    is given. bias : (units,), added inside the reset gate's product of a GRU. rows : (1 + steps, sequences, signals,
+    units); the first has the states to start from. pieces : (2, any number, 2), of even and of odd steps: the neurons
+    first..last, of which the first begins a panel; homes, board : as `claims` has them.
     """
     n_sequences, stride = rows.shape[1], rows.shape[2] * rows.shape[3]
     sums, none = np.empty((n_sequences, *given.shape[1:]), np.float32), np.zeros(given.shape[1:], np.float32)
