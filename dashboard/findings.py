@@ -33,6 +33,12 @@ _NEURON = ["layer", "unit"]
 _NAMED = 4  # concepts of which a survey had too little that are named in a sentence
 _EXPLANATIONS = 2  # the newest version of them that is read; 1 had formulas alone
 _SPREAD = ["signal", "lowest", "highest", "median", "histogram", "low_share", "high_share"]
+_NO_SCORES = pd.DataFrame(columns=["concept", "signal", "metric"]).assign(
+    **dict.fromkeys(["layer", "unit", "polarity"], pd.Series(dtype=int)),
+    **dict.fromkeys(
+        ["score", "choose_score", "baseline", "twin_score", "skill", "choose_skill"], pd.Series(dtype=float)
+    ),
+)
 _TORN = (OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
@@ -89,8 +95,9 @@ class Findings:
         where that was lost.
     explanations : a row for each neuron with its formula, as `inspector explain` wrote it; None where it did not.
         The formula of one whose `kind` is "graded" is the concept that it follows.
-    lost : of "statistics", "passages", "correlations" and "explanations", those that cannot be shown, each with a
-        sentence that says why. What needs one of the first three raises InspectorError with it.
+    lost : of "scores", "statistics", "passages", "correlations" and "explanations", those that cannot be shown, each
+        with a sentence that says why. Lost scores have no rows, and no neuron of the overview has a concept; what needs
+        one of the next three raises InspectorError with the sentence.
     """
 
     scores: pd.DataFrame
@@ -178,19 +185,17 @@ def open_findings(checkpoint: Path, place: str, network_hash: str) -> Findings:
     """Read the survey folder of a checkpoint.
 
     place : the checkpoint as one types it in a command. network_hash : explanations of other weights are left out;
-    that the survey is of these is for the caller to see. Raises InspectorError, with the command that helps, where
-    there are no scores to be had; what else cannot be read is `lost`.
+    that the survey is of these is for the caller to see. What cannot be read is `lost`; raises InspectorError, with the
+    command that helps, where neither scores nor statistics are to be had, so that no neuron is known.
     """
     folder = checkpoint / "survey"
     command = f"`python -m inspector survey --network {place}`"
-    try:
-        scores = _scores(folder, place)
-    except InspectorError:
-        raise
-    except _TORN as error:
-        raise InspectorError(f"The survey of {place} is damaged: make it again with {command}.") from error
     parts: dict[str, Any] = {}
     lost: dict[str, str] = {}
+    try:
+        scores = _scores(folder, place)
+    except InspectorError as error:
+        scores, lost["scores"] = _NO_SCORES, str(error)
     for file, read in _PARTS.items():
         name = file.partition(".")[0]
         try:
@@ -199,6 +204,8 @@ def open_findings(checkpoint: Path, place: str, network_hash: str) -> Findings:
             lost[name] = f"The survey of {place} is of an earlier version and has no {file}: {command} renews it."
         except _TORN:
             lost[name] = f"{file} in the survey of {place} is damaged: make it again with {command}."
+    if {"scores", "statistics"} <= lost.keys():
+        raise InspectorError(lost["scores"])
     explanations, unread = _explanations(folder, place, network_hash)
     if unread:
         lost["explanations"] = unread
@@ -254,15 +261,26 @@ def _explanations(folder: Path, place: str, network_hash: str) -> tuple[pd.DataF
 def _scores(folder: Path, place: str) -> pd.DataFrame:
     from inspector.survey import open_found  # it brings torch, which takes a second
 
-    found = open_found(folder / "neurons.parquet")
-    tables = found.tables
-    if not tables:
-        names = list(found.too_little)
-        lacking = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-        raise InspectorError(
-            f"The survey of {place} could rank no neuron: its text has too little of {lacking or 'every concept'}. "
-            f"Survey more text: `python -m inspector survey --network {place}`."
-        )
+    command = f"`python -m inspector survey --network {place}`"
+    try:
+        found = open_found(folder / "neurons.parquet")
+        if found.tables:
+            return _best_signals(found.tables)
+    except (InspectorError, *_TORN) as error:
+        if isinstance(error, InspectorError) and error.__cause__ is None:  # it is newer than this program, and says so
+            raise
+        words = f"neurons.parquet in the survey of {place} is damaged: make it again with {command}."
+        raise InspectorError(words) from error
+    names = list(found.too_little)
+    lacking = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    raise InspectorError(
+        f"The survey of {place} could rank no neuron: its text has too little of {lacking or 'every concept'}. "
+        f"Survey more text: {command}."
+    )
+
+
+def _best_signals(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Of each concept's ranking, every neuron by the signal that did better where neurons were chosen."""
     table = pd.concat([one.assign(concept=name) for name, one in tables.items()], ignore_index=True)
     best = table.sort_values("choose_score", ascending=False, kind="stable")
     best = best.drop_duplicates(["concept", *_NEURON]).astype(dict.fromkeys(_NEURON, int))

@@ -251,8 +251,8 @@ PARTS = {
 
 @pytest.mark.parametrize(
     ("name", "kept"),
-    [("statistics.parquet", 4), ("passages.parquet", 40), ("correlations.npz", 0), ("correlations.npz", 60),
-     ("correlations.npz", None)],
+    [("neurons.parquet", 4), ("statistics.parquet", 4), ("passages.parquet", 40), ("correlations.npz", 0),
+     ("correlations.npz", 60), ("correlations.npz", None)],
 )  # fmt: skip
 def test_damaged_file_of_a_survey_takes_only_what_is_in_it(surveyed, monkeypatch, tmp_path, name, kept):
     shutil.copytree(surveyed / "lstm", tmp_path / "nets" / "lstm")
@@ -268,17 +268,30 @@ def test_damaged_file_of_a_survey_takes_only_what_is_in_it(surveyed, monkeypatch
     app = open_app(NEURONS, network="lstm")
     assert len(app.dataframe[0].value) == 12
     assert len(app.get("plotly_chart")) == (name != "correlations.npz")
-    assert (f"{name} in the survey of" in said(app)) == (name != "passages.parquet")
+    assert said(app).count(f"{name} in the survey of") == (name != "passages.parquet")
     assert (f"{name} in the survey of" in said(open_app(GATES, network="lstm"))) == (name == "statistics.parquet")
 
 
-def test_damaged_scores_of_a_survey_are_a_sentence(surveyed, monkeypatch, tmp_path):
+def test_survey_without_scores_lists_its_neurons_and_claims_nothing_of_them(surveyed, monkeypatch, tmp_path):
     shutil.copytree(surveyed / "lstm", tmp_path / "nets" / "lstm")
     (tmp_path / "nets" / "lstm" / "survey" / "neurons.parquet").write_bytes(b"PAR1")
     monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
 
+    words = said(app := open_app(NEURONS, network="lstm", word="1:"))
+    assert "12 neurons" in words and "clearly follow" not in words and "No neuron meets all of these" in words
+    assert not app.dataframe
+    assert "follow none of the concepts" not in said(open_app("app_pages/tour.py", network="lstm"))
+
+
+def test_survey_without_scores_and_statistics_is_a_sentence(surveyed, monkeypatch, tmp_path):
+    shutil.copytree(surveyed / "lstm", tmp_path / "nets" / "lstm")
+    for name in ("neurons", "statistics"):
+        (tmp_path / "nets" / "lstm" / "survey" / f"{name}.parquet").write_bytes(b"PAR1")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+
     for page in (NEURON, NEURONS, GATES):
-        assert "neurons.parquet is no result of a search" in said(open_app(page, network="lstm"))
+        words = said(open_app(page, network="lstm"))
+        assert "neurons.parquet in the survey of" in words and "python -m inspector survey --network" in words
 
 
 def test_correlations_of_other_neurons_are_not_taken_for_these(surveyed, tmp_path):
@@ -311,8 +324,8 @@ def test_survey_that_could_rank_nothing_names_what_it_had_too_little_of(surveyed
     pq.write_table(nothing.replace_schema_metadata({b"charscope": json.dumps(facts)}), path)
 
     words = "could rank no neuron: its text has too little of digit, vowel, newline, uppercase and 1 more"
-    with pytest.raises(InspectorError, match=words):
-        open_findings(tmp_path / "lstm", "nets/lstm", "")
+    found = open_findings(tmp_path / "lstm", "nets/lstm", "")
+    assert words in found.lost["scores"] and len(found.overview) == 12 and found.about(Neuron(0, 1)).empty
 
 
 def test_neuron_that_does_not_exist_is_a_sentence():

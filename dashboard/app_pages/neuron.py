@@ -96,8 +96,8 @@ def page() -> None:
 
 def _fit(view: state.View, kept: data.Network, found: Findings | None) -> state.View:
     """The view made one that exists in this network; places in a text are left to the pages that show one."""
-    best = found.overview.sort_values("choose_skill", ascending=False).head(1) if found is not None else None
     default = (Neuron(0, 0), kept.layers[0][1][0])
+    best = found.scores.sort_values("choose_skill", ascending=False).head(1) if found is not None else None
     if best is not None and len(best):
         default = (Neuron(int(best.layer.iloc[0]), int(best.unit.iloc[0])), str(best.signal.iloc[0]))
     fitted, sentences = state.fit(view, kept.layers, 10**12, default=default)
@@ -137,7 +137,8 @@ def _detects(view: state.View, found: Findings) -> None:
     explanation = found.formula(view.shown)
     if explanation is not None:
         explanation["formula"] = in_titles(explanation["formula"], data.concept_title)
-    cards.claim(*detects_words(view.shown, row, data.concept_title(row["concept"]) if row else "", explanation))
+    headline, evidence = detects_words(view.shown, row, data.concept_title(row["concept"]) if row else "", explanation)
+    cards.claim(headline, found.lost.get("scores", evidence))
     if explanation is not None:
         cards.quiet(formula_words(explanation))
     cards.notes(found.lost[name] for name in ("explanations",) if name in found.lost)

@@ -46,12 +46,8 @@ def page() -> None:
         view = _filters(neurons, view)
     state.settle(view)
     shown = _listed(neurons, view)
-    explained = int((neurons.group != NOTHING).sum())
-    cards.claim(
-        f"{len(neurons):,} neurons, {explained:,} of them with a concept that they clearly follow",
-        "held-out score, chance and untrained twin beside each; a row or a point opens the neuron's page",
-    )
-    cards.notes(found.lost[name] for name in ("explanations", "statistics", "correlations") if name in found.lost)
+    _count(neurons, found)
+    cards.notes(sentence for name, sentence in found.lost.items() if name != "passages")
     with st.container(key="neuron"):
         rows, where = st.columns([13, 8], gap="medium")
     with rows:
@@ -59,6 +55,19 @@ def page() -> None:
     with where:
         if not shown.empty and "correlations" not in found.lost:
             _map(shown, view)
+
+
+def _count(neurons: pd.DataFrame, found: Findings) -> None:
+    """How many neurons there are, and how many of them are told."""
+    way = "a row or a point opens the neuron's page"
+    if "scores" in found.lost:
+        cards.claim(f"{len(neurons):,} neurons", way)
+        return
+    explained = int((neurons.group != NOTHING).sum())
+    cards.claim(
+        f"{len(neurons):,} neurons, {explained:,} of them with a concept that they clearly follow",
+        f"held-out score, chance and untrained twin beside each; {way}",
+    )
 
 
 def _named(found: Findings, kept: data.Network) -> pd.DataFrame:
@@ -137,7 +146,7 @@ def _listed(neurons: pd.DataFrame, view: state.View) -> pd.DataFrame:
     if view.least is not None:
         keep &= neurons.score >= view.least
     if view.word is not None:
-        said = neurons[["title", "formula", "note"]].fillna("").agg(" · ".join, axis=1)
+        said = neurons[["title", "formula", "note"]].astype(object).fillna("").agg(" · ".join, axis=1)
         keep &= said.str.casefold().str.contains(view.word.casefold(), regex=False)
     _, columns, ascending = _ORDERS[view.order or "explained"]
     return neurons[keep].sort_values(columns, ascending=ascending, kind="stable", ignore_index=True)

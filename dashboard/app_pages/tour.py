@@ -64,9 +64,10 @@ def page() -> None:
 def _findings(kept: data.Network) -> Findings | None:
     """What the survey says of every neuron, where it says so much."""
     try:
-        return data.findings(kept)
+        found = data.findings(kept)
     except InspectorError:  # of an earlier version, or damaged: the page Neurons says so
         return None
+    return None if found is None or "scores" in found.lost else found
 
 
 def stops(found: Survey, layers: data.Layers, every: Findings | None = None) -> list[Stop]:
