@@ -358,6 +358,8 @@ def footnote(reading: data.Reading) -> None:
     said = [f"{reading.title}: {len(reading.text):,} characters"]
     if reading.network is not None:
         said.insert(0, f"{reading.network.name}: {reading.network.summary()}")
+    elif reading.recording.network is not None:
+        said.append(f"a recording of what {reading.recording.network} made of it")
     if reading.recording.dtype == "int8":
         off = ", ".join(
             f"{name} by {reading.recording.error_bound(name):.2g}" for name in reading.recording.layers[0].signals

@@ -35,6 +35,16 @@ def guarded(change: Callable[[], None]) -> Callable[[], None]:
     return run
 
 
+def pick_reading(view: state.View, *, label: LabelVisibility = "visible") -> state.View:
+    """Network and text; of a saved recording the network is the one that made it, and cannot be picked.
+
+    label : "collapsed" leaves both to screen readers.
+    """
+    if not (view.text or "").startswith(_RECORDING):
+        view = pick_network(view, label=label)
+    return pick_text(view, label=label)
+
+
 def pick_network(view: state.View, *, label: LabelVisibility = "visible") -> state.View:
     """The network picker; the view comes back with a network that exists, or with None where there is none.
 
@@ -44,7 +54,7 @@ def pick_network(view: state.View, *, label: LabelVisibility = "visible") -> sta
     if view.network is not None and view.network not in names and data.network_folder(view.network) is not None:
         names = [view.network, *names]  # a snapshot
     if view.network not in names:
-        fallback = names[0] if names else None
+        fallback = data.first_network()
         if view.network is not None:
             shown = f" Showing {fallback} instead." if fallback else ""
             state.note(f"There is no network called “{view.network}”.{shown}")
@@ -217,7 +227,7 @@ def pick_concepts(view: state.View, names: list[str]) -> state.View:
     st.session_state["pick_concepts"] = asked
     st.multiselect(
         "concepts", names, key="pick_concepts", placeholder="a concept, or several", format_func=_grouped,
-        max_selections=state.MOST_CONCEPTS, width=430,
+        max_selections=state.MOST_CONCEPTS, width=560,
         on_change=lambda: _take_concepts(asked, st.session_state["pick_concepts"]),
     )  # fmt: skip
     with st.popover("By group", width="content"):

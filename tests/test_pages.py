@@ -369,6 +369,29 @@ def test_damaged_network_is_a_sentence_and_the_others_stay(checkpoints, monkeypa
     assert "damaged or cut off" in said(open_app(NETWORKS, network="broken"))
 
 
+def test_first_network_is_the_first_that_can_be_loaded(checkpoints, monkeypatch, tmp_path):
+    for name in ("a-broken", "whole"):
+        save_checkpoint(load_checkpoint(checkpoints / "small"), tmp_path / "nets" / name)
+    (tmp_path / "nets" / "a-broken" / "model.safetensors").write_bytes(b"")
+    monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+
+    app = open_app()
+
+    assert app.selectbox(key="pick_network").value == "whole" and "damaged" not in said(app)
+
+
+@pytest.mark.parametrize("page", [None, FIND, GATES])
+def test_network_of_a_recording_is_said_and_cannot_be_picked(checkpoints, tmp_path, page):
+    record(load_checkpoint(checkpoints / "small"), "x = 1\n" * 9, out=tmp_path / "kept")
+
+    app = open_app(page, network="python", text=f"recording:{tmp_path / 'kept'}")
+
+    assert [picker.key for picker in app.selectbox if "network" in picker.key] == []
+    assert page == FIND or "a recording of what small made of it" in said(app)
+    app.selectbox(key="pick_text").set_value("sample:lighthouse.txt").run()
+    assert app.selectbox(key="pick_network").value == "python"
+
+
 # ------------------------------------------------------------------------------------------------- bringing a text
 
 

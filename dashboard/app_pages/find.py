@@ -63,8 +63,7 @@ def page() -> None:
     """Draw the page."""
     view = state.current()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        view = pickers.pick_network(view)
-        view = pickers.pick_text(view)
+        view = pickers.pick_reading(view)
         concept_slot = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
     reading = cards.read(view)
     if view.ask is not None:

@@ -23,8 +23,7 @@ def page() -> None:
     view = state.current()
     bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with bar:
-        view = pickers.pick_network(view)
-        view = pickers.pick_text(view)
+        view = pickers.pick_reading(view)
         neuron_slot = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
     reading = cards.read(view)
     found = cards.survey_of(reading)

@@ -27,8 +27,7 @@ def page() -> None:
     view = replace(view, ask=None)
     bar = st.container(horizontal=True, vertical_alignment="center", gap="small")
     with bar:
-        view = pickers.pick_network(view, label="collapsed")
-        view = pickers.pick_text(view, label="collapsed")
+        view = pickers.pick_reading(view, label="collapsed")
         more_slot = st.container(horizontal=True, vertical_alignment="center", gap="small", width="content")
     words, place = st.container(), st.container()
     with place:

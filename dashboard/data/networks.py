@@ -79,6 +79,17 @@ def network_names() -> list[str]:
     return sorted(found, key=lambda name: (name != FIRST_NETWORK, name))
 
 
+def first_network() -> str | None:
+    """The network a newcomer sees: the first that can be loaded, else the first of all, None where there is none."""
+    names = network_names()
+    for name in names:
+        try:
+            return network(name).name
+        except InspectorError:
+            continue
+    return next(iter(names), None)
+
+
 def network_folder(name: str) -> Path | None:
     """Where the network of that name lies, `NAME@STEP` being a snapshot of its training; None where there is none."""
     if name in (names := network_names()):
