@@ -20,6 +20,7 @@ _VERDICT = (
     "strong from AUROC .97 or correlation .90, clear from .90 or .75. May be chance: this text is too short to rule it "
     "out. Untrained too: a network that learned nothing has a neuron as good"
 )
+_ROW, _MOST_ROWS = 33, 10.3  # pixels of a row, and rows in sight: a part of one says that there are more
 _number, _words = st.column_config.NumberColumn, st.column_config.TextColumn
 COLUMNS = {
     "title": _words("concept", width=190),
@@ -84,8 +85,11 @@ def draw(
 ) -> int | None:  # fmt: skip
     """A table with those of the columns in which something stands, its measures in words; the row that is chosen.
 
-    choose : called with the row before the page runs again, where a click changes the address.
+    height : in pixels; None is as high as its rows, up to ten of them. Either is kept free while the table loads, so
+        that nothing below moves under the mouse. choose : called with the row before the page runs again, where a click
+        changes the address.
     """
+    height = height or round(_ROW * (1 + min(len(table), _MOST_ROWS))) + 2
     shown = table[[name for name in names if table.empty or table[name].notna().any()]]
     if "metric" in shown:
         shown = shown.assign(metric=shown.metric.replace("auroc", "AUROC"))
@@ -100,7 +104,7 @@ def draw(
 
     drawn = st.dataframe(
         shown, column_config=columns(table), hide_index=True, key=key,
-        height="auto" if height is None else height, selection_mode="single-row",
+        height=height, selection_mode="single-row",
         on_select="rerun" if choose is None else clicked, placeholder="",
     )  # fmt: skip
     rows = drawn.selection.rows

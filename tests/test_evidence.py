@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
@@ -283,6 +284,16 @@ def test_column_of_scores_shows_none_that_is_not_perfect_as_perfect(best, shown)
     table = pd.DataFrame({"score": [best, 0.5, math.nan]})
 
     assert tables.columns(table)["score"]["type_config"]["format"] == shown
+
+
+@pytest.mark.parametrize(("n_rows", "pixels"), [(3, 4 * 33 + 2), (100, 375)])
+def test_table_says_how_high_it_is_so_that_nothing_moves_when_it_is_there(monkeypatch, n_rows, pixels):
+    heights = []
+    monkeypatch.setattr(tables.st, "dataframe", lambda *given, height, **more: heights.append(height) or MagicMock())
+
+    tables.draw(pd.DataFrame({"score": [0.5] * n_rows}), ["score"], key="table")
+
+    assert heights == [pixels]
 
 
 def test_table_writes_no_chance_of_less_than_nothing():
