@@ -32,3 +32,9 @@ def test_places_elsewhere_open_in_the_text(page, dashboard):
     page.get_by_role("link", name=re.compile("^line")).first.click()
     expect(page.locator("[data-at]").first).to_be_visible(timeout=60_000)
     assert "mark=3-60" not in page.url and "mark=" in page.url
+
+
+def test_every_chosen_concept_is_in_sight(page, dashboard):
+    page.goto(f"{dashboard}/find?concept=inside_string&also=indentation,inside_comment,bracket_depth,keyword")
+    for name in ("inside a string", "indentation", "inside a comment", "bracket depth", "keyword"):
+        expect(page.locator(f"[data-tag][aria-label^='{name} ·']")).to_be_in_viewport(ratio=1, timeout=60_000)
