@@ -313,8 +313,9 @@ def _effect(view: state.View, kept: data.Network) -> None:
             "through the layers above."
         )
         return
-    for words, effects in zip(("raises", "lowers"), effect, strict=True):
-        cards.chips(words, _chips(effects))
+    with st.container(gap=None):
+        for words, effects in zip(("raises", "lowers"), effect, strict=True):
+            cards.chips(words, _chips(effects))
 
 
 def _openers(view: state.View, kept: data.Network) -> bool:
@@ -353,8 +354,9 @@ def _opened_after(view: state.View, reading: data.Reading) -> None:
 
 
 def _gate(signal: str, words: tuple[str, str], high: Sequence[Effect], low: Sequence[Effect], sign: str = "+") -> None:
-    cards.chips(f"{signal_words(signal)}: {words[0]}", _chips(high, sign))
-    cards.chips(words[1], _chips(low, sign))
+    with st.container(gap=None):
+        cards.chips(f"{signal_words(signal)}: {words[0]}", _chips(high, sign))
+        cards.chips(words[1], _chips(low, sign))
 
 
 def _chips(effects: Sequence[Effect], sign: str = "+") -> list[tuple[str, str]]:

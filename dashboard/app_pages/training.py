@@ -55,6 +55,11 @@ def page() -> None:
         _curve(kept, found)
     with right:
         _growth(view, kept, found)
+    if found is not None:
+        cards.quiet(
+            f"Neurons are scored on {found.n_score_chars:,} held-out characters of {found.corpus}; the dotted line is "
+            "chance. At each snapshot a neuron's signal and side are picked on other files."
+        )
     notes.line(kept.hash, view.shown)
     if found is not None:
         _strengths(view, found)
@@ -134,10 +139,6 @@ def _growth(view: state.View, kept: data.Network, found: Emergence | None) -> No
         metric=metric, theme=cards.theme(),
     )  # fmt: skip
     st.plotly_chart(figure, key=GROWTH, config=_PLAIN, on_select=_take_line, selection_mode="points")
-    cards.quiet(
-        f"On {found.n_score_chars:,} held-out characters of {found.corpus}; the dotted line is chance. At each "
-        "snapshot a neuron's signal and side are picked on other files."
-    )
 
 
 def _take_line() -> None:
