@@ -163,6 +163,15 @@ def test_recording_of_snapshots_opens_with_the_network_that_made_it(networks, tm
     np.testing.assert_allclose(reading.trace(Neuron(1, 2), "forget_gate"), expected, atol=1e-5)
 
 
+def test_recording_of_snapshots_opens_beside_a_damaged_network(networks, tmp_path):
+    save_random(networks / "whole", seed=1)
+    record(data.network("whole").model, TEXT.content, store="snapshots").save(tmp_path / "states")
+    (networks / "whole").rename(networks / "z")
+    (networks / "a" / "model.safetensors").write_bytes(b"")
+
+    assert data.open_folder(str(tmp_path / "states")).trace(Neuron(1, 2), "hidden").shape == (len(TEXT.content),)
+
+
 def test_few_recordings_of_snapshots_keep_what_they_computed(networks, tmp_path):
     for name in "123":
         record(data.network("a").model, TEXT.content, store="snapshots").save(tmp_path / name)

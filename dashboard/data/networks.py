@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,12 +83,14 @@ def network_names() -> list[str]:
 def first_network() -> str | None:
     """The network a newcomer sees: the first that can be loaded, else the first of all, None where there is none."""
     names = network_names()
+    return next((kept.name for kept in loaded(names)), next(iter(names), None))
+
+
+def loaded(names: Iterable[str]) -> Iterator[Network]:
+    """Those of the networks that can be loaded, one after the other."""
     for name in names:
-        try:
-            return network(name).name
-        except InspectorError:
-            continue
-    return next(iter(names), None)
+        with suppress(InspectorError):
+            yield network(name)
 
 
 def network_folder(name: str) -> Path | None:

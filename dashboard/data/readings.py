@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import texts
-from dashboard.data.networks import Layers, Network, checkpoints_folder, network, network_names
+from dashboard.data.networks import Layers, Network, checkpoints_folder, loaded, network_names
 from dashboard.jobs import Job, Jobs
 from dashboard.overlay.payload import numbered_guesses
 from dashboard.shelf import Shelf
@@ -235,8 +235,8 @@ def _network_of(recording: Recording) -> Network:
 
     Raises InspectorError where it is not among the checkpoints.
     """
-    for name in sorted(network_names(), key=lambda name: name != recording.network):
-        if (kept := network(name)).hash == recording.network_hash:
+    for kept in loaded(sorted(network_names(), key=lambda name: name != recording.network)):
+        if kept.hash == recording.network_hash:
             return kept
     raise InspectorError(
         f"This recording keeps snapshots, from which its network computes the values: put the checkpoint of "
