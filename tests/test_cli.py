@@ -219,7 +219,13 @@ def test_list_of_concepts_needs_nothing_else(capsys):
         (("survey", "--network", "NET", "--show"), "has no survey"),
         (("sample", "--network", "NET", "--temperature", "-1"), "temperature"),
         (("train", "--corpus", "EMPTY", "--out", "OUT"), "empty"),
-        (("train", "--corpus", "TEXT", "--out", "OUT", "--units", "0"), "n_units"),
+        (("train", "--corpus", "TEXT", "--out", "OUT", "--units", "0"), "--units is 0"),
+        (("train", "--corpus", "TEXT", "--out", "OUT", "--chars", "0"), "--chars is 0"),
+        (("train", "--corpus", "TEXT", "--out", "OUT", "--learning-rate", "0"), "--learning-rate is 0.0"),
+        (
+            ("train", "--corpus", "TEXT", "--out", "OUT", "--seed", "0,9223372036854775808"),
+            "--seed is 9223372036854775808",
+        ),
         (("train", "--corpus", "TEXT", "--out", "OUT", "--resume"), "trainer.pt"),
         (("train", "--corpus", "TEXT", "--out", "OUT", "--begin-with", "NET", "--units", "512"), "leave --units out"),
     ],
@@ -261,6 +267,27 @@ def test_network_packed_again_has_the_snapshots_of_its_run_alone(capsys, tmp_pat
         assert run(capsys, "pack", "--run", tmp_path / name, "--out", tmp_path / "packed")[0] == 0
     kept = sorted(path.name for path in (tmp_path / "packed" / "snapshots").iterdir())
     assert kept == ["step-000000", "step-000005"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--layers", 1, "--dropout", 0.3), "--dropout is between layers"),
+        (("--kind", "gru", "--cell-penalty", 0.1), "--cell-penalty is on the cell of an LSTM, and a GRU has none"),
+        (("--kind", "rnn", "--forget-bias", 1), "--forget-bias is of an LSTM"),
+        (("--begin-with", "NET", "--forget-bias", 1), "that starts from random weights"),
+        (("--snapshots", "1,70,800"), "--snapshots 70,800 is behind the last step, 1"),
+        (("--layers", 2, "--dropout", 0.3, "--cell-penalty", 0.1, "--forget-bias", 1, "--snapshots", 2), ""),
+    ],
+)
+def test_what_changes_nothing_about_a_training_is_told(
+    capsys, tmp_path, python_folder, tiny_checkpoint, options, words
+):
+    run_options = ["--chars", 200, "--batch", 2, "--stretch", 100, "--out", tmp_path / "run"]
+    run_options += ["--units", 4] * ("NET" not in options)
+    named = [tiny_checkpoint if option == "NET" else option for option in options]
+    code, _, said = run(capsys, "train", "--corpus", python_folder, *run_options, *named)
+    assert code == 0 and said.count("Without effect: ") == bool(words) and words in said
 
 
 @pytest.mark.parametrize(("there", "words"), [("README.md", "might be lost"), ("trainer.pt", "whose network would")])

@@ -7,6 +7,8 @@ import dataclasses
 import itertools
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from inspector.corpus import Corpus
     from inspector.model import CharModel, ModelConfig
     from inspector.train import TrainOptions
+
+_FLAGS = {"n_chars": "--chars", "n_layers": "--layers", "n_units": "--units"}  # that are not called as their option is
 
 
 def add(commands: Any) -> None:
@@ -102,7 +106,6 @@ def _numbers(written: str) -> tuple[int, ...]:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from inspector.model import ModelConfig
     from inspector.train import vocabulary_of
 
     corpus = load_named_corpus(options.corpus, options.pattern, also=options.also, also_pattern=options.also_pattern)
@@ -113,17 +116,51 @@ def _train(options: argparse.Namespace) -> None:
         shown = repr(folded[:40]) + (" and others" if len(folded) > 40 else "")
         print(f"{len(folded):,} rare characters are read as the unknown symbol: {shown}", file=sys.stderr)
     widths = (begun_with.config.n_units,) if begun_with else options.units or (512,)
-    runs = list(itertools.product(widths, options.seed))
-    for units, seed in runs:
+    runs = [
+        (units, seed, _config(options, units, begun_with), _settings(options, seed))
+        for units, seed in itertools.product(widths, options.seed)
+    ]
+    if not options.resume:  # a run that goes on has its own options
+        for what in _without_effect(*runs[0][2:], begun_with):
+            print(f"Without effect: {what}.", file=sys.stderr)
+    for units, seed, config, settings in runs:
         out = options.out if len(runs) == 1 else options.out / f"units-{units}-seed-{seed}"
         has_begun = len(runs) == 1 or (out / "trainer.pt").is_file()  # of several, later ones may not have
-        resume = options.resume and has_begun
+        _train_one(corpus, config, settings, out, begun_with, options.resume and has_begun)
+
+
+@contextmanager
+def _called_as_typed() -> Iterator[None]:
+    """What is wrong with an option names its flag: both rooms that check them begin with the option's name."""
+    try:
+        yield
+    except InspectorError as error:
+        name, *rest = str(error).partition(" is ")
+        flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
+        raise InspectorError("".join([flag, *rest])) from None
+
+
+def _config(options: argparse.Namespace, units: int, begun_with: CharModel | None) -> ModelConfig:
+    from inspector.model import ModelConfig
+
+    with _called_as_typed():
         if begun_with:
-            config = dataclasses.replace(begun_with.config, dropout=options.dropout)
-        else:
-            n_layers = 2 if options.layers is None else options.layers
-            config = ModelConfig(options.kind or "lstm", n_layers, units, options.embedding, options.dropout)
-        _train_one(corpus, config, _settings(options, seed), out, begun_with, resume)
+            return dataclasses.replace(begun_with.config, dropout=options.dropout)
+        n_layers = 2 if options.layers is None else options.layers
+        return ModelConfig(options.kind or "lstm", n_layers, units, options.embedding, options.dropout)
+
+
+def _without_effect(config: ModelConfig, settings: TrainOptions, begun_with: CharModel | None) -> Iterator[str]:
+    """What was asked for and changes nothing."""
+    is_lstm, kind = config.kind == "lstm", config.kind.upper()
+    if config.dropout and config.n_layers == 1:
+        yield "--dropout is between layers, and there is one: --output-dropout is behind it"
+    if settings.cell_penalty and not is_lstm:
+        yield f"--cell-penalty is on the cell of an LSTM, and a {kind} has none"
+    if settings.forget_bias and (begun_with or not is_lstm):
+        yield "--forget-bias is of an LSTM that starts from random weights"
+    if late := [step for step in settings.snapshots if step > settings.n_steps]:
+        yield f"--snapshots {','.join(map(str, late))} is behind the last step, {settings.n_steps:,}"
 
 
 def _network_to_begin_with(options: argparse.Namespace) -> CharModel | None:
@@ -172,7 +209,8 @@ def _settings(options: argparse.Namespace, seed: int) -> TrainOptions:
     chosen = {
         name: getattr(options, name) for name in (*named, "hidden_penalty", "cell_penalty", "patience", "precision")
     }
-    settings = TrainOptions(n_chars=options.chars, seed=seed, **chosen)
+    with _called_as_typed():
+        settings = TrainOptions(n_chars=options.chars, seed=seed, **chosen)
     steps = options.snapshots
     if len(steps) == 1:
         steps = log_spaced(steps[0], settings.n_steps)
