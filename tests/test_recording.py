@@ -389,6 +389,28 @@ def test_check_neuron_names_what_exists(widths: tuple[int, ...], neuron: Any, se
         assert assert_sentence(lambda action=action: action(neuron)) == sentence
 
 
+@pytest.mark.parametrize("nonsense", [5, None, (1,), (1, 2, 3), b"1:2", 1.5])
+def test_what_is_no_neuron_is_told_how_one_is_written(nonsense: Any) -> None:
+    assert_sentence(lambda: written("ab").trace(nonsense), f"{str(nonsense)!r} is not a neuron", "1:42")
+
+
+@pytest.mark.parametrize("nonsense", ["0", None, 1.0])
+def test_places_are_whole_numbers(nonsense: Any) -> None:
+    recording = written("ab")
+    for name, ask in {
+        "layer": lambda: recording.window(nonsense, "cell", 0, 1),
+        "start": lambda: recording.window(0, "cell", nonsense, 1),
+        "stop": lambda: recording.guesses(0, nonsense),
+        "k": lambda: recording.guesses(0, 1, k=nonsense),
+        "position": lambda: recording.place(nonsense),
+    }.items():
+        assert_sentence(ask, f"{name} is {nonsense!r}; it must be a whole number.")
+
+
+def test_a_path_in_place_of_the_network_is_a_sentence(saved: Path) -> None:
+    assert_sentence(lambda: open_recording(saved, model="checkpoints/x"), "model is 'checkpoints/x'", "load_checkpoint")
+
+
 def test_check_neuron_gives_plain_numbers_and_a_signal() -> None:
     neuron, name = written("ab").check_neuron((np.int64(1), np.int64(2)))
     assert (neuron, name) == (Neuron(1, 2), "hidden") and type(neuron.unit) is int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import shutil
 from pathlib import Path
 
@@ -163,6 +165,24 @@ def test_a_trace_can_be_cancelled_and_asked_for_again(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         recording.trace("1:3", "cell", stop)
     assert_close(recording.trace("1:3", "cell"), record(tiny_model(), TEXT).trace("1:3", "cell"))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda recording: pickle.loads(pickle.dumps(recording))])
+@pytest.mark.parametrize("place", ["memory", "disk"])
+def test_a_copy_and_another_process_see_the_same_bits(tmp_path: Path, copied, place: str) -> None:
+    found = kept(tmp_path / "r") if place == "disk" else record(tiny_model(), TEXT, store="snapshots")
+    other = copied(found)
+    assert other.trace("1:3", "cell").tobytes() == found.trace("1:3", "cell").tobytes()
+    assert (other.folder, other.n_planned, other.keeps_snapshots) == (found.folder, found.n_planned, True)
+
+
+def test_a_network_that_has_changed_since_is_sent_nowhere() -> None:
+    model = tiny_model()
+    found = record(model, TEXT, store="snapshots")
+    with torch.no_grad():
+        model.head.weight.add_(1)
+    with pytest.raises(InspectorError, match="have changed since"):
+        pickle.dumps(found)
 
 
 def test_without_its_network_it_says_which_one(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -61,6 +61,11 @@ class Replayer:
         self._kind = self._network.kind
         self._hash, self._marks = network_hash, _marks(model)
         self._n_floats = snapshots_of(self._network.weights).n_bytes // 4
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The network goes along as it is, which must be as it was."""
+        self._check_weights()
+        return type(self), (self._network.model, self._hash)
 
     @property
     def reads_apart(self) -> bool:

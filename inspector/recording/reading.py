@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import operator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from inspector.recording.replaying import Replay, Replayed
 from inspector.recording.sink import write_folder
 from inspector.recording.store import Store, StretchStore
 from inspector.recording.stretch import GUESS_IDS, GUESS_PROBABILITIES, LOSS, STRETCH, TOP_GUESSES, Key
-from inspector.recording.words import Document, Guesses, InspectorError, Layer, Neuron, Place, Progress
+from inspector.recording.words import Document, Guesses, InspectorError, Layer, Neuron, Place, Progress, quoted
 
 Floats = npt.NDArray[np.float32]
 
@@ -44,7 +45,7 @@ class Recording:
     """
 
     def __init__(self, header: Header, store: StretchStore, *, n_planned: int, replay: Replay | None = None) -> None:
-        self._header = header
+        self._header, self._stretches, self._replay = header, store, replay
         self._store: Store = Replayed(header, header.snapshots, store, replay) if header.snapshots else store
         self.keeps_snapshots: bool = header.snapshots is not None
         self._layout = header.layout
@@ -58,6 +59,11 @@ class Recording:
         self.network_hash: str | None = header.network_hash
         self.symbols: tuple[str, ...] | None = header.symbols
         self.engine: str = header.engine
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process is sent, or a copy made of: what is stored, and the network that snapshots need."""
+        made = partial(type(self), n_planned=self.n_planned, replay=self._replay)
+        return made, (self._header, self._stretches)
 
     def __repr__(self) -> str:
         network = self.network or "an unnamed network"
@@ -142,7 +148,7 @@ class Recording:
         An empty window is fine, one that leaves the text an `InspectorError`. To go through a long recording on disk,
         take steps of 4096 from 0: that reads every byte once.
         """
-        layer = self._header.check_layer(layer)
+        layer = self._header.check_layer(_whole_number("layer", layer))
         signal = self._header.check_signal(layer, signal)
         start, stop = self._check_range(start, stop)
         return self._values((layer, signal), 0, self.layers[layer].n_units, start, stop)
@@ -157,7 +163,7 @@ class Recording:
             raise InspectorError(
                 "This recording has no guesses: its network came without a vocabulary. Record with a character model."
             )
-        if not 1 <= k <= TOP_GUESSES:
+        if not 1 <= (k := _whole_number("k", k)) <= TOP_GUESSES:
             raise InspectorError(f"{k} guesses were asked for: 1 to {TOP_GUESSES} are kept. Choose a k in this range.")
         start, stop = self._check_range(start, stop)
         k = min(k, self._layout.n_guesses)
@@ -173,7 +179,11 @@ class Recording:
         >>> recording.check_neuron("2:17")
         InspectorError: Neuron 2:17 does not exist: this recording has 2 layers (0-1) of 512 units (0-511).
         """
-        checked = self._header.check_neuron(neuron)
+        try:
+            named = Neuron.parse(neuron) if isinstance(neuron, str) else Neuron(*neuron)
+        except TypeError:  # no pair: it is told how a neuron is written
+            named = Neuron.parse(str(neuron))
+        checked = self._header.check_neuron(named)
         return checked, self._header.check_signal(checked.layer, signal)
 
     def document_at(self, position: int) -> Document:
@@ -182,8 +192,9 @@ class Recording:
 
     def place(self, position: int) -> Place:
         """Document, line and column of a character, lines and columns counted from 1 as editors do."""
-        start, _ = self._check_range(position, position + 1)
-        return self._header.place(start)
+        position = _whole_number("position", position)
+        self._check_range(position, position + 1)
+        return self._header.place(position)
 
     def save(self, path: str | Path) -> None:
         """Write everything to a folder that `open_recording` opens anywhere, snapshots beside their network alone.
@@ -204,7 +215,7 @@ class Recording:
         self._store.verify(progress)
 
     def _check_range(self, start: int, stop: int) -> tuple[int, int]:
-        start, stop = operator.index(start), operator.index(stop)
+        start, stop = _whole_number("start", start), _whole_number("stop", stop)
         if not 0 <= start <= stop <= self.n_chars:
             raise InspectorError(
                 f"Characters {start} to {stop} are not all in this recording: it has {self.n_chars} characters, "
@@ -234,6 +245,8 @@ def open_recording(path: str | Path, model: Any = None) -> Recording:
     A damaged one is an `InspectorError`: here when a file is missing or has another length, on reading otherwise.
     """
     header, store, n_planned = read_folder(Path(path).absolute())  # wherever the reader goes meanwhile
+    if model is not None and not hasattr(model, "hash"):
+        raise InspectorError(f"model is {quoted(model)}: give the network itself, as load_checkpoint(FOLDER) opens it.")
     if model is not None and header.network_hash != model.hash:
         made_by = "does not say which network made it"
         if header.network_hash is not None:
@@ -247,6 +260,13 @@ def open_recording(path: str | Path, model: Any = None) -> Recording:
     if header.snapshots and model is not None:
         replay = import_module("inspector.capture.replay").Replayer(model, header.network_hash)
     return Recording(header, store, n_planned=n_planned, replay=replay)
+
+
+def _whole_number(name: str, given: object) -> int:
+    try:
+        return operator.index(given)  # type: ignore[arg-type]  # what is no number is what this is about
+    except TypeError:
+        raise InspectorError(f"{name} is {quoted(given)}; it must be a whole number.") from None
 
 
 def _network(name: str | None, network_hash: str) -> str:
