@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence
 
 from inspector.capture import record, record_module
@@ -145,6 +146,17 @@ def test_a_bidirectional_projected_model_names_its_directions_and_keeps_no_proje
     assert "cell" in found.layers[0].signals
 
 
+@pytest.mark.parametrize("make", [Tensor.to_sparse_coo, Tensor.to_sparse_csr, lambda part: part + 1j])
+def test_a_buffer_of_any_kind_is_part_of_what_the_module_is(make):
+    hashes = []
+    for values in (torch.eye(3), 2 * torch.eye(3), torch.eye(3).flip(0)):
+        model = tiny_model()
+        with warnings.catch_warnings(action="ignore"):  # of torch: that sparse rows are in beta
+            model.register_buffer("more", make(values))
+        hashes.append(record_module(model, "ab", encode_for(model)).network_hash)
+    assert len(set(hashes)) == 3
+
+
 def test_reading_leaves_the_module_and_the_random_stream_alone():
     model = tiny_model().train()
     model.head.eval()
@@ -185,6 +197,7 @@ def test_a_packed_sequence_is_one_argument():
         ({"encode": lambda text: torch.zeros(1, 4, dtype=torch.long)}, "90 characters.*'rnn' took 4 in 1 calls"),
         ({"encode": lambda text: torch.zeros(2, 90, dtype=torch.long)}, "in a batch of one"),
         ({"rnn": "rn"}, "no RNN called 'rn'; did you mean 'rnn'"),
+        ({"rnn": []}, "rnn= names no RNN: name some of 'rnn'"),
         ({"signals": ["sell"]}, "No layer has signals sell: choose from hidden, cell"),
         ({"signals": []}, "No layer has signals without a name"),
         ({"text": ""}, "nothing to record"),

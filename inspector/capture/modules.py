@@ -141,6 +141,8 @@ def _table(symbols: Sequence[str]) -> dict[str, int]:
 def _kept(tape: Tape, rnn: str | Sequence[str] | None, n_chars: int) -> list[WatchedRNN]:
     """The RNNs whose neurons are kept: those that are named, or all that took a step for each character."""
     named = list(tape) if rnn is None else [rnn] if isinstance(rnn, str) else list(rnn)
+    if not named:
+        raise InspectorError(f"rnn= names no RNN: name some of {', '.join(map(repr, tape))}, or leave it out.")
     watched = list(dict.fromkeys(tape[name] for name in named))  # a shared RNN is kept once
     steps = {each: sum(call.n_steps for call in each.calls) for each in watched}
     fitting = [
@@ -208,5 +210,16 @@ def _hash(module: nn.Module) -> str:
         if not isinstance(tensor, Tensor):
             continue  # a module's own extra state
         digest.update(key.encode())
-        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+        for part in _dense_parts(tensor.detach()):
+            digest.update(part.float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _dense_parts(tensor: Tensor) -> tuple[Tensor, ...]:
+    """What a tensor holds. A sparse one is where its values are and the values: filled up it might need any memory."""
+    if tensor.layout != torch.strided:
+        found: Tensor = tensor.to_sparse_coo().coalesce()  # type: ignore[no-untyped-call]
+        return found.indices(), *_dense_parts(found.values())
+    if tensor.is_quantized:
+        return (tensor.dequantize(),)
+    return (torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor,)
