@@ -227,6 +227,18 @@ def test_list_of_concepts_needs_nothing_else(capsys):
             "--seed is 9223372036854775808",
         ),
         (("train", "--corpus", "TEXT", "--out", "OUT", "--resume"), "trainer.pt"),
+        (
+            ("record", "--network", "NET", "--text", "TEXT", "--store", "snapshots", "--dtype", "int8"),
+            "leave --signals and --dtype out",
+        ),
+        (
+            ("page", "--network", "NET", "--text", "TEXT", "--out", "OUT", "--neurons", "2:0"),
+            "Neuron 2:0 does not exist: tiny has 2 layers (0-1) of 8 units (0-7).",
+        ),
+        (
+            ("figure", "--network", "NET", "--text", "TEXT", "--out", "OUT", "--neurons", "0:1"),
+            "end the name in .svg, .pdf, .png",
+        ),
         (("train", "--corpus", "TEXT", "--out", "OUT", "--begin-with", "NET", "--units", "512"), "leave --units out"),
     ],
 )

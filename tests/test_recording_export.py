@@ -70,6 +70,13 @@ def test_command_line_goes_there_and_back(capsys, tmp_path: Path, recording: Rec
     assert "holds a recording already" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_command_line_takes_the_format_from_the_name(tmp_path: Path, recording: Recording, format: str) -> None:
+    out = tmp_path / f"out.{wanted(format)}"
+    assert main(["export", str(tmp_path / "r"), "--out", str(out)]) == 0
+    assert out.is_file() == (format == "npz") and (out / "zarr.json").is_file() == (format == "zarr")
+
+
 def test_npz_is_read_by_numpy(tmp_path: Path, recording: Recording) -> None:
     export_recording(recording, tmp_path / "out.npz", "npz")
     with np.load(tmp_path / "out.npz") as arrays:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from inspector.recording import InspectorError
+from inspector.recording import InspectorError, Layer, Neuron
+from inspector.recording.header import describe
 
 if TYPE_CHECKING:
     from inspector.corpus import Corpus
+    from inspector.model import CharModel
 
 _LOG_SECONDS = 10.0  # between two states of a progress bar that goes into a file
 _MOST_LEFT_OUT = 20  # files, each said with its reason
@@ -59,6 +61,14 @@ def check_out_file(path: Path) -> None:
         raise InspectorError(f"{path} is a folder: give --out the name of a file.")
     if not path.parent.is_dir():
         raise InspectorError(f"There is no folder {path.parent} to write {path.name} into: make it first.")
+
+
+def check_neuron(neuron: Neuron, model: CharModel) -> None:
+    """Refuse before the work a neuron that the network does not have."""
+    shape = model.config
+    if neuron.layer >= shape.n_layers or neuron.unit >= shape.n_units:
+        layers = [Layer("", shape.kind, shape.n_units, ())] * shape.n_layers
+        raise InspectorError(f"Neuron {neuron} does not exist: {model.name} has {describe(layers)}.")
 
 
 def progress_bar(total: int | None, words: str) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from inspector.commands.command import (
     add_command,
     add_corpus_options,
+    check_neuron,
     load_named_corpus,
     progress_bar,
     reporting,
@@ -51,11 +52,8 @@ def _emerge(options: argparse.Namespace) -> None:
 
     neuron = Neuron.parse(options.neuron) if options.neuron else None
     model = load_checkpoint(options.network)
-    if neuron is not None and not (neuron.layer < model.config.n_layers and neuron.unit < model.config.n_units):
-        raise InspectorError(
-            f"Neuron {neuron} does not exist: {options.network} has {model.config.n_layers} layers (from 0) of "
-            f"{model.config.n_units} units (from 0)."
-        )
+    if neuron is not None:
+        check_neuron(neuron, model)
     wanted = [get_concept(name.strip()).name for name in options.concept.split(",")] if options.concept else None
     found = _scores(options, model.hash)
     print(table_of(found, concepts=wanted, neuron=neuron))

@@ -59,10 +59,11 @@ def _record(options: argparse.Namespace) -> None:
 
 
 def _asked(options: argparse.Namespace, kind: str) -> dict[str, Any]:
-    """What of the network is kept, as `record` takes it; it refuses signals and dtype beside snapshots."""
+    """What of the network is kept, as `record` takes it."""
     if options.store == "snapshots":
-        given = {"signals": options.signals, "dtype": options.dtype}
-        return {"store": "snapshots"} | {name: value for name, value in given.items() if value is not None}
+        if options.signals is not None or options.dtype is not None:
+            raise InspectorError("--store snapshots is exact and gives every signal: leave --signals and --dtype out.")
+        return {"store": "snapshots"}
     named = options.signals or ",".join(signal for signal in ("hidden", "cell") if signal in SIGNALS[kind])
     signals = None if named == "all" else [part.strip() for part in named.split(",")]
     return {"signals": signals, "dtype": options.dtype or "float16"}

@@ -75,7 +75,11 @@ def _add_export(commands: Any) -> None:
     option = parser.add_argument
     option("folder", type=Path, help="folder of the recording")
     option("--out", required=True, type=Path, help="folder or .npz file for the arrays; it must be new or empty")
-    option("--format", choices=("npy", "npz", "zarr"), default="npy", help="a folder, one file, or a group of zarr 3")
+    option(
+        "--format",
+        choices=("npy", "npz", "zarr"),
+        help="a folder, one file, or a group of zarr 3; when left out as --out is called, npy where that says nothing",
+    )
     option("--network", type=Path, help="checkpoint folder, which a recording of snapshots needs")
 
 
@@ -89,7 +93,8 @@ def _export(options: argparse.Namespace) -> None:
         model = load_checkpoint(options.network)
     with progress_bar(None, "exporting") as bar:
         recording = open_recording(options.folder, model=model)
-        files = export_recording(recording, options.out, options.format, moving(bar))
+        form: Any = options.format or {".npz": "npz", ".zarr": "zarr"}.get(options.out.suffix, "npy")
+        files = export_recording(recording, options.out, form, moving(bar))
     every = [path for file in files for path in (file.rglob("*") if file.is_dir() else [file])]
     size = sum(path.stat().st_size for path in every if path.is_file()) / 1e6
     print(f"{options.out}: {', '.join(path.name for path in files)}; {size:,.1f} MB")

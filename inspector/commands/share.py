@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inspector.commands.command import add_command, check_out_file, moving, progress_bar, whole_number
+from inspector.commands.command import add_command, check_neuron, check_out_file, moving, progress_bar, whole_number
 from inspector.recording import InspectorError, Neuron
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _add_both(parser: argparse.ArgumentParser) -> None:
     option("--network", default="checkpoints/python", help="checkpoint folder")
     option("--text", required=True, type=Path, help="the text file to read")
     option("--neurons", type=_neurons, help="such as 1:497,1:282; the survey's best for each concept when left out")
-    option("--palette", default="teal-orange", help="teal-orange, red-blue or mono")
+    option("--palette", choices=("teal-orange", "red-blue", "mono"), default="teal-orange", help="of the colours")
 
 
 def _neurons(written: str) -> list[Neuron]:
@@ -96,10 +96,12 @@ def _add_figure(commands: Any) -> None:
 
 def _figure(options: argparse.Namespace) -> None:
     from dashboard.palette import scale_for
-    from dashboard.paper import Strip, text_figure, write_figure
+    from dashboard.paper import FORMATS, Strip, text_figure, write_figure
     from inspector.model import load_checkpoint
 
     check_out_file(options.out)
+    if options.out.suffix[1:].lower() not in FORMATS:
+        raise InspectorError(f"{options.out} names no format: end the name in .{', .'.join(FORMATS)}.")
     model = load_checkpoint(options.network)
     neurons = options.neurons or _surveyed(_survey(options.network), options.network)[:1]
     (signal,) = _signals(model, [options.signal or ("cell" if model.config.kind == "lstm" else "hidden")])
@@ -144,11 +146,7 @@ def _read(model: CharModel, path: Path, start: int, stop: int, neurons: list[Neu
             f"There is nothing from {start:,} to {stop:,} in {path}, which has {len(text):,} characters."
         )
     for neuron in neurons:
-        if neuron.layer >= model.config.n_layers or neuron.unit >= model.config.n_units:
-            raise InspectorError(
-                f"Neuron {neuron} does not exist: {model.name} has {model.config.n_layers} layers (0-"
-                f"{model.config.n_layers - 1}) of {model.config.n_units} units (0-{model.config.n_units - 1})."
-            )
+        check_neuron(neuron, model)
     with progress_bar(min(stop, len(text)), "reading") as bar:
         return record(model, text[:stop], signals, moving(bar), names=[path.name], dtype="float16")
 
