@@ -228,6 +228,12 @@ def test_list_of_concepts_needs_nothing_else(capsys):
         ),
         (("train", "--corpus", "TEXT", "--out", "OUT", "--resume"), "trainer.pt"),
         (
+            ("explain", "--network", "NET", "--corpus", "TEXT", "--out", "OUT", "--chars", "0"),
+            "--chars 0 is too little",
+        ),
+        (("explain", "--network", "NET", "--corpus", "TEXT", "--out", "OUT", "--top", "-1"), "--top -1 is too little"),
+        (("explain", "--network", "NET", "--corpus", "TEXT", "--out", "TEXT"), "is a file: give --out a folder"),
+        (
             ("record", "--network", "NET", "--text", "TEXT", "--store", "snapshots", "--dtype", "int8"),
             "leave --signals and --dtype out",
         ),

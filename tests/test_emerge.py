@@ -148,7 +148,7 @@ def test_table_has_a_line_for_each_snapshot_and_the_chance_below(found):
 
 
 def test_command_prints_the_table_and_keeps_what_it_found(run, python_folder, capsys, monkeypatch, one_thread):
-    command = ["emerge", "--network", str(run), "--corpus", str(python_folder), "--concept", "inside_string"]
+    command = ["emerge", "--network", str(run), "--corpus", str(python_folder), "--concept", "inside_string, "]
     assert main(command) == 0
     first = capsys.readouterr().out
     monkeypatch.setattr("inspector.emerge.search_corpus", None)  # read again, it would fail

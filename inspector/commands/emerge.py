@@ -54,7 +54,8 @@ def _emerge(options: argparse.Namespace) -> None:
     model = load_checkpoint(options.network)
     if neuron is not None:
         check_neuron(neuron, model)
-    wanted = [get_concept(name.strip()).name for name in options.concept.split(",")] if options.concept else None
+    named = [name.strip() for name in (options.concept or "").split(",") if name.strip()]
+    wanted = [get_concept(name).name for name in named] or None
     found = _scores(options, model.hash)
     print(table_of(found, concepts=wanted, neuron=neuron))
     whose = f"neuron {neuron}" if neuron else "the best neuron at each snapshot"

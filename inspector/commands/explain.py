@@ -14,6 +14,7 @@ from inspector.commands.command import (
     reporting,
     whole_number,
 )
+from inspector.recording import InspectorError
 
 
 def add(commands: Any) -> None:
@@ -30,13 +31,18 @@ def add(commands: Any) -> None:
         "--chars", type=whole_number, default=100_000, help="characters to find explanations on, and as many to score"
     )
     option("--out", type=Path, default=None, help="folder to write into; without it survey/ of the network")
-    option("--top", type=int, default=10, help="rows to show")
+    option("--top", type=whole_number, default=10, help="rows to show")
 
 
 def _explain(options: argparse.Namespace) -> None:
     from inspector.explain import explain
     from inspector.model import load_checkpoint
 
+    for flag, number in (("--chars", options.chars), ("--top", options.top)):
+        if number < 1:
+            raise InspectorError(f"{flag} {number} is too little: write 1 or more.")
+    if options.out is not None and options.out.is_file():
+        raise InspectorError(f"{options.out} is a file: give --out a folder.")
     model = load_checkpoint(options.network)
     corpus = load_named_corpus(options.corpus, options.pattern)
     folder = options.out or options.network / "survey"
