@@ -308,6 +308,17 @@ def test_what_changes_nothing_about_a_training_is_told(
     assert code == 0 and said.count("Without effect: ") == bool(words) and words in said
 
 
+def test_a_run_that_goes_on_tells_which_options_it_does_not_take(capsys, tmp_path, python_folder):
+    begun = ["train", "--corpus", python_folder, "--out", tmp_path / "run", "--layers", 1, "--units", 4, "--snapshots"]
+    begun += ["0,1", "--chars", 200, "--batch", 2]
+    assert run(capsys, *begun)[0] == 0
+    for again in (begun, begun[:5]):
+        code, _, said = run(capsys, *again, "--resume")
+        assert code == 0 and "Without effect" not in said
+    code, _, said = run(capsys, *begun, "--chars", 400, "--units", 8, "--resume")
+    assert code == 0 and f"Without effect: --units, --chars. {tmp_path / 'run'} goes on with its own options." in said
+
+
 @pytest.mark.parametrize(("there", "words"), [("README.md", "might be lost"), ("trainer.pt", "whose network would")])
 def test_pack_writes_over_nothing_of_others(capsys, tmp_path, tiny_checkpoint, there, words):
     (tmp_path / "out").mkdir()

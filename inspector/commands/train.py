@@ -136,8 +136,12 @@ def _called_as_typed() -> Iterator[None]:
         yield
     except InspectorError as error:
         name, *rest = str(error).partition(" is ")
-        flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
-        raise InspectorError("".join([flag, *rest])) from None
+        raise InspectorError("".join([_flag(name), *rest])) from None
+
+
+def _flag(name: str) -> str:
+    """What an option is called on the command line."""
+    return _FLAGS.get(name, f"--{name.replace('_', '-')}")
 
 
 def _config(options: argparse.Namespace, units: int, begun_with: CharModel | None) -> ModelConfig:
@@ -163,6 +167,22 @@ def _without_effect(config: ModelConfig, settings: TrainOptions, begun_with: Cha
         yield f"--snapshots {','.join(map(str, late))} is behind the last step, {settings.n_steps:,}"
 
 
+def _kept_otherwise(config: ModelConfig, settings: TrainOptions, run: Path) -> list[str]:
+    """Flags that ask for something else than what a run that goes on has."""
+    from inspector.model import ModelConfig, load_checkpoint
+    from inspector.train import TrainOptions
+
+    try:
+        model = load_checkpoint(run)
+    except InspectorError:
+        return []  # resuming says what is wrong there
+    asked = dataclasses.asdict(config) | dataclasses.asdict(settings)
+    usual = dataclasses.asdict(ModelConfig("lstm", 2, 512)) | dataclasses.asdict(TrainOptions())
+    own = dataclasses.asdict(model.config) | model.training_facts.get("options", {})
+    own["snapshots"] = tuple(own.get("snapshots", ()))  # a list in config.json
+    return [_flag(name) for name, value in asked.items() if value not in (usual[name], own.get(name, value))]
+
+
 def _network_to_begin_with(options: argparse.Namespace) -> CharModel | None:
     """The one that is named, if one is; nothing else may then say what the network is to be."""
     from inspector.model import load_checkpoint
@@ -183,6 +203,8 @@ def _train_one(
     from inspector.card import write_card
     from inspector.train import Progress, bits, train
 
+    if resume and (flags := _kept_otherwise(config, settings, out)):
+        print(f"Without effect: {', '.join(flags)}. {out} goes on with its own options.", file=sys.stderr)
     with progress_bar(None, out.name) as bar:
 
         def show(at: Progress) -> None:
