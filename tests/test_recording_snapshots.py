@@ -247,7 +247,7 @@ def test_cli_records_snapshots(capsys, tmp_path: Path) -> None:
     assert one.recording is not None and one.recording.keeps_snapshots
     assert main(["recordings", str(tmp_path)]) == 0 and "  snapshots  " in capsys.readouterr().out
     assert main([*arguments, str(tmp_path / "s"), "--store", "snapshots", "--dtype", "float16"]) == 1
-    assert "leave signals and dtype out" in capsys.readouterr().err
+    assert "leave --signals and --dtype out" in capsys.readouterr().err
 
 
 def test_network_that_was_cast_after_the_recording_is_read_as_it_is_now():

@@ -245,14 +245,15 @@ def open_recording(path: str | Path, model: Any = None) -> Recording:
     A damaged one is an `InspectorError`: here when a file is missing or has another length, on reading otherwise.
     """
     header, store, n_planned = read_folder(Path(path).absolute())  # wherever the reader goes meanwhile
-    if model is not None and not hasattr(model, "hash"):
+    model_hash: Any = getattr(model, "hash", None)  # asked once: it takes a while
+    if model is not None and model_hash is None:
         raise InspectorError(f"model is {quoted(model)}: give the network itself, as load_checkpoint(FOLDER) opens it.")
-    if model is not None and header.network_hash != model.hash:
+    if model is not None and header.network_hash != model_hash:
         made_by = "does not say which network made it"
         if header.network_hash is not None:
             made_by = f"was made by network {_network(header.network, header.network_hash)}"
         raise InspectorError(
-            f"Recording {path} {made_by}, so it cannot be read beside {_network(model.name, model.hash)}. "
+            f"Recording {path} {made_by}, so it cannot be read beside {_network(model.name, model_hash)}. "
             "Open it without a network, or record the text again with this one."
         )
     # A network brings torch along; nobody else needs it, so this room names capture here alone, and by its name alone.
