@@ -171,6 +171,14 @@ class TestOffline:
         assert page.evaluate("window.hit") is None and page.locator("script").count() == 2
 
 
+def test_a_file_whose_name_is_no_text_makes_a_page(capsys, tmp_path, tiny_checkpoint, one_thread):
+    text = tmp_path / "a\udcff.py"  # as Python has a byte of a name that is no UTF-8
+    text.write_text("def shout(words):\n")
+    out = tmp_path / "page.html"
+    asked = ["page", "--network", str(tiny_checkpoint), "--text", str(text), "--neurons", "0:1", "--out", str(out)]
+    assert main(asked) == 0 and "a?.py" in out.read_text("utf-8")
+
+
 def test_page_and_figure_from_the_command_line(capsys, tmp_path, tiny_checkpoint, one_thread):
     (tmp_path / "text.py").write_text("def shout(words):\n    return 'hello'\n" * 10)
     both = ["--network", str(tiny_checkpoint), "--text", str(tmp_path / "text.py"), "--neurons", "1:3,0:1"]

@@ -76,7 +76,7 @@ def _page(options: argparse.Namespace) -> None:
         unknown=recording.unknown,
         look=Look(palette=options.palette),
     )
-    options.out.write_text(html, encoding="utf-8")
+    options.out.write_text(html, encoding="utf-8", errors="replace")  # a file's name may be no text
     print(f"{options.out}: {len(neurons)} neurons, {recording.n_chars:,} characters, {_megabytes(options.out)}")
 
 
