@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from inspector.recording import InspectorError, Layer, Neuron
-from inspector.recording.header import describe
+from inspector.recording import InspectorError, Layer, Neuron, describe
 
 if TYPE_CHECKING:
     from inspector.corpus import Corpus

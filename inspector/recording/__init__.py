@@ -26,6 +26,7 @@ and it never normalises, clips or thresholds a value. What its readers may rely 
 from inspector.recording.export import export_recording
 from inspector.recording.files import Lock
 from inspector.recording.filling import does_not_fit
+from inspector.recording.header import describe
 from inspector.recording.importing import import_recording
 from inspector.recording.kept import (
     Kept,
@@ -58,6 +59,7 @@ __all__ = [
     "Segment",
     "Snapshots",
     "delete_recording",
+    "describe",
     "does_not_fit",
     "export_recording",
     "find_recording",
