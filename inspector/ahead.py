@@ -31,9 +31,7 @@ from inspector.survey import search_corpus
 
 Progress = Callable[[int, int], object]
 
-_N_UNITS = (
-    512  # as many as it takes for weights too large for a processor's nearest cache, which have loops of their own
-)
+_N_UNITS = 512  # weights of so many are too large for the cache next to a core, and are read by loops of their own
 _FUNCTION = (
     "def shout(words):\n    loud = [w.upper() + '!' for w in words]  # so that {} hear it\n    return loud[:{}]\n\n"
 )

@@ -74,7 +74,8 @@ class Replayer:
 
     def __call__(self, segments: Sequence[Segment]) -> Turned:
         self._check_weights()
-        segments = [*segments, *segments] if len(segments) == 1 else segments  # one alone is summed up in another order
+        if len(segments) == 1 and not self.reads_apart:  # torch sums one alone up in another order
+            segments = [*segments, *segments]
         device, dtype = self._network.model.head.weight.device, self._network.model.head.weight.dtype
         lengths = np.array([len(segment.text) for segment in segments])
         ids = np.zeros((len(segments), lengths.max()), np.int64)  # behind an end any symbol
