@@ -203,7 +203,7 @@ def test_what_goes_wrong_in_one_thread_ends_them_all_and_is_raised(threads, monk
         take_steps(*given)
 
     monkeypatch.setattr(steps, "take_steps", failing)
-    weights = layer_of(nn.LSTM(3, 32))
+    weights = layer_of(nn.LSTM(3, 64))
     with pytest.raises(MemoryError, match="no room"):
         lockstep(weights, torch.randn(500, 1, 3), weights.zero_state(1), ())
 
