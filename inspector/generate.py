@@ -45,7 +45,7 @@ def sample(
     if n_chars < 0:
         raise InspectorError(f"The length is {n_chars}; it must be 0 or more characters.")
     if top_k is not None and top_k < 1:
-        raise InspectorError(f"top_k is {top_k}; it must be 1 or more.")
+        raise InspectorError(f"The top-k is {top_k}; it must be 1 or more.")
     if len(model.vocabulary) < 2:
         raise InspectorError("This network knows no character, so it cannot write.")
     return _stream(model, seed_text or _first(model), n_chars, temperature, top_k, seed)

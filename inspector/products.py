@@ -7,7 +7,7 @@ through its products in their order, whatever the number of rows.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from inspector.compiled import compiled
 
-ROWS, PANELS = 6, 4  # of many rows, of many panels: as many sums as there are registers for
-WIDTH = 32 if get_host_cpu_features().get("avx512f", False) else 16  # numbers in two vectors
+_IS_WIDE = get_host_cpu_features().get("avx512f", False)  # twice as many registers, each twice as long
+WIDTH = 32 if _IS_WIDE else 16  # numbers in two vectors
+ROWS, PANELS = 12 if _IS_WIDE else 6, 4  # of many rows, of many panels: as many sums as there are registers for
 _LINE = 64  # bytes to which arrays are laid out
 
 Array = NDArray[Any]
@@ -38,61 +39,79 @@ def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
     return whole
 
 
-def _adder(n_rows: int, n_panels: int = 1) -> Callable[..., Any]:
-    """The inner kernel for so many rows and panels: out[r, p] = start[p] + the sum over k of panels[p, k] * rows[r, k].
+def _adder(counts: Sequence[tuple[int, int]]) -> Callable[..., Any]:
+    """The inner kernel for each of these numbers of rows and panels, of which it does the one that is called for:
 
-    apart : from panel to panel; between : from panel to panel of start and out.
+        out[r, p] = start[p] + the sum over k of panels[p, k] * rows[r, k]
+
+    which : the place in `counts`. apart : from panel to panel; between : from panel to panel of start and out.
     """
 
-    def typed(_context: Any, panels: Any, panel: Any, apart: Any, rows: Any, row: Any, stride: Any, n_in: Any,
-              start: Any, begin: Any, between: Any, out: Any, to: Any, step: Any) -> Any:  # fmt: skip
+    def typed(_context: Any, which: Any, panels: Any, panel: Any, apart: Any, rows: Any, row: Any, stride: Any,
+              n_in: Any, start: Any, begin: Any, between: Any, out: Any, to: Any, step: Any) -> Any:  # fmt: skip
         n = types.intp
-        return types.void(panels, n, n, rows, n, n, n, start, n, n, out, n, n), generate
+        return types.void(n, panels, n, n, rows, n, n, n, start, n, n, out, n, n), generate
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         def data(i: int) -> Any:
             return context.make_array(signature.args[i])(context, builder, arguments[i]).data
 
-        def floats(pointer: Any) -> Any:
-            return builder.bitcast(pointer, _FLOATS.as_pointer())
-
-        def at(pointer: Any, index: Any) -> Any:
-            return builder.gep(pointer, [index])
-
-        def times(index: Any, n: int) -> Any:
-            return builder.mul(index, ir.Constant(_INDEX, n))
-
-        _, panel, apart, _, row, stride, n_in, _, begin, between, _, to, step = arguments
-        pairs = list(itertools.product(range(n_rows), range(n_panels)))
-        weights = [at(data(0), builder.add(panel, times(apart, p))) for p in range(n_panels)]
-        rows = [at(data(3), builder.add(row, times(stride, r))) for r in range(n_rows)]
-        first = [
-            builder.load(floats(at(data(7), builder.add(begin, times(between, p)))), align=4) for p in range(n_panels)
-        ]
-        targets = [
-            floats(at(data(10), builder.add(to, builder.add(times(step, r), times(between, p))))) for r, p in pairs
-        ]
-
-        before, loop, done = builder.block, builder.append_basic_block("sum"), builder.append_basic_block("summed")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        k, sums = builder.phi(_INDEX), [builder.phi(_FLOATS) for _ in pairs]
-        here = [_load_floats(builder, at(one, times(k, WIDTH)), signature.args[0].dtype) for one in weights]
-        numbers = [_everywhere(builder, builder.load(at(one, k))) for one in rows]
-        added = [_add_product(builder, total, here[p], numbers[r]) for total, (r, p) in zip(sums, pairs, strict=True)]
-        following = builder.add(k, ir.Constant(_INDEX, 1))
-        initial = [ir.Constant(_INDEX, 0), *(first[p] for _, p in pairs)]
-        for phi, value, later in zip([k, *sums], initial, [following, *added], strict=True):
-            phi.add_incoming(value, before)
-            phi.add_incoming(later, loop)
-        builder.cbranch(builder.icmp_signed("<", following, n_in), loop, done)
+        arrays, places = (1, 4, 8, 11), (2, 3, 5, 6, 7, 9, 10, 12, 13)
+        given = [data(i) for i in arrays], [arguments[i] for i in places], signature.args[1].dtype
+        done = builder.append_basic_block("summed")
+        blocks = [builder.append_basic_block("rows") for _ in counts]
+        choice = builder.switch(arguments[0], blocks[-1])
+        for i, (block, count) in enumerate(zip(blocks, counts, strict=True)):
+            choice.add_case(ir.Constant(_INDEX, i), block)
+            builder.position_at_end(block)
+            _add_up(builder, count, *given)
+            builder.branch(done)
         builder.position_at_end(done)
-        for total, target in zip(added, targets, strict=True):
-            builder.store(total, target, align=4)
         return context.get_dummy_value()
 
     made: Callable[..., Any] = intrinsic(typed)
     return made
+
+
+def _add_up(builder: Any, count: tuple[int, int], arrays: Any, places: Any, kind: Any) -> None:
+    """The loop for so many rows and panels. Of what `_adder` takes: arrays, here where their numbers begin; the others;
+    the type of the panels' numbers.
+    """
+    n_rows, n_panels = count
+    panels, rows, start, out = arrays
+    panel, apart, row, stride, n_in, begin, between, to, step = places
+
+    def floats(pointer: Any) -> Any:
+        return builder.bitcast(pointer, _FLOATS.as_pointer())
+
+    def at(pointer: Any, index: Any) -> Any:
+        return builder.gep(pointer, [index])
+
+    def times(index: Any, n: int) -> Any:
+        return builder.mul(index, ir.Constant(_INDEX, n))
+
+    pairs = list(itertools.product(range(n_rows), range(n_panels)))
+    weights = [at(panels, builder.add(panel, times(apart, p))) for p in range(n_panels)]
+    numbers_of = [at(rows, builder.add(row, times(stride, r))) for r in range(n_rows)]
+    first = [builder.load(floats(at(start, builder.add(begin, times(between, p)))), align=4) for p in range(n_panels)]
+    targets = [floats(at(out, builder.add(to, builder.add(times(step, r), times(between, p))))) for r, p in pairs]
+
+    before, loop, done = builder.block, builder.append_basic_block("sum"), builder.append_basic_block("stored")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    k, sums = builder.phi(_INDEX), [builder.phi(_FLOATS) for _ in pairs]
+    here = [_load_floats(builder, at(one, times(k, WIDTH)), kind) for one in weights]
+    numbers = [_everywhere(builder, builder.load(at(one, k))) for one in numbers_of]
+    added = [_add_product(builder, total, here[p], numbers[r]) for total, (r, p) in zip(sums, pairs, strict=True)]
+    following = builder.add(k, ir.Constant(_INDEX, 1))
+    initial = [ir.Constant(_INDEX, 0), *(first[p] for _, p in pairs)]
+    for phi, value, later in zip([k, *sums], initial, [following, *added], strict=True):
+        phi.add_incoming(value, before)
+        phi.add_incoming(later, loop)
+    builder.cbranch(builder.icmp_signed("<", following, n_in), loop, done)
+    builder.position_at_end(done)
+    for total, target in zip(added, targets, strict=True):
+        builder.store(total, target, align=4)
 
 
 def _load_floats(builder: Any, pointer: Any, kind: Any) -> Any:
@@ -113,7 +132,8 @@ def _add_product(builder: Any, total: Any, weight: Any, numbers: Any) -> Any:
     return builder.fadd(total, builder.fmul(weight, numbers, flags=("contract",)), flags=("contract",))
 
 
-_add_1, _add_2, _add_3, _add_4, _add_5, _add_6 = map(_adder, range(1, ROWS + 1))
+_add_rows = _adder([(1 + i, 1) for i in range(ROWS)])
+_add_panels = _adder([(1, 1 + i) for i in range(PANELS)])
 
 
 @compiled
@@ -129,21 +149,7 @@ def add_products(
     `panels`, s at `begin` of `start`. All arrays without gaps; places are those of their numbers in memory.
     panels : float32, or uint16: the bits of float16. The others float32. n_in : 1 or more.
     """
-    if n == 6:
-        _add_6(panels, panel, 0, rows, row, stride, n_in, start, begin, 0, out, to, step)
-    elif n == 5:
-        _add_5(panels, panel, 0, rows, row, stride, n_in, start, begin, 0, out, to, step)
-    elif n == 4:
-        _add_4(panels, panel, 0, rows, row, stride, n_in, start, begin, 0, out, to, step)
-    elif n == 3:
-        _add_3(panels, panel, 0, rows, row, stride, n_in, start, begin, 0, out, to, step)
-    elif n == 2:
-        _add_2(panels, panel, 0, rows, row, stride, n_in, start, begin, 0, out, to, step)
-    else:
-        _add_1(panels, panel, 0, rows, row, stride, n_in, start, begin, 0, out, to, step)
-
-
-_beside_2, _beside_3, _beside_4 = (_adder(1, n) for n in (2, 3, 4))
+    _add_rows(n - 1, panels, panel, 0, rows, row, stride, n_in, start, begin, 0, out, to, step)
 
 
 @compiled
@@ -155,11 +161,4 @@ def add_beside(
 
     What belongs to the next panel is `between` numbers further on in `start` and `out`.
     """
-    if n == 4:
-        _beside_4(panels, panel, apart, row, at, 0, n_in, start, begin, between, out, to, 0)
-    elif n == 3:
-        _beside_3(panels, panel, apart, row, at, 0, n_in, start, begin, between, out, to, 0)
-    elif n == 2:
-        _beside_2(panels, panel, apart, row, at, 0, n_in, start, begin, between, out, to, 0)
-    else:
-        _add_1(panels, panel, 0, row, at, 0, n_in, start, begin, 0, out, to, 0)
+    _add_panels(n - 1, panels, panel, apart, row, at, 0, n_in, start, begin, between, out, to, 0)

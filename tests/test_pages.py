@@ -387,7 +387,7 @@ def test_network_of_a_recording_is_said_and_cannot_be_picked(checkpoints, tmp_pa
     app = open_app(page, network="python", text=f"recording:{tmp_path / 'kept'}")
 
     assert [picker.key for picker in app.selectbox if "network" in picker.key] == []
-    assert page == FIND or "a recording of what small made of it" in said(app)
+    assert "a recording of what small made of it" in said(app)
     app.selectbox(key="pick_text").set_value("sample:lighthouse.txt").run()
     assert app.selectbox(key="pick_network").value == "python"
 

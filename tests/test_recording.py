@@ -379,7 +379,6 @@ def test_signals_are_in_the_order_of_the_screen() -> None:
             "Neuron 1:3 does not exist: this recording has layer 0 of 4 units (0-3), layer 1 of 1 unit (0) "
             "and layer 2 of 2 units (0-1).",
         ),
-        ((4,), (0.5, 1), "Neuron 0.5:1 does not exist: this recording has 1 layer (0) of 4 units (0-3)."),
     ],
 )
 def test_check_neuron_names_what_exists(widths: tuple[int, ...], neuron: Any, sentence: str) -> None:
@@ -389,9 +388,14 @@ def test_check_neuron_names_what_exists(widths: tuple[int, ...], neuron: Any, se
         assert assert_sentence(lambda action=action: action(neuron)) == sentence
 
 
-@pytest.mark.parametrize("nonsense", [5, None, (1,), (1, 2, 3), b"1:2", 1.5])
+@pytest.mark.parametrize("nonsense", [5, None, (1,), (1, 2, 3), b"1:2", 1.5, (0.5, 1), ("0", "1")])
 def test_what_is_no_neuron_is_told_how_one_is_written(nonsense: Any) -> None:
     assert_sentence(lambda: written("ab").trace(nonsense), f"{str(nonsense)!r} is not a neuron", "1:42")
+
+
+@pytest.mark.parametrize("nonsense", [5, np.zeros(3), b"hidden", ["hidden"]])
+def test_what_is_no_name_of_a_signal_is_told_which_there_are(nonsense: Any) -> None:
+    assert_sentence(lambda: written("ab").trace("0:0", nonsense), "has no signal", "hidden")
 
 
 @pytest.mark.parametrize("nonsense", ["0", None, 1.0])

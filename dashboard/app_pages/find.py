@@ -68,6 +68,7 @@ def page() -> None:
     reading = cards.read(view)
     if view.ask is not None:
         marked.answer(cards.fit(view, reading, cards.survey_of(reading)), reading)
+        cards.footnote(reading)
         return
     with concept_slot:
         view = pickers.pick_concepts(view, data.concepts_of(reading))
@@ -76,6 +77,7 @@ def page() -> None:
     if len(answers) > 1:
         _compare(answers, view, reading)
     _tell(answers[str(view.concept)], view, reading)
+    cards.footnote(reading)
 
 
 # --------------------------------------------------------------------------------------------------------- answers

@@ -80,17 +80,18 @@ class Header:
         stored = self.layers[layer].signals
         if signal is None:
             return "hidden" if "hidden" in stored else stored[0]
-        if signal not in stored:
+        if not isinstance(signal, str) or signal not in stored:
             raise InspectorError(
-                f"Layer {layer} has no signal {quoted(signal)} in this recording: it keeps {', '.join(stored)}. "
+                f"Layer {layer} has no signal {quoted(str(signal))} in this recording: it keeps {', '.join(stored)}. "
                 "Choose one of these, or record the text again with that signal."
             )
         return signal
 
     def check_neuron(self, neuron: Neuron | tuple[int, int] | str) -> Neuron:
         layer, unit = Neuron.parse(neuron) if isinstance(neuron, str) else neuron
-        whole = all(isinstance(number, (int, np.integer)) for number in (layer, unit))
-        if not (whole and 0 <= layer < len(self.layers) and 0 <= unit < self.layers[layer].n_units):
+        if not all(isinstance(number, (int, np.integer)) for number in (layer, unit)):
+            Neuron.parse(str((layer, unit)))  # no pair of numbers: it is told how a neuron is written
+        if not (0 <= layer < len(self.layers) and 0 <= unit < self.layers[layer].n_units):
             raise InspectorError(f"Neuron {layer}:{unit} does not exist: this recording has {describe(self.layers)}.")
         return Neuron(int(layer), int(unit))
 

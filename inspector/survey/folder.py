@@ -27,7 +27,7 @@ from inspector.model import CharModel
 from inspector.recording import InspectorError
 from inspector.search import verdict
 from inspector.survey.gathering import Gatherer
-from inspector.survey.portraits import draw_portraits
+from inspector.survey.portraits import command_for, draw_portraits
 from inspector.survey.searching import Found, Report, search_corpus
 
 FORMAT_VERSION = 2  # version 1 had survey.json, neurons.parquet and passages.json alone
@@ -93,7 +93,7 @@ def portray(model: CharModel, corpus: Corpus, folder: str | Path, *, on_progress
     folder = Path(folder)
     found = _said(folder)
     if found is None or found.get("network_hash") != model.hash:
-        raise InspectorError(f"{folder} holds no survey of {model.name}: make one with `python -m inspector survey`.")
+        raise InspectorError(f"{folder} holds no survey of {model.name}: make one with {command_for(folder)}.")
     longest = _longest(corpus)
     if longest is None:  # few texts, of which it may have read the first alone, and that in part
         longest = max(int(found["n_report_chars"]), 1)
@@ -118,7 +118,7 @@ def _said(folder: Path) -> dict[str, Any] | None:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = int(found["version"])
     except (ValueError, KeyError, TypeError) as error:
-        raise InspectorError(f"{path} is damaged; write it again with `python -m inspector survey`.") from error
+        raise InspectorError(f"{path} is damaged; write it again with {command_for(folder)}.") from error
     if version > FORMAT_VERSION:
         raise InspectorError(
             f"{path} has version {version}, this program reads up to {FORMAT_VERSION}: update Charscope."

@@ -96,12 +96,18 @@ class Portraits:
         partial.replace(path)
 
 
+def command_for(folder: Path, only: str = "") -> str:
+    """What to type to have a survey folder made again, or a part of it."""
+    return f"`python -m inspector survey --network {folder.parent}{only and f' --only {only}'}`"
+
+
 def open_portraits(folder: str | Path) -> Portraits | None:
     """What `draw_portraits` wrote into a survey folder; None where it did not, or for other passages than lie there.
 
     Raises InspectorError when the file is damaged or newer than this program, or the passages cannot be read.
     """
-    path = Path(folder) / FILE
+    folder = Path(folder)
+    path = folder / FILE
     if not path.is_file():
         return None
     try:
@@ -133,10 +139,8 @@ def open_portraits(folder: str | Path) -> Portraits | None:
     except (OSError, KeyError, ValueError, IndexError, EOFError, zipfile.BadZipFile) as error:
         if isinstance(error, InspectorError):
             raise
-        raise InspectorError(
-            f"{path} is damaged: make it again with `python -m inspector survey --only portraits`."
-        ) from error
-    return found if passages_hash == _hash_of(_passages(Path(folder))) else None
+        raise InspectorError(f"{path} is damaged: make it again with {command_for(folder, 'portraits')}.") from error
+    return found if passages_hash == _hash_of(_passages(folder)) else None
 
 
 def draw_portraits(
@@ -271,8 +275,7 @@ def _passages(folder: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path, columns=[*_NUMBERS, *_WORDS]).astype(dict.fromkeys(_WORDS, str))
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        advice = "make it again with `python -m inspector survey`"
-        raise InspectorError(f"{path} is missing or damaged: {advice}.") from error
+        raise InspectorError(f"{path} is missing or damaged: make it again with {command_for(folder)}.") from error
 
 
 def _hash_of(passages: pd.DataFrame) -> str:
