@@ -2,21 +2,24 @@
 
     python -m streamlit run dashboard/app.py
 
-The server imports this file for `app`, which answers the overlay's own questions beside Streamlit; each run of a page
-executes it as a script.
+The server imports this file for `app`, which answers the overlay's own questions beside Streamlit and reads what a
+newcomer opens with before one is there; each run of a page executes it as a script.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 # `streamlit run` puts this folder on the path, not the project's: without this it takes a `pip install -e .` first.
 sys.path[:0] = [root] if (root := str(Path(__file__).parent.parent)) not in sys.path else []
 
 import streamlit as st  # noqa: E402 - the path comes first
 
-from dashboard import cards, state  # noqa: E402
+from dashboard import cards, data, pickers, state, texts  # noqa: E402
 from dashboard.link import copy_link  # noqa: E402
 from dashboard.overlay.serve import ROUTES  # noqa: E402
 from inspector.recording import InspectorError  # noqa: E402
@@ -52,7 +55,21 @@ def main() -> None:
         copy_link()
 
 
+@asynccontextmanager
+async def _served(_app: st.App) -> AsyncIterator[None]:
+    """From the server's start to its end."""
+    Thread(target=_read_ahead, daemon=True, name="what a newcomer opens with").start()
+    yield
+
+
+def _read_ahead() -> None:
+    """Have the first network read the text that it opens with: a newcomer would wait for that, and for torch."""
+    with suppress(InspectorError):  # whoever opens the page is told
+        if (name := data.first_network()) is not None:
+            data.begin_reading(data.network(name), texts.load_text(pickers.first_text(name)))
+
+
 if __name__ == "__main__":
     main()
 else:
-    app = st.App(__file__, routes=ROUTES)
+    app = st.App(__file__, routes=ROUTES, lifespan=_served)

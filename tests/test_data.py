@@ -2,9 +2,12 @@
 
 import gc
 import shutil
+import subprocess
+import sys
 import threading
 import time
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from inspector.model import CharModel, ModelConfig, Vocabulary, save_checkpoint
 from inspector.recording import InspectorError, Neuron
 from inspector.search import rank_labels
 
+ROOT = Path(__file__).resolve().parent.parent
 TEXT = texts.Text("mine:1", "a.py", "x = 'a' + \"b\"\n" * 40)
 
 
@@ -305,3 +309,37 @@ def test_gates_are_read_behind_the_page_and_can_be_cancelled_and_asked_for_again
     assert data.begin_signal(reading, "forget_gate", then=lambda: told.append("there")).wait(20)
     assert data.begin_signal(reading, "forget_gate") is None and told == ["there"]
     assert reading.trace(Neuron(0, 1), "forget_gate").shape == (len(TEXT.content),)
+
+
+SERVED = """
+import asyncio, sys
+from dashboard import app, data
+
+async def serve():
+    events = asyncio.Queue()
+    await events.put({"type": "lifespan.startup"})
+    async def heard(event):
+        assert event["type"].endswith("complete"), event
+    server = asyncio.create_task(app.app({"type": "lifespan", "asgi": {"version": "3.0"}}, events.get, heard))
+    for _ in range(int(sys.argv[1])):
+        if len(data.recordings()) or server.done():
+            break
+        await asyncio.sleep(0.1)
+    print("read ahead:", len(data.recordings()))
+    await events.put({"type": "lifespan.shutdown"})
+    await server
+
+asyncio.run(serve())
+"""
+
+
+@pytest.mark.parametrize(("is_there", "n_looks"), [(True, 600), (False, 20)])
+def test_what_a_newcomer_opens_with_is_read_when_the_server_starts(networks, is_there, n_looks):
+    if not is_there:
+        shutil.rmtree(networks)
+
+    command = [sys.executable, "-c", SERVED, str(n_looks)]
+    served = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+    assert served.stdout.split("read ahead:")[-1].strip() == str(int(is_there)), served.stderr
+    assert "Traceback" not in served.stderr
