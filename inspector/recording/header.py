@@ -88,12 +88,10 @@ class Header:
         return signal
 
     def check_neuron(self, neuron: Neuron | tuple[int, int] | str) -> Neuron:
-        layer, unit = Neuron.parse(neuron) if isinstance(neuron, str) else neuron
-        if not all(isinstance(number, (int, np.integer)) for number in (layer, unit)):
-            Neuron.parse(str((layer, unit)))  # no pair of numbers: it is told how a neuron is written
+        layer, unit = named = Neuron.of(neuron)
         if not (0 <= layer < len(self.layers) and 0 <= unit < self.layers[layer].n_units):
             raise InspectorError(f"Neuron {layer}:{unit} does not exist: this recording has {describe(self.layers)}.")
-        return Neuron(int(layer), int(unit))
+        return named
 
 
 def describe(layers: Sequence[Layer]) -> str:

@@ -179,11 +179,7 @@ class Recording:
         >>> recording.check_neuron("2:17")
         InspectorError: Neuron 2:17 does not exist: this recording has 2 layers (0-1) of 512 units (0-511).
         """
-        try:
-            named = Neuron.parse(neuron) if isinstance(neuron, str) else Neuron(*neuron)
-        except TypeError:  # no pair: it is told how a neuron is written
-            named = Neuron.parse(str(neuron))
-        checked = self._header.check_neuron(named)
+        checked = self._header.check_neuron(neuron)
         return checked, self._header.check_signal(checked.layer, signal)
 
     def document_at(self, position: int) -> Document:

@@ -5,6 +5,7 @@ They live beside the recording because all of them are ways to point into one. N
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,6 +56,15 @@ class Neuron(NamedTuple):
                 f"{quoted(written)} is not a neuron: write layer and unit, both counted from zero, like 1:42."
             )
         return cls(int(match[1]), int(match[2]))
+
+    @classmethod
+    def of(cls, said: Any) -> Neuron:
+        """What `1:42` or a pair of whole numbers means; anything else is an `InspectorError` as `parse` has it."""
+        try:
+            layer, unit = (operator.index(number) for number in said)
+        except (TypeError, ValueError):  # no pair, or none of whole numbers
+            return cls.parse(str(said))
+        return cls(layer, unit)
 
 
 @dataclass(frozen=True)
