@@ -190,6 +190,7 @@ def wait_for(job: Job, *, can_end: bool = True) -> None:
     can_end : whether the work tells how far it is, and asks whether it should stop; else the time it took is said.
     """
     if job.is_done:
+        state.stay()
         st.rerun()
     if not can_end:
         quiet(f"{job.words}, {job.seconds_spent():.0f} s")

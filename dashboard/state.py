@@ -352,7 +352,7 @@ def go(**changes: object) -> None:
 
 
 def stay() -> None:
-    """The callback of a control that is no part of the view: what follows is no move of the reader's.
+    """The callback of a control that is no part of the view, or before a page runs again by itself: no move follows.
 
     A browser names its address with every click, and it may be late: the address it names is then an older one of
     ours, which without this would look as if the reader had gone back.

@@ -138,6 +138,34 @@ def test_late_address_is_not_taken_for_back():
     assert address(app)["text"] == OTHER
 
 
+def test_page_that_runs_again_by_itself_takes_no_late_address_for_back():
+    def page():
+        import streamlit as st
+
+        from dashboard import cards, state
+        from dashboard.jobs import Job
+        from inspector.recording import Neuron
+
+        view = state.current()
+        if st.session_state.pop("waits", False):
+            done = Job("reading", None)
+            assert done.wait(20)
+            st.query_params["neuron"] = "0:1"  # the browser asked whether the work is done before it heard of 0:2
+            cards.wait_for(done)
+        st.button("next", on_click=lambda: state.go(neuron=Neuron(0, 2)))
+        st.text(str(view.neuron))
+
+    app = AppTest.from_function(page)
+    app.query_params["neuron"] = "0:1"
+    app.run()
+    app.button[0].click()
+    app.session_state["waits"] = True
+    app.run()
+
+    assert app.text[0].value == "0:2"
+    assert address(app)["neuron"] == "0:2"
+
+
 def test_going_back_moves_the_overlay():
     app = open_app(network="python", text=SAMPLE)
     app.selectbox(key="pick_text").set_value(OTHER).run()

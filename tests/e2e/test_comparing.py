@@ -21,17 +21,9 @@ def query(page: Page) -> dict[str, str]:
 
 
 def click_row(page: Page, table: int, row: int) -> None:
-    """Click the box before a row of a table, which is drawn on a canvas, once it stands still."""
+    """Click the box before a row of a table, which is drawn on a canvas; wherever the page has been scrolled to."""
     drawn = page.locator("[data-testid='stDataFrame']").nth(table)
-    box = None
-    for _ in range(100):
-        drawn.scroll_into_view_if_needed()
-        before, box = box, drawn.bounding_box()
-        if box is not None and box == before:
-            break
-        page.wait_for_timeout(300)
-    assert box is not None
-    page.mouse.click(box["x"] + 16, box["y"] + 35 + 35 * row + 17)
+    drawn.click(position={"x": 16, "y": 35 + 35 * row + 17})
 
 
 def test_row_of_what_a_neuron_follows_leads_to_its_concept_on_find(page, dashboard):
