@@ -388,7 +388,9 @@ def test_check_neuron_names_what_exists(widths: tuple[int, ...], neuron: Any, se
         assert assert_sentence(lambda action=action: action(neuron)) == sentence
 
 
-@pytest.mark.parametrize("nonsense", [5, None, (1,), (1, 2, 3), b"1:2", 1.5, (0.5, 1), ("0", "1")])
+@pytest.mark.parametrize(
+    "nonsense", [5, None, (1,), (1, 2, 3), b"1:2", b"\0\1", bytearray(2), 1.5, (0.5, 1), ("0", "1")]
+)
 def test_what_is_no_neuron_is_told_how_one_is_written(nonsense: Any) -> None:
     assert_sentence(lambda: written("ab").trace(nonsense), f"{str(nonsense)!r} is not a neuron", "1:42")
 

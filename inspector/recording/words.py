@@ -61,6 +61,8 @@ class Neuron(NamedTuple):
     def of(cls, said: Any) -> Neuron:
         """What `1:42` or a pair of whole numbers means; anything else is an `InspectorError` as `parse` has it."""
         try:
+            if isinstance(said, bytes | bytearray):  # they count as whole numbers, and name nothing
+                raise TypeError
             layer, unit = (operator.index(number) for number in said)
         except (TypeError, ValueError):  # no pair, or none of whole numbers
             return cls.parse(str(said))
