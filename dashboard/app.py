@@ -18,10 +18,12 @@ from threading import Thread
 sys.path[:0] = [root] if (root := str(Path(__file__).parent.parent)) not in sys.path else []
 
 import streamlit as st  # noqa: E402 - the path comes first
+from starlette.middleware import Middleware  # noqa: E402
 
 from dashboard import cards, data, pickers, state, texts  # noqa: E402
 from dashboard.link import copy_link  # noqa: E402
 from dashboard.overlay.serve import ROUTES  # noqa: E402
+from dashboard.styled import Styled  # noqa: E402
 from inspector.recording import InspectorError  # noqa: E402
 
 
@@ -72,4 +74,4 @@ def _read_ahead() -> None:
 if __name__ == "__main__":
     main()
 else:
-    app = st.App(__file__, routes=ROUTES, lifespan=_served)
+    app = st.App(__file__, routes=ROUTES, middleware=[Middleware(Styled)], lifespan=_served)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -30,7 +29,6 @@ _PATIENCE = 2.0  # seconds in which a short text is read before anybody needs a 
 _BEGINNING = 2_000  # characters of a text that are shown while it is being read: a screen of them
 _ALONE, _ASKED = "overlay_alone", "overlay_asked"
 _DRAWN, _JOINER = re.compile(r"(?<!\S)(?:<->|->|<-|--|>=|<=|~=)(?!\S)"), "\u2060"
-_CSS = Path(__file__).parent / "app.css"
 _LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="118" height="26" viewBox="0 0 118 26"
  font-family="Inter, 'Segoe UI', system-ui, sans-serif" font-size="19" font-weight="700"><style>
  .high{fill:#08767c} .low{fill:#c96016} .ink{fill:#1c2430} .paper{fill:#ffffff}
@@ -51,8 +49,7 @@ def theme() -> Theme:
 
 
 def frame() -> None:
-    """What is on every page: the name and the style."""
-    st.html(_CSS)
+    """What is on every page: the name."""
     st.logo(_LOGO, size="medium")  # the page's color-scheme, which follows the theme, decides between its colours
 
 

@@ -12,6 +12,7 @@ from pathlib import PurePath
 from typing import Literal
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import cards, data, portraits, state, texts
 from inspector.recording import InspectorError, Neuron
@@ -20,6 +21,11 @@ from inspector.recording import InspectorError, Neuron
 _RECORDING = "recording:"
 _PASTED = {"plain text": "", "Python": ".py", "C": ".c"}
 LabelVisibility = Literal["visible", "collapsed"]
+
+
+def bar() -> DeltaGenerator:
+    """The row at the top of a page for its controls; app.css keeps room for their labels while they load."""
+    return st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="bar")
 
 
 def guarded(change: Callable[[], None]) -> Callable[[], None]:

@@ -21,9 +21,10 @@ _VERDICT = (
     "out. Untrained too: a network that learned nothing has a neuron as good"
 )
 _ROW, _MOST_ROWS = 33, 10.3  # pixels of a row, and rows in sight: a part of one says that there are more
+_MEASURES = {"auroc": "AUROC", "correlation": "r"}
 _number, _words = st.column_config.NumberColumn, st.column_config.TextColumn
 COLUMNS = {
-    "title": _words("concept", width=190),
+    "title": _words("concept", width=186),
     "neuron": _words("neuron", width=60),
     "note": _words("note", width=110, help="what somebody wrote about the neuron"),
     "histogram": st.column_config.BarChartColumn("values", width=110, help="the hidden state, lowest to highest"),
@@ -31,9 +32,9 @@ COLUMNS = {
     "direction": _words("is", width=55, help="high or low where it holds; rising or falling as a number grows"),
     "score": _number("score", format="%.3f", width=60, help=_SCORE),
     "baseline": _number("chance", format="%.2f", width=55, help="what a neuron that knows nothing scores"),
-    "twin_score": _number("untrained", format="%.2f", width=75, help="the best neuron of an untrained network"),
+    "twin_score": _number("untrained", format="%.3f", width=75, help="the best neuron of an untrained network"),
     "q_value": _number("q", format="%.1g", width=80, help="share of chance finds among the rows up to this one"),
-    "metric": _words("measure", width=80),
+    "metric": _words("measure", width=65, help="r is Pearson's correlation"),
     "verdict": _words("verdict", width=160, help=_VERDICT),
     "found_in": _words("ranked by", width=85, help="the survey's held-out files, or this text"),
     "description": _words("what it means", width=420),
@@ -92,10 +93,10 @@ def draw(
     height = height or round(_ROW * (1 + min(len(table), _MOST_ROWS))) + 2
     shown = table[[name for name in names if table.empty or table[name].notna().any()]]
     if "metric" in shown:
-        shown = shown.assign(metric=shown.metric.replace("auroc", "AUROC"))
-    for name in ("baseline", "twin_score"):
+        shown = shown.assign(metric=shown.metric.replace(_MEASURES))
+    for name, digits in (("baseline", 2), ("twin_score", 3)):
         if name in shown:  # a little below nothing would be written "-0.00"
-            shown = shown.assign(**{name: shown[name].round(2) + 0.0})
+            shown = shown.assign(**{name: shown[name].round(digits) + 0.0})
 
     def clicked() -> None:
         rows = st.session_state[key]["selection"]["rows"]

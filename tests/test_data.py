@@ -265,9 +265,17 @@ def test_label_is_valid_only_where_the_language_is_known(networks, tmp_path):
 
     assert valid.tolist() == [False] * 6 + [True] * 8
     assert label.sum() == 2 and label[10:12].all()
-    assert "inside_string" in data.concepts_of(reading)
+    assert "inside_string" in data.concepts_of(["a.txt", "b.py"]) and "inside_string" not in data.concepts_of(["a.txt"])
     with pytest.raises(InspectorError, match="language"):
         data.labels(data.open_folder(str(tmp_path / "plain")), data.concept_called("inside_string"))
+
+
+def test_concept_that_holds_nowhere_is_said_to(networks):
+    reading = data.read_with(data.network("a"), TEXT)
+
+    found = data.search(reading, ["regex:zzqqx"])
+
+    assert "it holds nowhere in this text" in found.too_little["regex:zzqqx"] and not found.tables
 
 
 def test_codes_are_found_behind_the_page_and_kept(networks, monkeypatch):

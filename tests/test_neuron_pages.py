@@ -387,7 +387,7 @@ def test_neurons_lists_all_and_what_is_filtered_stands_in_the_address(surveyed):
     assert set(shown.neuron) == {f"1:{unit}" for unit in range(6)}
     assert shown.histogram.map(len).eq(32).all() and "half_life" in shown
     assert address(app)["layer"] == "1"
-    assert set(shown.metric) <= {"AUROC", "correlation"}  # a score says little without its measure
+    assert set(shown.metric) <= {"AUROC", "r"}  # a score says little without its measure
     app.number_input(key="least_score").set_value(1.0).run()
     assert (address(app)["least"], address(app)["layer"]) == ("1", "1")
     assert app.dataframe[0].value.score.eq(1).all() and not app.exception
@@ -549,7 +549,7 @@ def test_gates_page_shows_saturation_of_every_gate():
     app = open_app(GATES, network="gru", neuron="0:1")
 
     assert "shut (below .1)" in said(app)
-    assert "A plain recurrent network has no gates" in said(open_app(GATES, network="rnn"))
+    assert "gates are shut" in said(app) and "gates are shut" not in said(open_app(GATES, network="rnn"))
 
 
 # ---------------------------------------------------------------------------------------------------- pure functions

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import cards, data, figures, marked, notes, pickers, share, state, tables
+from dashboard import cards, data, figures, marked, notes, pickers, share, state, tables, texts
 from dashboard.evidence import (
     STRETCHES,
     Stretch,
@@ -62,22 +62,30 @@ class Answer:
 def page() -> None:
     """Draw the page."""
     view = state.current()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with pickers.bar():
         view = pickers.pick_reading(view)
-        concept_slot = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
+        if view.ask is None:
+            with st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content"):
+                view = pickers.pick_concepts(view, data.concepts_of(_files(view)))
+    state.settle(view)
     reading = cards.read(view)
     if view.ask is not None:
         marked.answer(cards.fit(view, reading, cards.survey_of(reading)), reading)
         cards.footnote(reading)
         return
-    with concept_slot:
-        view = pickers.pick_concepts(view, data.concepts_of(reading))
-    state.settle(view)
     answers = _ask(view, reading)
     if len(answers) > 1:
         _compare(answers, view, reading)
     _tell(answers[str(view.concept)], view, reading)
     cards.footnote(reading)
+
+
+def _files(view: state.View) -> list[str]:
+    """Names of the files of a view's text, of which the languages are known before it is read."""
+    kind, _, name = str(view.text).partition(":")
+    if kind == "recording":
+        return [document.name for document in data.open_folder(name).recording.documents]
+    return [name for name, _ in texts.load_text(str(view.text)).parts()]
 
 
 # --------------------------------------------------------------------------------------------------------- answers

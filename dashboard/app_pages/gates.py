@@ -21,7 +21,7 @@ KEY, _REFUSED = "cell", "gates_refused"
 def page() -> None:
     """Draw the page."""
     view = state.current()
-    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    bar = pickers.bar()
     with bar:
         view = pickers.pick_reading(view)
         neuron_slot = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
@@ -107,12 +107,11 @@ def _telling_place(label: np.ndarray | None, state_trace: np.ndarray) -> int:
 
 
 def _saturation(view: state.View, kept: data.Network) -> None:
-    """How often each neuron's gates are shut and open, over everything that was surveyed."""
-    cards.claim("How often gates are shut and open", "over all surveyed text, a point for each neuron")
+    """How often each neuron's gates, where it has any, are shut and open, over everything that was surveyed."""
     gates = [name for name in SIGNALS[kept.model.config.kind] if name.endswith("_gate")]
     if not gates:
-        cards.quiet("A plain recurrent network has no gates.")
         return
+    cards.claim("How often gates are shut and open", "over all surveyed text, a point for each neuron")
     if (found := cards.findings_of(view)) is None:
         return
     statistics = found.statistics[found.statistics.signal.isin(gates)]

@@ -22,7 +22,8 @@ def page() -> None:
     view = state.current()
     if view.network is not None:
         view = replace(view, network=growth.parent_of(view.network))  # a snapshot belongs to its network
-    view = pickers.pick_network(view)
+    with pickers.bar():
+        view = pickers.pick_network(view)
     state.settle(view)
     if view.network is None:
         cards.quiet(f"There is no network in {data.checkpoints_folder()}; `python -m inspector train` makes one.")

@@ -35,13 +35,14 @@ _HEADINGS = (  # of the kinds of passages; those of a pair stand beside each oth
     {"top": "Strongest positive", "bottom": "Strongest negative"},
     {"quantile": "From its lowest to its highest", "random": "At random"},
 )
+_COLUMNS = (7, 5)  # their widths, above as below, so that one edge goes down the page
 _CONCEPTS = ["title", "signal", "direction", "score", "baseline", "twin_score", "metric", "verdict"]
 
 
 def page() -> None:
     """Draw the page."""
     view = state.current()
-    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    bar = pickers.bar()
     with bar:
         view = pickers.pick_network(view)
     found = cards.findings_of(view)
@@ -55,15 +56,16 @@ def page() -> None:
             view = pickers.pick_text(view, with_recordings=False)
             state.settle(view)
             text = str(view.text)
-        pickers.pick_neuron(view, kept.layers)
-        notes.card(kept.hash, view.shown)
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content"):
+            pickers.pick_neuron(view, kept.layers)
+            notes.card(kept.hash, view.shown)
     written = notes.titles(kept.hash)
     _steps(view, kept, found, written)
     if found is not None:
         _detects(view, found)
     notes.line(kept.hash, view.shown)
     with st.container(key="neuron"):
-        left, right = st.columns([7, 5], gap="medium")
+        left, right = st.columns(_COLUMNS, gap="medium")
     with right:
         if found is not None:
             with cards.by_itself():
@@ -127,7 +129,8 @@ def _steps(view: state.View, kept: data.Network, found: Findings | None, written
                 if neuron is not None:
                     _link(f"{more} {words}: {neuron}", neuron, view, written)
         st.page_link(READ, label="Read with it", query_params=view.to_query())
-        st.page_link(GATES, label="Its gates, step by step", query_params=view.to_query())
+        what = "Its gates" if _gates(kept.layers[view.shown.layer][1]) else "Its state"
+        st.page_link(GATES, label=f"{what}, step by step", query_params=view.to_query())
         st.page_link(NEURONS, label="All neurons", query_params=view.to_query())
 
 
@@ -206,7 +209,7 @@ def _passages(view: state.View, kept: data.Network, found: Findings, signal: str
     scenes = portraits.scenes(kept, view.shown, signal)
     extent = found.extent(view.shown, signal) if signal == "cell" else 1.0
     for pair in _HEADINGS:
-        for (kind, headline), column in zip(pair.items(), st.columns(2, gap="medium"), strict=True):
+        for (kind, headline), column in zip(pair.items(), st.columns(_COLUMNS, gap="medium"), strict=True):
             some = [scene for scene in scenes if scene.passage.kind == kind]
             with column:
                 cards.heading(headline, "" if some else "none were kept")

@@ -34,7 +34,7 @@ _ORDERS = {
 def page() -> None:
     """Draw the page."""
     view = state.current()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with pickers.bar():
         view = pickers.pick_network(view)
         filters = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
     state.settle(view)

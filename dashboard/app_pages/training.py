@@ -27,7 +27,7 @@ def page() -> None:
     view = state.current()
     if view.network is not None and (parent := growth.parent_of(view.network)) != view.network:
         view = replace(view, network=parent)  # a snapshot is seen among the others
-    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    bar = pickers.bar()
     with bar:
         view = pickers.pick_network(view)
     if view.network is None:

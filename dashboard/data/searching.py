@@ -5,7 +5,7 @@ What a survey already knows about a concept comes as a table of the same columns
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -72,9 +72,9 @@ def concept_title(name: str) -> str:
         return name
 
 
-def concepts_of(reading: Reading) -> list[str]:
-    """Names of the concepts that can be asked of a text, what a newcomer should see first coming first."""
-    languages = dict.fromkeys(language_of(document.name) for document in reading.recording.documents)
+def concepts_of(files: Iterable[str]) -> list[str]:
+    """Names of the concepts that can be asked of a text with these files, what a newcomer should see first first."""
+    languages = dict.fromkeys(map(language_of, files))
     names = dict.fromkeys(concept.name for language in languages for concept in concepts_for(language))
     return sorted(names, key=lambda name: name != FIRST_CONCEPT)
 
@@ -128,6 +128,8 @@ def _search(reading: Reading, names: Sequence[str], progress: Progress | None) -
             progress("Marking the concepts in the text", place / len(names))
         try:
             label, valid = labels(reading, concept_called(name))
+            if label.dtype == bool and not label[valid].any():
+                raise InspectorError("Too little to rank: it holds nowhere in this text. Take another text.")
             check_label(reading.recording, label, valid=valid)
             usable[name] = label, valid
         except InspectorError as error:

@@ -37,7 +37,7 @@ def regex_concept(pattern: str, name: str | None = None) -> Concept:
     return Concept(
         name=name or f"/{pattern}/",
         title=f"matches {pattern}",
-        description=f"Characters matched by the regular expression {pattern}",
+        description=f"Characters matched by the regular expression {pattern}.",
         edges="The whole match, or its group named 'mark'; whether it matches may depend on what follows.",
         kind="yes/no",
         languages=(),

@@ -14,6 +14,7 @@ from inspector.capture import record
 from inspector.model import load_checkpoint
 from inspector.recording import Neuron
 from inspector.survey import load_survey
+from tests.e2e.conftest import WAIT
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHECKPOINT = ROOT / "checkpoints" / "python"
@@ -185,3 +186,19 @@ def test_page_fits_narrow_and_wide_light_and_dark(page, dashboard, width, scheme
     open_page(page, dashboard)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert len(set(colours(page))) > 10
+
+
+def test_nothing_moves_when_the_controls_of_a_page_have_loaded(page, dashboard):
+    held = []
+    page.route(re.compile(r"/static/js/Selectbox\."), lambda route: held.append(route))  # it comes late
+    page.goto(f"{dashboard}/training?network=python")
+    heading, gap = page.get_by_role("heading", name="How python learned"), page.get_by_test_id("stSkeleton")
+    expect(heading).to_be_visible(timeout=WAIT)
+    expect(gap).to_have_count(1, timeout=WAIT)
+    before = heading.bounding_box()
+
+    for route in held:
+        route.continue_()
+    expect(gap).to_have_count(0, timeout=WAIT)
+
+    assert heading.bounding_box() == before

@@ -62,3 +62,22 @@ def test_filter_is_taken_away_by_its_cross(page, dashboard):
     page.locator(".st-key-only_layer").get_by_role("button", name=re.compile("clear", re.IGNORECASE)).click()
 
     expect(page).not_to_have_url(re.compile("layer="), timeout=WAIT)
+
+
+def edges(page: Page, *headings: str) -> list[float]:
+    """Where headings begin, from the left."""
+    boxes = [page.get_by_role("heading", name=name, exact=True).bounding_box() for name in headings]
+    return [box["x"] for box in boxes if box is not None]
+
+
+def test_neuron_page_keeps_its_columns_in_line_and_its_controls_together(page, dashboard):
+    page.set_viewport_size({"width": 2200, "height": 900})
+    page.goto(f"{dashboard}/neuron?network=python&neuron=1:120")
+    expect(page.get_by_role("heading", name="At random", exact=True)).to_be_visible(timeout=WAIT)
+    upper, lower = edges(page, "Its memory", "Strongest negative")
+    assert upper == pytest.approx(lower, abs=1)
+
+    page.set_viewport_size({"width": 800, "height": 900})
+    layer, unit = (page.get_by_label(name, exact=True) for name in ("layer", "unit"))
+    expect(layer).to_be_visible(timeout=WAIT)
+    assert layer.bounding_box()["y"] == pytest.approx(unit.bounding_box()["y"], abs=1)
