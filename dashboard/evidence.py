@@ -36,7 +36,7 @@ _BRIEF = {
     ", but this text is too short to rule out chance": ", may be chance",
     ", but an untrained network has a neuron as good": ", untrained too",
 }
-_AS_GOOD = 0.02  # of a score: less is not worth another neuron
+_AS_GOOD = 0.02  # of a score: what is better by less is as good
 _NOT_MUCH = 0.3  # of the way from chance or an untrained twin to a perfect score: less says little of a neuron
 
 
@@ -96,6 +96,11 @@ class Finding:
     verdict: str = ""
     twin_score: float = math.nan
 
+    @property
+    def is_learned(self) -> bool:
+        """Whether it does so visibly better than chance and than any neuron of an untrained network."""
+        return bool(self.score - np.fmax(self.baseline, self.twin_score) >= _AS_GOOD)
+
     def words(self) -> str:
         """What the neuron does and how well, in one line; `score_words` has the form."""
         return f"its {signal_words(self.signal)} is {score_words(vars(self))}"
@@ -112,7 +117,7 @@ def score_words(row: Mapping[str, Any]) -> str:
         claim = f"{direction} with it: held-out correlation {two_digits(row['score'])}"
     else:
         claim = f"{direction} there: held-out AUROC {two_digits(row['score'])}"
-    twin = "" if math.isnan(row["twin_score"]) else f", untrained twin {row['twin_score']:z.2f}"
+    twin = "" if math.isnan(row["twin_score"]) else f", untrained twin {two_digits(row['twin_score'])}"
     return f"{claim}, chance {row['baseline']:z.2f}{twin}"
 
 

@@ -75,6 +75,20 @@ def test_score_words_put_chance_beside_every_score():
     assert score_words(graded) == "rising with it: held-out correlation 0.50, chance 0.00"
 
 
+def test_score_words_write_a_twin_that_is_nearly_perfect_as_fully_as_the_score():
+    assert score_words(row(0, 0, 0.9991, twin_score=0.9957)).endswith("0.999, chance 0.50, untrained twin 0.996")
+
+
+@pytest.mark.parametrize(
+    ("score", "twin_score", "is_learned"),
+    [(0.9, 0.61, True), (0.9991, 0.9957, False), (0.6, 0.9, False), (0.51, math.nan, False), (0.6, math.nan, True)],
+)
+def test_finding_is_learned_where_it_is_visibly_better_than_chance_and_twin(score, twin_score, is_learned):
+    survey = survey_from(facts(digit=[row(0, 1, score, twin_score=twin_score)]), Path("x"))
+
+    assert survey.best("digit").is_learned is is_learned
+
+
 def test_survey_without_its_parts_is_a_sentence_with_the_command():
     with pytest.raises(InspectorError, match="python -m inspector survey --network nets/a"):
         survey_from({"version": 1, "concepts": {"digit": [{"layer": "x"}]}}, Path("nets/a"))
@@ -303,7 +317,7 @@ def test_table_writes_no_chance_of_less_than_nothing():
         from dashboard import tables
 
         tables.draw(
-            pd.DataFrame({"baseline": [-0.001], "twin_score": [-0.004]}), ["baseline", "twin_score"], key="table"
+            pd.DataFrame({"baseline": [-0.001], "twin_score": [-0.0004]}), ["baseline", "twin_score"], key="table"
         )
 
     shown = AppTest.from_function(draw).run().dataframe[0].value

@@ -739,30 +739,47 @@ def test_tour_without_a_survey_says_what_is_missing():
     assert "<code>python -m inspector survey --network " in "".join(bodies(app))
 
 
-@pytest.mark.parametrize(
-    ("kind", "gates"), [("lstm", "forget gate keeps"), ("gru", "update gate whether"), ("rnn", "")]
-)
-def test_tour_of_a_network_that_knows_no_strings_shows_what_it_tells_best_and_the_gates_it_has(
-    monkeypatch, tmp_path, kind, gates
-):
+def said_on_tour(monkeypatch, tmp_path, kind, rows):
+    """The tour of a network; rows: metric, baseline, score, layer, unit and perhaps twin of the best for a concept."""
     save_checkpoint(tiny_model(kind), tmp_path / "nets" / "other")
-    rows = {
-        "digit": ("auroc", 0.5, 0.7, 1, 1),
-        "newline": ("auroc", 0.5, 0.99, 1, 2),
-        "word_length": ("correlation", 0, 0.8, 1, 4),
-    }
     listed = {
         name: [{"layer": layer, "unit": unit, "signal": "hidden", "polarity": 1, "score": score, "metric": metric,
-                "baseline": baseline, "twin_score": None}]
-        for name, (metric, baseline, score, layer, unit) in rows.items()
+                "baseline": baseline, "twin_score": twin[0] if twin else None}]
+        for name, (metric, baseline, score, layer, unit, *twin) in rows.items()
     }  # fmt: skip
     facts = {"version": 1, "network_hash": load_checkpoint(tmp_path / "nets" / "other").hash, "corpus": "c",
              "n_report_chars": 9, "concepts": listed}  # fmt: skip
     (tmp_path / "nets" / "other" / "survey").mkdir()
     (tmp_path / "nets" / "other" / "survey" / "survey.json").write_text(json.dumps(facts))
     monkeypatch.setenv("CHARSCOPE_CHECKPOINTS", str(tmp_path / "nets"))
+    return said(open_app(TOUR))
 
-    words = said(open_app(TOUR))
+
+def test_tour_shows_no_neuron_that_an_untrained_network_matches(monkeypatch, tmp_path):
+    rows = {
+        "newline": ("auroc", 0.5, 0.9991, 0, 1, 0.9957),
+        "digit": ("auroc", 0.5, 0.87, 0, 2, 0.8),
+        "inside_string": ("auroc", 0.5, 0.6, 1, 3, 0.6),
+    }
+
+    words = said_on_tour(monkeypatch, tmp_path, "rnn", rows)
+
+    assert "1. A state that is carried along" in words and f"0:2, the best for “{data.concept_title('digit')}”" in words
+    assert "0:1, the best" not in words and "1:3, the best" not in words
+
+
+@pytest.mark.parametrize(
+    ("kind", "gates"), [("lstm", "forget gate keeps"), ("gru", "update gate whether"), ("rnn", "")]
+)
+def test_tour_of_a_network_that_knows_no_strings_shows_what_it_tells_best_and_the_gates_it_has(
+    monkeypatch, tmp_path, kind, gates
+):
+    rows = {
+        "digit": ("auroc", 0.5, 0.7, 1, 1),
+        "newline": ("auroc", 0.5, 0.99, 1, 2),
+        "word_length": ("correlation", 0, 0.8, 1, 4),
+    }
+    words = said_on_tour(monkeypatch, tmp_path, kind, rows)
 
     title = data.concept_title("newline")
     assert f"1. A neuron that tells “{title}”" in words and "1:2" in words

@@ -42,7 +42,7 @@ class Stop:
 def page() -> None:
     """Draw the page."""
     view = state.current()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with pickers.bar():
         view = pickers.pick_network(view)
         view = pickers.pick_text(view, with_recordings=False)
     reading = cards.read(view)
@@ -73,14 +73,14 @@ def _findings(kept: data.Network) -> Findings | None:
 def stops(found: Survey, layers: data.Layers, every: Findings | None = None) -> list[Stop]:
     """The tour of a network, out of what its survey found; a stop without a neuron to show it is left out.
 
+    One that an untrained network does as well shows nothing.
     every : what the survey says of all neurons; without it a neuron that it lists for nothing is the last stop.
     """
-    firsts = [findings[0] for findings in found.concepts.values() if findings]
+    learned = {name: ranked[0] for name, ranked in found.concepts.items() if ranked and ranked[0].is_learned}
+    firsts = learned.values()
     told: list[Stop] = []
-    low = None
-    bottom = [one for one in firsts if one.neuron.layer == 0]
-    if bottom:
-        low = max(bottom, key=_worth)
+    low = max((one for one in firsts if one.neuron.layer == 0), key=_worth, default=None)
+    if low is not None:
         told.append(_stop(
             "A state that is carried along",
             "The network reads one character at a time and predicts the next. All it knows of what came before is a "
@@ -88,11 +88,13 @@ def stops(found: Survey, layers: data.Layers, every: Findings | None = None) -> 
             f"behind the text: {_about(low)} Neurons of this layer sit close to the characters.",
             low, READ, "Read on, with the keys n and p for the next and previous neuron",
         ))  # fmt: skip
-    clear = found.best(FIRST_CONCEPT) or max((one for one in firsts if one.metric == "auroc"), key=_worth, default=None)
+    clear = learned.get(FIRST_CONCEPT) or max(
+        (one for one in firsts if one.metric == "auroc"), key=_worth, default=None
+    )
     if clear is not None:
         told += _clear_stops(clear, layers[clear.neuron.layer][1])
     graded = [one for one in firsts if one.metric == "correlation" and one is not low]
-    depth = found.best("indentation") or max(graded, key=_worth, default=None)
+    depth = learned.get("indentation") or max(graded, key=_worth, default=None)
     if depth is not None:
         title = data.concept_title(depth.concept)
         told.append(_stop(
