@@ -23,7 +23,7 @@ from dashboard.findings import Findings
 from dashboard.jobs import Job
 from dashboard.overlay import Look
 from dashboard.palette import DEFAULT, Scale, Theme, colour_index, ink, lut, scale_for
-from inspector.recording import InspectorError, Neuron
+from inspector.recording import InspectorError, Neuron, Recording
 
 _PATIENCE = 2.0  # seconds in which a short text is read before anybody needs a bar
 _BEGINNING = 2_000  # characters of a text that are shown while it is being read: a screen of them
@@ -46,6 +46,12 @@ class StillReading(Exception):
 def theme() -> Theme:
     """Light or dark, as the reader's browser shows it."""
     return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def place_label(recording: Recording, at: int) -> str:
+    """What a link to a place says: `file:line` in a text of several documents, else its line."""
+    place, is_one = recording.place(at), len(recording.documents) == 1
+    return plain(f"line {place.line:,}" if is_one else f"{place.document.name}:{place.line}") + " →"
 
 
 def frame() -> None:

@@ -125,8 +125,8 @@ def _list_places(places: Places, view: state.View, reading: data.Reading) -> Non
         mark = state.Mark(row["start"], row["stop"])
         there = replace(view, at=mark.start, mark=mark, ask=None)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.page_link(READ, label=f"**line {row['line']:,}** →", query_params=there.to_query())
-            cards.quiet(f"overlap {row['overlap']:.2f}, {row['length']:,} characters, {row['document']}")
+            st.page_link(READ, label=cards.place_label(reading.recording, mark.start), query_params=there.to_query())
+            cards.quiet(f"overlap {row['overlap']:.2f}, {row['length']:,} characters")
         _excerpt(reading, trace, str(view.signal), state.Mark(mark.start, min(mark.stop, mark.start + LONGEST)))
 
 

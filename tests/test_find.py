@@ -51,6 +51,16 @@ def test_elsewhere_lists_places_of_the_neuron_most_alike_first():
     assert any("line" in label for label in links(app))
 
 
+def test_elsewhere_names_the_file_and_line_of_each_place():
+    content = texts.load_text("sample:address_book.py").content
+    two = texts.keep_files([("a_b.py", content), ("c.py", content)], "two")
+
+    app = ask("elsewhere", **MARK | {"text": two})
+
+    places = links(app)[3:]
+    assert places and all(re.fullmatch(r"(a\\_b|c)\\.py\\:\d+ →", label) for label in places)
+
+
 @pytest.mark.parametrize("mark", ["999999-1000000", ""])
 def test_a_question_about_no_mark_is_a_sentence(mark):
     app = ask("here", **MARK | {"mark": mark})

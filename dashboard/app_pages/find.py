@@ -324,9 +324,10 @@ def _stretch(
     place = reading.recording.place(one.start)
     holds = label[one.start : one.stop] if label.dtype == bool else None
     at = one.start + int(holds.argmax()) if holds is not None else one.start
-    name = f"{place.document.name}:{place.line}" if len(reading.recording.documents) > 1 else f"line {place.line:,}"
     with st.container(gap=None):
-        st.page_link(READ, label=f"{cards.plain(name)} →", query_params=replace(there, at=at).to_query())
+        st.page_link(
+            READ, label=cards.place_label(reading.recording, one.start), query_params=replace(there, at=at).to_query()
+        )
         text, values = reading.text[one.start : one.stop], trace[one.start : one.stop]
         cards.excerpt(text, values, scale, first_line=place.line, holds=holds)
 

@@ -192,9 +192,8 @@ def _here(view: state.View, reading: data.Reading, signal: str) -> None:
 
 def _place_here(at: int, view: state.View, reading: data.Reading, trace: np.ndarray, signal: str) -> None:
     there, place = replace(view, signal=signal, at=at, mark=None), reading.recording.place(at)
-    name = f"{place.document.name}:{place.line}" if len(reading.recording.documents) > 1 else f"line {place.line:,}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.page_link(READ, label=f"{cards.plain(name)} →", query_params=there.to_query())
+        st.page_link(READ, label=cards.place_label(reading.recording, at), query_params=there.to_query())
         cards.quiet(f"{trace[at]:+z.2f}")
     within = (place.document.start, place.document.stop)
     start, stop = lines_around(reading.text, at, at + 1, within=within, around=_AROUND)
