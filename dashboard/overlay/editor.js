@@ -6,6 +6,7 @@ import { button, element } from "./bar.js";
 import { afterChange, exactPlace, inField, rememberWritten, writtenBefore } from "./draft.js";
 import { codePointsIn } from "./layout.js";
 import { decodePayload } from "./payload.js";
+import { RETRY_AFTER_MS } from "./source.js";
 import { showCount } from "./words.js";
 
 /** @typedef {import("./payload.js").Payload} Payload */
@@ -48,6 +49,8 @@ export class Editor {
     /** What was written before, and can be gone on with. */ this.before = /** @type {ReturnType<typeof writtenBefore>} */ (null);
     this.isBusy = false;
     this.isStale = false;
+    /** Whether the newest version could not be read. */ this.hasFailed = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */ this.again = undefined;
     /** @type {AbortController | null} of a version whose beginning is painted already */ this.rest = null;
     this.field.addEventListener("input", () => {
       this.text = afterChange(this.text, this.field.value);
@@ -111,7 +114,8 @@ export class Editor {
 
   close() {
     this.root.hidden = true;
-    this.isStale = false;
+    this.isStale = this.hasFailed = false;
+    clearTimeout(this.again);
     this.rest?.abort();
   }
 
@@ -132,7 +136,10 @@ export class Editor {
     return Math.max(codePointsIn(this.text, exactPlace(this.text, this.field.selectionStart)) - 1, 0);
   }
 
-  async send() {
+  /** @param {{isSecond?: boolean}} [options] isSecond: whether the same version was sent before and failed */
+  async send({ isSecond = false } = {}) {
+    clearTimeout(this.again);
+    this.hasFailed &&= isSecond;
     this.isStale = true;
     this.rest?.abort();
     if (this.isBusy) return;
@@ -170,9 +177,12 @@ export class Editor {
         this.said.textContent = isWhole ? `${showCount(length)} characters${this.isFull ? ", as many as are read while you write" : ""}, not kept` : "reading …";
         this.writer.written(text, payload);
       }
+      this.hasFailed = false;
     } catch (error) {
       if (this.rest?.signal.aborted) return; // done away with
       this.said.textContent = `not read: ${error instanceof Error ? error.message : String(error)}`;
+      if (!this.hasFailed && this.isOpen) this.again = setTimeout(() => this.send({ isSecond: true }), RETRY_AFTER_MS);
+      this.hasFailed = true;
     } finally {
       this.rest = null;
     }

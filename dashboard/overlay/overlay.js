@@ -75,6 +75,7 @@ class Overlay extends Reader {
     for (const one of ancestorsOf(this.frame.root)) this.around.observe(one);
     this.onLine = () => {
       this.source.mend();
+      if (this.frame.editor.hasFailed) this.frame.editor.send();
       this.show({ rebuild: false });
     };
     window.addEventListener("online", this.onLine);

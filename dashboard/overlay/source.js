@@ -20,7 +20,7 @@ const MOST_QUESTIONS = 40;
 const MOST_BYTES = 128e6;
 const AT_ONCE = 2;
 /** After a connection that failed the same is asked once more. */
-const RETRY_AFTER_MS = 1000;
+export const RETRY_AFTER_MS = 1000;
 /** How long Python is asked for everything where the fast way has failed, until it is tried again. */
 const MEND_AFTER_MS = 10_000;
 /** What the reader can do without: a server that stumbles over it may still answer everything else. */

@@ -32,3 +32,38 @@ test("of a version that was written over only what is read already is painted", 
   await made.read("abcde");
   assert.deepEqual(happened, ["asked", "painted 2"]);
 });
+
+test("a version that could not be read is sent once more by itself", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { happened, made } = editor();
+  globalThis.fetch = /** @type {typeof fetch} */ (async () => {
+    happened.push("asked");
+    if (happened.length < 2) throw new TypeError("no connection");
+    return answer({}, { loss: [1, 1, 1, 1, 1] });
+  });
+  Object.assign(made, { text: "abcde" });
+  await made.send();
+  assert.equal(made.said.textContent, "not read: no connection");
+  context.mock.timers.tick(1000);
+  await new Promise(setImmediate);
+  assert.deepEqual([happened, made.said.textContent], [["asked", "asked", "painted 5"], "5 characters, not kept"]);
+});
+
+test("what fails twice waits for the next key", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { made } = editor();
+  let asked = 0;
+  globalThis.fetch = /** @type {typeof fetch} */ (async () => {
+    asked += 1;
+    throw new TypeError("no connection");
+  });
+  Object.assign(made, { text: "abcde" });
+  for (const sent of [2, 4]) {
+    await made.send(); // as a key does
+    for (let second = 0; second < 5; second += 1) {
+      context.mock.timers.tick(1000);
+      await new Promise(setImmediate);
+    }
+    assert.equal(asked, sent);
+  }
+});
