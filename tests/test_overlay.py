@@ -343,6 +343,32 @@ class TestInBrowser:
         assert shown == ["rgb({}, {}, {})".format(*table[index]) for table in tables]
         assert page.locator('[data-at="5"]').get_attribute("class") == "none"
 
+    def test_words_written_from_right_to_left_stay_where_they_stand_in_the_line(self, page):
+        text = 'a = "ש\u05b8לם עלם" + "עב" # ג d'
+        send(page, **lines_of(0, text=text, traces={("0:0", "hidden"): np.zeros(len(text), np.float32)}))
+        places = "spans => spans.map((one) => [one.getBoundingClientRect().left, one.textContent])"
+        shown = sorted(page.locator(".row .text > span").evaluate_all(places))
+        assert "".join(letter for _, letter in shown) == 'a = "םלע םלש\u05b8" + "בע" # ג d'
+
+    def test_card_of_keys_opens_and_closes_by_mouse(self, page):
+        page.set_viewport_size({"width": 800, "height": 700})
+        send(page, **lines_of(0))
+        sign, card = page.get_by_role("button", name="keys (?)"), page.get_by_role("dialog", name="keys")
+        sign.click()
+        expect(card).to_be_visible()
+        sign.click(timeout=5_000)
+        expect(card).to_be_hidden()
+        sign.click()
+        page.locator("[data-at='0']").click()
+        expect(card).to_be_hidden()
+
+    def test_long_names_of_files_stay_within_a_narrow_page(self, page):
+        page.set_viewport_size({"width": 800, "height": 700})
+        documents = [Document("a/long/way/down/to/" * 6 + "a.py", 0, 12), Document("b.py", 12, len(LINES))]
+        send(page, **lines_of(0, documents=documents))
+        expect(page.locator(".file")).to_have_count(2)
+        assert page.locator(".panel").evaluate("(panel) => panel.scrollWidth <= panel.clientWidth")
+
     def test_browser_tells_the_value_under_the_mouse(self, page):
         arguments = golden_arguments()
         send(page, **arguments)

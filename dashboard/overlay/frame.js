@@ -47,7 +47,7 @@ export function buildFrame({ act, jump, pointAt, writer }) {
   scroller.append(frame.sheet, frame.ruler);
   beside.append(frame.editor.root, scroller, frame.overview.root, frame.prompt.root);
   column.append(beside, frame.markBar.root, frame.overview.plot);
-  page.append(column, frame.panel.root);
-  frame.root.append(frame.bar.root, frame.failure, frame.loading, page, frame.help, frame.spoken);
+  page.append(column, frame.panel.root, frame.help);
+  frame.root.append(frame.bar.root, frame.failure, frame.loading, page, frame.spoken);
   return frame;
 }

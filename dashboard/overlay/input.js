@@ -23,7 +23,7 @@ const ROW_AFTER_MS = 40;
  * @param {Reader} reader
  * @returns {() => void} stops listening outside the component
  */
-export function listen({ root, scroller, bar }, reader) {
+export function listen({ root, scroller, bar, help }, reader) {
   let isMarking = false, isTouch = false;
   /** The text's before a mark is begun: what is then said of the mark takes room from it. */ let box = scroller.getBoundingClientRect();
   /** @type {ReturnType<typeof setInterval> | undefined} */ let going, way = "";
@@ -46,8 +46,10 @@ export function listen({ root, scroller, bar }, reader) {
     if (way !== "") going = setInterval(() => reader.act({ type: "move", move: where, extend: true }), ROW_AFTER_MS);
   };
   /** @param {PointerEvent} event */
-  const closeMenu = (event) => {
-    if (!event.composedPath().includes(bar.menu.root)) bar.menu.root.removeAttribute("open");
+  const closeCards = (event) => {
+    const path = event.composedPath();
+    if (!path.includes(bar.menu.root)) bar.menu.root.removeAttribute("open");
+    if (!path.includes(help) && !path.includes(bar.root)) help.hidden = true;
   };
   root.addEventListener("keydown", (event) => onKey(event, reader));
   root.addEventListener("copy", (event) => onCopy(event, reader));
@@ -73,7 +75,7 @@ export function listen({ root, scroller, bar }, reader) {
   });
   scroller.addEventListener("pointerleave", () => reader.pointAt(null));
   const heard = /** @type {[string, (event: any) => void][]} */ (
-    [["pointermove", draw], ["pointerup", release], ["pointercancel", release], ["pointerdown", closeMenu]]);
+    [["pointermove", draw], ["pointerup", release], ["pointercancel", release], ["pointerdown", closeCards]]);
   for (const [name, hear] of heard) window.addEventListener(name, hear, true);
   return () => {
     release();

@@ -316,8 +316,8 @@ export function kindOf({ chars, cells }, cell) {
   if (char === " ") return "space";
   if (char === "\n") return "newline";
   if (char === "\t") return "tab";
+  if (RIGHT_TO_LEFT.test(char) && !isInvisible(char)) return "rtl"; // with its points and vowel signs
   if (cells.starts[cell + 1] - start > 1) return "boxed";
   if (PLAIN_CHARACTER.test(char)) return "plain";
-  if (isInvisible(char)) return "invisible";
-  return RIGHT_TO_LEFT.test(char) ? "rtl" : "boxed";
+  return isInvisible(char) ? "invisible" : "boxed";
 }
