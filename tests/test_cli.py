@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -317,6 +318,19 @@ def test_a_run_that_goes_on_tells_which_options_it_does_not_take(capsys, tmp_pat
         assert code == 0 and "Without effect" not in said
     code, _, said = run(capsys, *begun, "--chars", 400, "--units", 8, "--resume")
     assert code == 0 and f"Without effect: --units, --chars. {tmp_path / 'run'} goes on with its own options." in said
+
+
+def test_progress_of_a_run_that_goes_on_counts_by_its_own_batch(capsys, monkeypatch, tmp_path, python_folder):
+    bars, interrupted = [], iter([False] * 4 + [True] + [False] * 5)
+    monkeypatch.setattr(
+        "inspector.commands.train.progress_bar", lambda *named: bars.append(progress_bar(*named)) or bars[-1]
+    )
+    monkeypatch.setattr("inspector.train._between_steps", lambda: nullcontext(lambda: next(interrupted)))
+    begun = ["train", "--corpus", python_folder, "--out", tmp_path / "run"]
+    options = ["--layers", 1, "--units", 4, "--batch", 2, "--stretch", 20, "--chars", 400]
+    assert run(capsys, *begun, *options)[0] == 130
+    assert run(capsys, *begun, "--resume")[0] == 0
+    assert [(bar.initial, bar.n, bar.total) for bar in bars] == [(0, 200, 400), (200, 400, 400)]
 
 
 @pytest.mark.parametrize(("there", "words"), [("README.md", "might be lost"), ("trainer.pt", "whose network would")])

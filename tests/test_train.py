@@ -324,11 +324,11 @@ def _by_hand(rnn, inputs, recurrent):
     ("wrong", "sentence"),
     [
         ({"batch": 0}, "batch is 0; it must be 1 or more."),
-        ({"learning_rate": math.nan}, "learning_rate is nan; it must be more than 0."),
-        ({"learning_rate": math.inf}, "learning_rate is inf; it must be more than 0."),
+        ({"learning_rate": math.nan}, "learning_rate is nan; it must be more than 0, and finite."),
+        ({"learning_rate": math.inf}, "learning_rate is inf; it must be more than 0, and finite."),
         ({"seed": -1}, "seed is -1; it must be a whole number from 0 up to, but not, 2**63."),
         ({"seed": 2**63}, f"seed is {2**63}; it must be a whole number from 0 up to, but not, 2**63."),
-        ({"weight_decay": -1.0}, "weight_decay is -1.0; it must be 0 or more."),
+        ({"weight_decay": -1.0}, "weight_decay is -1.0; it must be 0 or more, and finite."),
         ({"recurrent_dropout": 1.0}, "recurrent_dropout is 1.0; it must be a share from 0 up to, but not, 1."),
     ],
 )
@@ -496,6 +496,18 @@ def test_two_trainings_in_one_folder_are_refused(tmp_path):
     assert len(refused) == 2
     assert {path.name for path in (tmp_path / "run").iterdir()} >= {"model.safetensors", "trainer.pt"}
     assert not (tmp_path / "run" / ".writing").exists()
+
+
+def test_run_killed_within_its_first_save_is_one_to_resume(tmp_path, monkeypatch):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("inspector.train.folder.save_checkpoint", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(PATTERN, CONFIG, OPTIONS, tmp_path / "cut")
+    monkeypatch.undo()
+    whole = train(PATTERN, CONFIG, OPTIONS, tmp_path / "whole")
+    assert train(PATTERN, CONFIG, OPTIONS, tmp_path / "cut", resume=True).hash == whole.hash
 
 
 def test_snapshots_of_a_run_that_died_are_not_another_ones(tmp_path):

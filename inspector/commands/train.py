@@ -208,12 +208,13 @@ def _train_one(
     with progress_bar(None, out.name) as bar:
 
         def show(at: Progress) -> None:
-            per_step = settings.batch * settings.stretch
-            bar.total = at.n_steps * per_step
+            if bar.total is None:  # what an earlier call read is not of this one's speed
+                bar.total = at.n_steps * at.chars_per_step
+                bar.n = bar.initial = bar.last_print_n = (at.step - 1) * at.chars_per_step
             losses = f"{at.train_nats:.3f} nats {bits(at.train_nats):.3f} bits"
             held_out = "" if at.choose_nats != at.choose_nats else f", held out {bits(at.choose_nats):.3f} bits"
             bar.set_postfix_str(losses + held_out, refresh=False)
-            bar.update(at.step * per_step - bar.n)
+            bar.update(at.step * at.chars_per_step - bar.n)
 
         model = train(corpus, config, settings, out, begin_with=begun_with, resume=resume, on_step=show)
     write_card(model, out)

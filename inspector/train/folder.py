@@ -101,11 +101,11 @@ class RunFolder:
     def save(self, model: CharModel, facts: dict[str, Any], kept: dict[str, Any] | None = None) -> None:
         """The network, what its card says, and what a resume needs; without `kept` the run is over."""
         with self._disk_errors():
-            save_checkpoint(model, self.path, training=facts)
-            if kept is not None:
+            if kept is not None:  # first: a network without it would be taken for a finished one
                 partial = self._kept.with_suffix(".pt.partial")
                 torch.save(kept, partial)
                 partial.replace(self._kept)
+            save_checkpoint(model, self.path, training=facts)
 
     def save_snapshot(self, model: CharModel, step: int, facts: dict[str, Any]) -> None:
         """A copy of the weights as they are at this step."""

@@ -11,13 +11,13 @@ from inspector.recording import InspectorError
 
 _ALLOWED: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (("n_chars", "batch", "stretch", "evaluate_every", "save_every"), lambda n: n >= 1, "1 or more"),
-    (("learning_rate",), lambda x: 0 < x < math.inf, "more than 0"),
+    (("learning_rate",), lambda x: 0 < x < math.inf, "more than 0, and finite"),
     (("clip",), lambda x: x > 0, "more than 0"),
     (("seed",), lambda n: 0 <= n < 2**63, "a whole number from 0 up to, but not, 2**63"),
     (
         ("warmup", "weight_decay", "forget_bias", "hidden_penalty", "cell_penalty", "patience"),
         lambda x: 0 <= x < math.inf,
-        "0 or more",
+        "0 or more, and finite",
     ),
     (("output_dropout", "recurrent_dropout", "restart"), lambda x: 0 <= x < 1, "a share from 0 up to, but not, 1"),
 )
@@ -94,3 +94,4 @@ class Progress(NamedTuple):
     train_nats: float
     choose_nats: float
     chars_per_second: float
+    chars_per_step: int

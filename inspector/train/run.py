@@ -144,8 +144,9 @@ class Run:
                 self.save()
             try:
                 if on_step:
-                    speed = options.batch * options.stretch / took
-                    on_step(Progress(self.step, n_steps, self.train_nats, self.choose_nats, speed))
+                    n_chars = options.batch * options.stretch
+                    losses = self.train_nats, self.choose_nats
+                    on_step(Progress(self.step, n_steps, *losses, n_chars / took, n_chars))
                 if is_interrupted():
                     raise KeyboardInterrupt
             except KeyboardInterrupt:
