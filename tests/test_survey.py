@@ -102,6 +102,18 @@ def test_corpus_without_held_out_files_is_a_sentence(tiny_checkpoint, model):
     assert load_survey(tiny_checkpoint) is None
 
 
+def test_survey_on_another_corpus_is_lost_only_when_that_is_said(tiny_checkpoint, corpus, model, tables):
+    kept = (tiny_checkpoint / "survey" / "survey.json").read_text()
+    other = dataclasses.replace(corpus, name="other")
+    with pytest.raises(InspectorError, match=r"survey of tiny on .* one on other would replace: add --replace-other"):
+        survey(model, other, tiny_checkpoint / "survey")
+    assert (tiny_checkpoint / "survey" / "survey.json").read_text() == kept
+    survey(model, corpus, tiny_checkpoint / "survey")
+    survey(model, other, tiny_checkpoint / "survey", replace_other=True)
+    assert load_survey(tiny_checkpoint)["corpus"] == "other"
+    survey(untrained_twin(model), corpus, tiny_checkpoint / "survey")  # of other weights there is nothing to keep
+
+
 def test_survey_of_no_characters_is_a_sentence(tiny_checkpoint, corpus, model):
     with pytest.raises(InspectorError, match="at least one character of each kind of file, not 0"):
         survey(model, corpus, tiny_checkpoint / "survey", n_chars=0)

@@ -29,6 +29,7 @@ def add(commands: Any) -> None:
     option("--network", default="checkpoints/python", type=Path, help="checkpoint folder; survey/ is written into it")
     option("--only", choices=("portraits",), default=None, help="renew this part of a survey that lies there")
     option("--chars", type=whole_number, default=200_000, help="characters to choose on, and as many to report on")
+    option("--replace-other", action="store_true", help="take the place of a survey on another corpus, which is lost")
     option("--show", action="store_true", help="read nothing; print what the survey beside it found, as Markdown")
 
 
@@ -48,7 +49,10 @@ def _survey(options: argparse.Namespace) -> None:
             portray(model, corpus, options.network / "survey", on_progress=show)
             print(f"Written: {options.network / 'survey' / 'portraits.npz'}")
             return
-        tables = survey(model, corpus, options.network / "survey", n_chars=options.chars, on_progress=show)
+        tables = survey(
+            model, corpus, options.network / "survey", n_chars=options.chars, replace_other=options.replace_other,
+            on_progress=show,
+        )  # fmt: skip
     write_card(model, options.network)
     for name, table in sorted(tables.items()):
         best = table.iloc[0]

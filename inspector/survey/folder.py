@@ -44,6 +44,7 @@ def survey(
     folder: str | Path,
     *,
     n_chars: int = 200_000,
+    replace_other: bool = False,
     on_progress: Report | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Rank every neuron of `model` for every concept the corpus' language has; write the survey folder.
@@ -52,14 +53,20 @@ def survey(
 
     n_chars : about how many characters are read from the choose files, and as many from the report files: the
         first 12,000 of each, or whole ones where the corpus has only a few.
+    replace_other : take the place of a survey of this network on a corpus of another name, which is lost.
     on_progress : called with (what is being done, done, total).
 
     Returns the table of `rank_neurons` for each concept. A concept with too few examples in these files is left out of
-    the survey. Raises InspectorError when the corpus has no held-out files.
+    the survey. Raises InspectorError when the corpus has no held-out files, and before a survey on another is lost.
     """
     folder = Path(folder)
     if not folder.exists() and _before(folder).exists():  # an earlier swap was cut off
         _before(folder).rename(folder)
+    if not replace_other and (other := _other_corpus(folder, model, corpus)):
+        raise InspectorError(
+            f"{folder} holds a survey of {model.name} on {other}, which one on {corpus.name} would replace: add "
+            "--replace-other to lose it, or survey a copy of the network."
+        )
     texts, n_choosing, longest = held_out(corpus, n_chars)
     choose = [True] * n_choosing + [False] * (len(texts) - n_choosing)
     found = search_corpus(
@@ -124,6 +131,16 @@ def _said(folder: Path) -> dict[str, Any] | None:
             f"{path} has version {version}, this program reads up to {FORMAT_VERSION}: update Charscope."
         )
     return found
+
+
+def _other_corpus(folder: Path, model: CharModel, corpus: Corpus) -> str | None:
+    """On what else these weights were surveyed, by what lies in the folder; a damaged survey has nothing to lose."""
+    try:
+        found = _said(folder) or {}
+    except InspectorError:
+        return None
+    is_of_these = found.get("network_hash") == model.hash
+    return found.get("corpus") if is_of_these and found.get("corpus") != corpus.name else None
 
 
 def held_out(corpus: Corpus, n_chars: int) -> tuple[list[Text], int, int | None]:
