@@ -207,6 +207,7 @@ def test_list_of_concepts_needs_nothing_else(capsys):
         (("search", "--network", "NET", "--text", "TEXT", "--regex", "qqqqq"), "Too little to rank: the label is no"),
         (("search", "--network", "NET", "--text", "TEXT", "--regex", "(?s)."), "Too little to rank: the label is yes"),
         (("search", "--network", "NET", "--text", "SHORT", "--concept", "digit"), "Too little to rank"),
+        (("search", "--network", "NET", "--text", "EMPTY", "--concept", "digit"), "empty.py is empty. Give a file"),
         (("search", "--open", "TEXT"), "is no result of a search"),
         (("search", "--open", "absent.parquet"), "There is no file absent.parquet"),
         (("search", "--network", "NET", "--text", "TEXT", "--concept", ","), "--concept names no concept"),

@@ -231,7 +231,7 @@ def test_concept_object_that_answers_too_little_is_a_sentence(own):
         ("none", r"none returned shape \(\) for 14 characters"),
         ("nan", r"nan returned nan for character 13: return finite numbers"),
         ("needs_three", r"needs_three takes \(a, b, c\): a concept takes the text, or the text and its language"),
-        ("three", r"three is no function of a text but a int"),
+        ("three", r"three is no function of a text but of type int"),
         ("is_b", r"There is no 'is_b' in .*own\.py: it has is_a, rank"),
     ],
 )

@@ -134,7 +134,9 @@ def _documents(options: argparse.Namespace) -> list[Any]:
         return sorted(text for texts in corpus.splits.values() for text in texts)
     if not options.text.is_file():
         raise InspectorError(f"There is no text at {options.text}: give a text file or a folder of text files.")
-    return [Text(options.text.name, read_text(options.text))]
+    if not (text := read_text(options.text)):
+        raise InspectorError(f"{options.text} is empty. Give a file with text in it.")
+    return [Text(options.text.name, text)]
 
 
 def _signals(written: str, kind: str) -> list[str]:

@@ -184,7 +184,7 @@ def _with_language(found: Any, written: str) -> Callable[[str, str], Any]:
         signature = inspect.signature(found)
     except (TypeError, ValueError):
         raise InspectorError(
-            f"{written} is no function of a text but a {type(found).__name__}: name one that takes a text."
+            f"{written} is no function of a text but of type {type(found).__name__}: name one that takes a text."
         ) from None
     for given in (2, 1):
         try:

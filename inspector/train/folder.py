@@ -29,6 +29,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._kept, self._log = path / "trainer.pt", path / "log.csv"
+        self._partial = path / "trainer.pt.partial"
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -102,9 +103,8 @@ class RunFolder:
         """The network, what its card says, and what a resume needs; without `kept` the run is over."""
         with self._disk_errors():
             if kept is not None:  # first: a network without it would be taken for a finished one
-                partial = self._kept.with_suffix(".pt.partial")
-                torch.save(kept, partial)
-                partial.replace(self._kept)
+                torch.save(kept, self._partial)
+                self._partial.replace(self._kept)
             save_checkpoint(model, self.path, training=facts)
 
     def save_snapshot(self, model: CharModel, step: int, facts: dict[str, Any]) -> None:
@@ -136,7 +136,9 @@ class RunFolder:
             full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
             if not full and not isinstance(error, RuntimeError):
                 raise
+            self._partial.unlink(missing_ok=True)
+            reason = error.strerror if isinstance(error, OSError) else "only a part of a file could be written"
             raise InspectorError(
-                f"The run could not be saved in {self.path} ({error}). What was saved before is whole: make room on "
+                f"The run could not be saved in {self.path} ({reason}). What was saved before is whole: make room on "
                 "the disk and go on with --resume."
             ) from error
