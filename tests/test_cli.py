@@ -334,6 +334,13 @@ def test_progress_of_a_run_that_goes_on_counts_by_its_own_batch(capsys, monkeypa
     assert [(bar.initial, bar.n, bar.total) for bar in bars] == [(0, 200, 400), (200, 400, 400)]
 
 
+@pytest.mark.parametrize(("rate", "is_told"), [(1e30, True), (2e-3, False)])
+def test_run_that_is_no_better_than_even_odds_says_so(capsys, tmp_path, python_folder, rate, is_told):
+    options = ["--layers", 1, "--units", 8, "--batch", 4, "--stretch", 20, "--chars", "8k", "--learning-rate", rate]
+    code, _, said = run(capsys, "train", "--corpus", python_folder, "--out", tmp_path / "run", *options)
+    assert code == 0 and ("Nothing was learned" in said) == is_told
+
+
 @pytest.mark.parametrize(("there", "words"), [("README.md", "might be lost"), ("trainer.pt", "whose network would")])
 def test_pack_writes_over_nothing_of_others(capsys, tmp_path, tiny_checkpoint, there, words):
     (tmp_path / "out").mkdir()

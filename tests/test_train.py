@@ -1,7 +1,6 @@
 """corpus.py, train/, generate.py: what is held out, what is learned, and that a kill costs nothing."""
 
 import dataclasses
-import errno
 import math
 import signal
 from pathlib import Path

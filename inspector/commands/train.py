@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
+import math
 import shutil
 import sys
 from collections.abc import Iterator
@@ -222,6 +223,13 @@ def _train_one(
     score = (
         "no text was held out" if nats is None else f"{nats:.3f} nats = {bits(nats):.3f} bits per held-out character"
     )
+    even = math.log(len(model.vocabulary))  # nats of one who takes all characters for equally likely
+    if nats is not None and nats > even:
+        print(
+            f"Nothing was learned: who takes all characters for equally likely pays {bits(even):.3f} bits. Train again "
+            "in another --out, with a smaller --learning-rate or more --chars.",
+            file=sys.stderr,
+        )
     print(f"{out}: {score}. Look inside: python -m inspector survey --network {out}")
 
 
