@@ -8,6 +8,7 @@ newcomer opens with before one is there; each run of a page executes it as a scr
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -25,6 +26,8 @@ from dashboard.link import copy_link  # noqa: E402
 from dashboard.overlay.serve import ROUTES  # noqa: E402
 from dashboard.styled import Styled  # noqa: E402
 from inspector.recording import InspectorError  # noqa: E402
+
+_PATIENCE = 60.0  # seconds; reading takes a second or two where its loops are compiled
 
 
 def main() -> None:
@@ -60,15 +63,23 @@ def main() -> None:
 @asynccontextmanager
 async def _served(_app: st.App) -> AsyncIterator[None]:
     """From the server's start to its end."""
-    Thread(target=_read_ahead, daemon=True, name="what a newcomer opens with").start()
+    Thread(target=_make_ready, daemon=True, name="what a newcomer opens with").start()
     yield
 
 
-def _read_ahead() -> None:
-    """Have the first network read the text that it opens with: a newcomer would wait for that, and for torch."""
+def _make_ready() -> None:
+    """Have the first network read the text that it opens with: a newcomer would wait for that, and for torch.
+
+    Streamlit collects garbage after each run of a page, and no thread of the server goes on meanwhile: a quarter of a
+    second where it looks at all that torch and numba are made of. What is there now stays, and is not looked at again.
+    """
     with suppress(InspectorError):  # whoever opens the page is told
         if (name := data.first_network()) is not None:
-            data.begin_reading(data.network(name), texts.load_text(pickers.first_text(name)))
+            job = data.begin_reading(data.network(name), texts.load_text(pickers.first_text(name)))
+            if job is not None:
+                job.wait(_PATIENCE)
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":
