@@ -90,6 +90,9 @@ def test_surroundings_end_with_the_document_and_are_cut_for_long_marks():
     ("marks", "words"),
     [
         ([], "Nothing is marked"),
+        ([(0,)], r"\(0,\) is no mark: each is"),
+        ("abc", "'a' is no mark"),
+        ([(1.5, 3)], "two whole numbers"),
         ([(5, 5)], "5-5 is not a stretch"),
         ([(10, N_CHARS + 1)], "not a stretch"),
         ([(0, 5000)], "mark less"),

@@ -10,6 +10,7 @@ Only the windows around the marks are read. It knows arrays and recordings; what
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,9 +92,13 @@ def surroundings(recording: Recording, marks: Sequence[Stretch], around: int | N
 
     A window does not leave the document of its mark. Raises InspectorError for marks that cannot be searched.
     """
-    if not marks:
+    if not len(marks):
         raise InspectorError("Nothing is marked: mark at least one stretch of the text.")
-    for start, stop in marks:
+    for mark in marks:
+        try:
+            start, stop = map(index, mark)
+        except (TypeError, ValueError):
+            raise InspectorError(f"{mark!r} is no mark: each is (start, stop), two whole numbers.") from None
         if not 0 <= start < stop <= recording.n_chars:
             raise InspectorError(
                 f"The mark {start}-{stop} is not a stretch of this text: it has {recording.n_chars} characters, so "
