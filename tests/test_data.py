@@ -240,7 +240,7 @@ def test_several_concepts_are_searched_in_one_pass_and_what_has_too_little_is_sa
 
     assert passes == [["inside_string", "whitespace"]]
     assert list(found.tables) == ["inside_string", "whitespace"]
-    assert "no at every character" in found.too_little["inside_docstring"]
+    assert "holds nowhere" in found.too_little["inside_docstring"]
     assert "not a regular expression" in found.too_little["regex:("]
 
 
