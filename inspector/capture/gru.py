@@ -119,9 +119,9 @@ def runs_alike(weights: LayerWeights, batch: int) -> bool:
 @cache
 def _is_known_graph(has_bias: bool, dtype: torch.dtype) -> bool:
     with torch.inference_mode(False), torch.enable_grad():
-        weights, parts, inputs, before = _random_layer(5, 2, has_bias, dtype)
+        weights, inputs, before = _random_layer(5, 2, has_bias, dtype)
         try:
-            hidden, end = _torchs_own(inputs, before, parts)
+            hidden, end = _torchs_own(weights, inputs, before)
             found = gates_in_graph(end, len(inputs), 0)
         except (RuntimeError, AttributeError, IndexError, TypeError, ValueError):  # a mode, or another torch
             return False
@@ -134,19 +134,17 @@ def _is_known_graph(has_bias: bool, dtype: torch.dtype) -> bool:
 def _is_same_for(n_units: int, batch: int, has_bias: bool, dtype: torch.dtype, *_settings: object) -> bool:
     """On a random layer. How many inputs it has is nothing to the steps."""
     with torch.inference_mode(False), torch.no_grad():
-        weights, parts, inputs, before = _random_layer(n_units, batch, has_bias, dtype)
+        weights, inputs, before = _random_layer(n_units, batch, has_bias, dtype)
         try:
             found, _ = gru_steps(weights, inputs, before)
-            expected, _ = _torchs_own(inputs, before, parts)
+            expected, _ = _torchs_own(weights, inputs, before)
         except RuntimeError:  # a mode that somebody set
             return False
     return torch.equal(found, expected)
 
 
-def _random_layer(
-    n_units: int, batch: int, has_bias: bool, dtype: torch.dtype
-) -> tuple[LayerWeights, list[Tensor], Tensor, Tensor]:
-    """A layer, its weights in torch's order, inputs (T, B, 2) and a first state (B, units)."""
+def _random_layer(n_units: int, batch: int, has_bias: bool, dtype: torch.dtype) -> tuple[LayerWeights, Tensor, Tensor]:
+    """A layer, inputs (T, B, 2) and a first state (B, units)."""
     random = torch.Generator("cpu").manual_seed(n_units)  # of its own: the caller's random stream is not touched
 
     def normal(*shape: int) -> Tensor:
@@ -155,9 +153,10 @@ def _random_layer(
     parts = [normal(3 * n_units, 2), normal(3 * n_units, n_units) * n_units**-0.5]
     parts += [normal(3 * n_units), normal(3 * n_units)] if has_bias else []
     parts = [part.requires_grad_(torch.is_grad_enabled()) for part in parts]
-    return LayerWeights("gru", *parts), parts, normal(_PROVED_STEPS, batch, 2), normal(batch, n_units)
+    return LayerWeights("gru", *parts), normal(_PROVED_STEPS, batch, 2), normal(batch, n_units)
 
 
-def _torchs_own(inputs: Tensor, before: Tensor, parts: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Hidden states (T, B, units) and the last of them, (1, B, units)."""
+def _torchs_own(weights: LayerWeights, inputs: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    """Hidden states (T, B, units) and the last of them, (1, B, units), with its graph."""
+    parts = [part for part in weights[1:] if part is not None]
     return torch.gru(inputs, before[None], parts, len(parts) > 2, 1, 0.0, False, False, False)
