@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from inspector.compiled import compiled
 
 _IS_WIDE = get_host_cpu_features().get("avx512f", False)  # twice as many registers, each twice as long
-WIDTH = 32 if _IS_WIDE else 16  # numbers in two vectors
+WIDTH = 32 if _IS_WIDE else 16  # numbers in two vectors, and
+HALF = WIDTH // 2  # in one
 ROWS, PANELS = 12 if _IS_WIDE else 6, 4  # of many rows, of many panels: as many sums as there are registers for
 _LINE = 64  # bytes to which arrays are laid out
 
 Array = NDArray[Any]
 
 _FLOAT, _INDEX, _LANE = ir.FloatType(), ir.IntType(64), ir.IntType(32)
-_FLOATS = ir.VectorType(_FLOAT, WIDTH)
 
 
 def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
@@ -39,7 +39,7 @@ def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
     return whole
 
 
-def _adder(counts: Sequence[tuple[int, int]]) -> Callable[..., Any]:
+def _adder(counts: Sequence[tuple[int, int]], width: int = WIDTH) -> Callable[..., Any]:
     """The inner kernel for each of these numbers of rows and panels, of which it does the one that is called for:
 
         out[r, p] = start[p] + the sum over k of panels[p, k] * rows[r, k]
@@ -64,7 +64,7 @@ def _adder(counts: Sequence[tuple[int, int]]) -> Callable[..., Any]:
         for i, (block, count) in enumerate(zip(blocks, counts, strict=True)):
             choice.add_case(ir.Constant(_INDEX, i), block)
             builder.position_at_end(block)
-            _add_up(builder, count, *given)
+            _add_up(builder, count, width, *given)
             builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
@@ -73,16 +73,17 @@ def _adder(counts: Sequence[tuple[int, int]]) -> Callable[..., Any]:
     return made
 
 
-def _add_up(builder: Any, count: tuple[int, int], arrays: Any, places: Any, kind: Any) -> None:
-    """The loop for so many rows and panels. Of what `_adder` takes: arrays, here where their numbers begin; the others;
-    the type of the panels' numbers.
+def _add_up(builder: Any, count: tuple[int, int], width: int, arrays: Any, places: Any, kind: Any) -> None:
+    """The loop for so many rows and panels, `width` sums of each at a time. Of what `_adder` takes: arrays, here where
+    their numbers begin; the others; the type of the panels' numbers.
     """
     n_rows, n_panels = count
+    many = ir.VectorType(_FLOAT, width)
     panels, rows, start, out = arrays
     panel, apart, row, stride, n_in, begin, between, to, step = places
 
     def floats(pointer: Any) -> Any:
-        return builder.bitcast(pointer, _FLOATS.as_pointer())
+        return builder.bitcast(pointer, many.as_pointer())
 
     def at(pointer: Any, index: Any) -> Any:
         return builder.gep(pointer, [index])
@@ -99,9 +100,9 @@ def _add_up(builder: Any, count: tuple[int, int], arrays: Any, places: Any, kind
     before, loop, done = builder.block, builder.append_basic_block("sum"), builder.append_basic_block("stored")
     builder.branch(loop)
     builder.position_at_end(loop)
-    k, sums = builder.phi(_INDEX), [builder.phi(_FLOATS) for _ in pairs]
-    here = [_load_floats(builder, at(one, times(k, WIDTH)), kind) for one in weights]
-    numbers = [_everywhere(builder, builder.load(at(one, k))) for one in numbers_of]
+    k, sums = builder.phi(_INDEX), [builder.phi(many) for _ in pairs]
+    here = [_load_floats(builder, at(one, times(k, width)), kind, many) for one in weights]
+    numbers = [_everywhere(builder, builder.load(at(one, k)), many) for one in numbers_of]
     added = [_add_product(builder, total, here[p], numbers[r]) for total, (r, p) in zip(sums, pairs, strict=True)]
     following = builder.add(k, ir.Constant(_INDEX, 1))
     initial = [ir.Constant(_INDEX, 0), *(first[p] for _, p in pairs)]
@@ -114,17 +115,17 @@ def _add_up(builder: Any, count: tuple[int, int], arrays: Any, places: Any, kind
         builder.store(total, target, align=4)
 
 
-def _load_floats(builder: Any, pointer: Any, kind: Any) -> Any:
+def _load_floats(builder: Any, pointer: Any, kind: Any, many: Any) -> Any:
     if kind == types.float32:
-        return builder.load(builder.bitcast(pointer, _FLOATS.as_pointer()), align=4)
-    halves = ir.VectorType(ir.HalfType(), WIDTH)
-    return builder.fpext(builder.load(builder.bitcast(pointer, halves.as_pointer()), align=2), _FLOATS)
+        return builder.load(builder.bitcast(pointer, many.as_pointer()), align=4)
+    halves = ir.VectorType(ir.HalfType(), many.count)
+    return builder.fpext(builder.load(builder.bitcast(pointer, halves.as_pointer()), align=2), many)
 
 
-def _everywhere(builder: Any, number: Any) -> Any:
-    alone = builder.insert_element(ir.Constant(_FLOATS, ir.Undefined), number, ir.Constant(_LANE, 0))
-    places = ir.Constant(ir.VectorType(_LANE, WIDTH), [0] * WIDTH)
-    return builder.shuffle_vector(alone, ir.Constant(_FLOATS, ir.Undefined), places)
+def _everywhere(builder: Any, number: Any, many: Any) -> Any:
+    alone = builder.insert_element(ir.Constant(many, ir.Undefined), number, ir.Constant(_LANE, 0))
+    places = ir.Constant(ir.VectorType(_LANE, many.count), [0] * many.count)
+    return builder.shuffle_vector(alone, ir.Constant(many, ir.Undefined), places)
 
 
 def _add_product(builder: Any, total: Any, weight: Any, numbers: Any) -> Any:
@@ -133,6 +134,7 @@ def _add_product(builder: Any, total: Any, weight: Any, numbers: Any) -> Any:
 
 
 _add_rows = _adder([(1 + i, 1) for i in range(ROWS)])
+_add_halves = _adder([(1 + i, 1) for i in range(ROWS)], HALF)
 _add_panels = _adder([(1, 1 + i) for i in range(PANELS)])
 
 
@@ -150,6 +152,15 @@ def add_products(
     panels : float32, or uint16: the bits of float16. The others float32. n_in : 1 or more.
     """
     _add_rows(n - 1, panels, panel, 0, rows, row, stride, n_in, start, begin, 0, out, to, step)
+
+
+@compiled
+def add_half_products(
+    n: int, panels: Array, panel: int, rows: Array, row: int, stride: int, n_in: int, start: Array, begin: int,
+    out: Array, to: int, step: int,
+) -> None:  # fmt: skip
+    """As `add_products`, of panels HALF as wide, and so many numbers of each row."""
+    _add_halves(n - 1, panels, panel, 0, rows, row, stride, n_in, start, begin, 0, out, to, step)
 
 
 @compiled

@@ -39,13 +39,14 @@ def threads(monkeypatch):
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])
-@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("bias", "page"), [(True, room._PAGE), (False, 1)])  # sequences lie closely, or apart
 @pytest.mark.parametrize("n_units", [1, 8, 45])  # less than a block, a block, blocks and a rest
 @pytest.mark.parametrize("batch", [1, 2, 13])  # alone, and a group of rows and more than one
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_lockstep_equals_the_oracle(kind, batch, n_units, bias, n_threads, threads):
+def test_lockstep_equals_the_oracle(kind, batch, n_units, bias, page, n_threads, threads, monkeypatch):
     torch.manual_seed(n_units)
     threads(n_threads)
+    monkeypatch.setattr(room, "_PAGE", page)
     module = KINDS[kind](3, n_units, bias=bias)
     inputs, state = torch.randn(150, batch, 3), torch.randn(2 if kind == "lstm" else 1, batch, n_units).unbind()
     given = inputs.clone(), *(part.clone() for part in state)
@@ -99,16 +100,17 @@ def test_panels_of_float16_numbers_are_half_as_large_and_change_no_bit(kind, bat
     if not room._widens_fast():
         pytest.skip("this processor has no instruction for it")
     monkeypatch.setattr(room, "_LARGE", 0)
+    monkeypatch.setattr(room, "_many", lambda: 4)
     module, inputs = KINDS[kind](5, 45), torch.randn(60, batch, 5)
-    assert room.Layout(layer_of(module)).recurrent_panels.dtype == np.float32
+    assert room.Layout(layer_of(module)).recurrent_panels(batch).dtype == np.float32
     with torch.no_grad():
         for weight in module.parameters():
             weight.copy_(weight.half())
     weights = layer_of(module)
-    assert room.Layout(weights).recurrent_panels.dtype == np.uint16
+    assert room.Layout(weights).recurrent_panels(batch).dtype == np.uint16
     small, _ = lockstep(weights, inputs, weights.zero_state(batch), ())
-    monkeypatch.setattr(room, "_LARGE", 2**30)
-    assert room.Layout(weights).recurrent_panels.dtype == np.float32
+    monkeypatch.setattr(room, "_many", lambda: 1)  # rows are many
+    assert room.Layout(weights).recurrent_panels(batch).dtype == np.float32
     large, _ = lockstep(weights, inputs, weights.zero_state(batch), ())
     for name, values in large.items():
         assert torch.equal(small[name], values)

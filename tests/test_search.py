@@ -17,6 +17,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from inspector.products import HALF, WIDTH
 from inspector.recording import Document, InspectorError, Layer, RecordingWriter
 from inspector.search import Census, Row, check_label, pack, rank_labels, rank_neurons, split_text, verdict
 from inspector.search.chance import difference_of_means, p_values, q_values, shifted_p
@@ -189,6 +190,16 @@ def test_graded_scores_equal_scipy(recording, values, label):
         assert row.choose_score == pytest.approx(abs(pearsonr(depth[choose], trace[choose])[0]), abs=1e-5)
         assert row.score == pytest.approx(row.polarity * pearsonr(depth[score], trace[score])[0], abs=1e-5)
         assert row.spearman == pytest.approx(row.polarity * spearmanr(depth[score], trace[score])[0], abs=1e-3)
+
+
+@pytest.mark.parametrize("n_labels", [3, HALF + 1, WIDTH + 1])  # their columns fit in one vector, in two, in neither
+def test_graded_scores_are_the_same_whatever_is_asked_beside(recording, label, n_labels):
+    depths = {f"{i}": (np.cumsum(label) % (20 + i) / 7.0, None) for i in range(n_labels)}
+    together = rank_labels(recording, depths)
+    for name in ("0", f"{n_labels - 1}"):
+        alone = rank_neurons(recording, depths[name][0])
+        columns = ["layer", "unit", "signal", "score", "choose_score", "spearman", "p_value"]
+        pd.testing.assert_frame_equal(together[name][columns], alone[columns], rtol=1e-5)
 
 
 def test_graded_scores_of_very_small_values_are_those_of_the_same_values_larger(values, label):

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from inspector.capture.lanes import CELLS_AT_ONCE, Lanes
+from inspector.capture.lanes import Lanes
 from inspector.capture.network import Network
 from inspector.capture.recorder import _check_signals
 
 if TYPE_CHECKING:
     from inspector.model import CharModel
 
-_STEPS = 512  # characters a lane reads at a time, at most, and no more than CELLS_AT_ONCE
+_STEPS = 512  # characters a lane reads at a time, at most, and no more than
+_CELLS = 2**20  # steps x sequences x units: each time begins with weights that are nowhere near
 
 Arrays = dict[str, np.ndarray]
 
@@ -85,7 +86,7 @@ class BatchReader:
 
     def _steps_at_once(self) -> int:
         widest = max(state[0].shape[1] for state in self._abreast.states)
-        return min(_STEPS, max(CELLS_AT_ONCE // (len(self._lanes) * widest), 1))
+        return min(_STEPS, max(_CELLS // (len(self._lanes) * widest), 1))
 
     def _remaining(self, lane: list[int]) -> int:
         return self._lengths[lane[0]] - lane[1]

@@ -27,6 +27,8 @@ from inspector.recording import SIGNALS
 
 _SHARE_BYTES = 2**19  # of weights that are worth a thread: what it reads takes longer than the threads' meeting
 _LARGE = 3 * 2**20  # bytes of float32 weights of a layer, from which on they are too many for the cache next to a core
+_PAGE = 512  # numbers: sequences that lie a multiple of it apart push each other out of the cache next to a core,
+_LINE = 16  # so they lie so many numbers further apart
 _turn = threading.Lock()  # one call at a time has the cores
 _others = ThreadPoolExecutor(os.cpu_count() or 1)  # woken several times as fast as a new thread begins
 
@@ -57,11 +59,15 @@ class Given(NamedTuple):
 
 
 class Layout:
-    """A layer's weights as the loops read them, laid out once they are needed: they must not change afterwards."""
+    """A layer's weights as the loops read them, laid out once they are needed: they must not change afterwards.
+
+    Few rows are multiplied with float16, of which half as much is to be fetched, many with float32.
+    """
 
     def __init__(self, weights: LayerWeights) -> None:
         self.weights = weights
         self.n_units = weights.hidden_weight.shape[1]
+        self._made: dict[tuple[str, bool], np.ndarray] = {}
 
     @cached_property
     def bias(self) -> np.ndarray:
@@ -75,21 +81,26 @@ class Layout:
         """Added inside the reset gate's product of a GRU, (units,)."""
         return _biases(self.weights)[1]
 
-    @cached_property
-    def input_panels(self) -> np.ndarray:
+    def input_panels(self, n_rows: int) -> np.ndarray:
+        """For products with so many rows."""
+        return self._panels("input", self.weights.input_weight, n_rows < _many())
+
+    def recurrent_panels(self, n_rows: int) -> np.ndarray:
+        """For products with so many rows."""
+        weight = self.weights.hidden_weight
+        return self._panels("recurrent", weight, n_rows < _many() and weight.numel() * 4 >= _LARGE)
+
+    def _panels(self, name: str, weight: Tensor, in_halves: bool) -> np.ndarray:
+        """in_halves : as float16, where no bit is lost by that."""
         from inspector.capture.panels import in_panels
 
-        exact = _by_gate(self.weights.input_weight, self.n_units)
-        halves = _halves_of(exact)
-        return in_panels(exact if halves is None else halves)
-
-    @cached_property
-    def recurrent_panels(self) -> np.ndarray:
-        from inspector.capture.panels import in_panels
-
-        exact = _by_gate(self.weights.hidden_weight, self.n_units)
-        halves = _halves_of(exact) if exact.nbytes >= _LARGE else None
-        return in_panels(exact if halves is None else halves)
+        if (name, in_halves) not in self._made:
+            exact = _by_gate(weight, self.n_units)
+            halves = _halves_of(exact) if in_halves else None
+            if in_halves and halves is None:
+                return self._panels(name, weight, False)
+            self._made[name, in_halves] = in_panels(exact if halves is None else halves)
+        return self._made[name, in_halves]
 
 
 def lockstep(weights: LayerWeights, inputs: Tensor, state: State, signals: Collection[str]) -> tuple[Signals, State]:
@@ -107,10 +118,11 @@ def given_by(layout: Layout, inputs: Tensor) -> Given:
     n_steps, batch, _ = inputs.shape
     read, stride = as_rows(inputs)
     numbers = lent((n_steps * batch, *layout.bias.shape))
+    panels = layout.input_panels(len(numbers))
 
     def fill(first: int, last: int) -> None:
         blocks = first // WIDTH, -(-last // WIDTH)
-        multiply(layout.input_panels, read, 0, stride, len(numbers), layout.bias, numbers, *blocks, True)
+        multiply(panels, read, 0, stride, len(numbers), layout.bias, numbers, *blocks, True)
 
     return Given(numbers, np.arange(len(numbers)).reshape(n_steps, batch), fill)
 
@@ -135,20 +147,22 @@ def run(layout: Layout, given: Given, state: State) -> tuple[Signals, State]:
     from inspector.capture.lending import lent
 
     names, (n_steps, batch) = _names(layout.weights), given.which.shape
-    rows = lent((1 + n_steps, batch, len(names), layout.n_units))
+    n_units = layout.n_units
+    apart = n_units if batch == 1 or len(names) * n_units % _PAGE else n_units + _LINE
+    rows = lent((1 + n_steps, batch, len(names), apart))
     for i, part in enumerate(state):  # hidden, and an LSTM's cell
-        rows[0, :, i] = part.detach().numpy()
-    shares = _shares(layout.n_units, layout.weights.hidden_weight.nbytes * batch)
+        rows[0, :, i, :n_units] = part.detach().numpy()
+    shares = _shares(n_units, layout.weights.hidden_weight.nbytes * batch)
     fill_in(given, shares)
     which = np.ascontiguousarray(given.which)
-    known = _kind(layout.weights), layout.recurrent_panels, given.numbers, which, layout.behind
+    known = _kind(layout.weights), layout.recurrent_panels(batch), given.numbers, which, layout.behind
     _take_all(partial(steps.take_steps, *known, rows), shares)
     if batch == 1:
-        columns = lent((len(names), layout.n_units, n_steps))
+        columns = lent((len(names), n_units, n_steps))
         together(lambda me: steps.turn_steps(rows[:, 0], columns, *shares[me]), len(shares))
         found = {name: torch.from_numpy(values).t()[:, None] for name, values in zip(names, columns, strict=True)}
     else:
-        found = {name: torch.from_numpy(rows[1:, :, i]) for i, name in enumerate(names)}
+        found = {name: torch.from_numpy(rows[1:, :, i, :n_units]) for i, name in enumerate(names)}
     return found, tuple(found[name][-1].clone() for name in names[: len(state)])
 
 
@@ -213,6 +227,17 @@ def _halves_of(weights: np.ndarray) -> np.ndarray | None:
     small = np.empty(rows.shape, np.uint16)
     is_same = _widens_fast() and steps.make_small(rows, small)
     return small.reshape(weights.shape) if is_same else None
+
+
+@cache
+def _many() -> int:
+    """Rows from which on a core takes longer to multiply than to fetch float32 weights: to widen float16 is lost then.
+
+    On an AMD Zen 4, whose third cache gives a core its weights fast, two rows are enough.
+    """
+    from llvmlite.binding import get_host_cpu_name
+
+    return 2 if get_host_cpu_name().startswith("znver") else 6
 
 
 @cache

@@ -5,7 +5,7 @@
 Knows which traces the choosing part put first; counts nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from inspector.search.judging import Measures
 from inspector.search.lanes import Graded, Lanes, YesNo
-from inspector.search.scores import judge_in_order, put_in_order, rank_in_order
-from inspector.search.threads import each
+from inspector.search.scores import correlation, judge_in_order, put_in_order, rank_in_order
+from inspector.search.threads import each, slices
 
 BIN_BYTES = 400_000_000  # what is kept of the candidates' bins, for the shifts, and
 VALUE_BYTES = 400_000_000  # of their values: when there are more all are let go, and what bins say stays
+_GROUP = 16  # traces that one thread judges at a time
 
 Array = NDArray[Any]
 
@@ -40,19 +41,18 @@ class Candidates:
         self._positions: list[Array] = []  # of the bins, in the order in which they were read
         self._values: list[Array] | None = []  # in the same order; None: they took too much
 
-    def take_values(self, values: Sequence[Array], places: Array) -> None:
-        """values : as `Census.fold` takes them, of the next scored characters; places : the order they come in."""
+    def room_for(self, n: int) -> Array | None:
+        """Room for values of the next n scored characters, (candidates, n) float32, to be filled; None: not kept."""
         if self._values is None or not len(self.traces):
-            return
-        firsts = np.cumsum([0, *map(len, values)])
-        mine = np.split(self.traces, np.searchsorted(self.traces, firsts[1:-1]))
-        taken = [part[traces - first][:, places] for part, traces, first in zip(values, mine, firsts, strict=False)]
-        self._values.append(np.concatenate(taken))
+            return None
+        self._values.append(np.empty((len(self.traces), n), np.float32))
         if sum(some.nbytes for some in self._values) > VALUE_BYTES:
             self._values = None
+            return None
+        return self._values[-1]
 
     def take_bins(self, bins: Array, positions: Array) -> None:
-        """bins (traces, n) of the same characters, a little later."""
+        """bins (traces, n) of all traces, of the same characters, a little later."""
         if len(self.traces) and sum(some.nbytes for some in self._bins) < BIN_BYTES:
             self._bins.append(bins[self.traces])
             self._positions.append(positions)
@@ -79,10 +79,8 @@ class Candidates:
         yes_no = {name: marks_of(lanes, label, positions) for name, label in lanes.yes_no.items()}
         graded = {name: _numbers(lanes, label, positions) for name, label in lanes.graded.items()}
 
-        def judge(i: int) -> None:
-            trace, order = self.traces[i], np.empty(len(positions), np.uint64)
-            put_in_order(values[i], order)
-            order.sort()
+        def judge(i: int, order: Array, places: Array) -> None:
+            trace = self.traces[i]
             for name, best in self.best.items():
                 if trace not in best:
                     continue
@@ -92,12 +90,18 @@ class Candidates:
                     found.score[trace], found.average_precision[trace] = scores
                 else:
                     ranks, column, valid = graded[name]
-                    places = np.zeros(len(positions))
                     rank_in_order(order, valid, places)
-                    found.score[trace] = polarity * _correlation(values[i][valid], column[valid])
-                    found.spearman[trace] = polarity * _correlation(places[valid], ranks[valid])
+                    found.score[trace] = polarity * correlation(values[i], column, valid)
+                    found.spearman[trace] = polarity * correlation(places, ranks, valid)
 
-        each(judge, range(len(self.traces)))
+        def judge_some(some: slice) -> None:
+            order, room = np.empty((2, len(positions)), np.uint64)
+            places = np.empty(len(positions))
+            for i in range(some.start, some.stop):
+                put_in_order(values[i], order, room)
+                judge(i, order, places)
+
+        each(judge_some, slices(0, len(self.traces), _GROUP))
 
     def state(self) -> dict[str, Array]:
         """For `restore`, of what was counted."""
@@ -126,11 +130,3 @@ def _numbers(lanes: Lanes, label: Graded, positions: Array) -> tuple[Array, Arra
     steps = lanes.numbers[label.rank.group][positions, label.rank.lane]
     counts = np.bincount(steps[valid])
     return (np.cumsum(counts) - counts / 2).take(steps, mode="clip"), column, valid
-
-
-def _correlation(x: Array, y: Array) -> float:
-    """Pearson's, in float64; 0 where either is constant."""
-    if x.min() == x.max() or y.min() == y.max():
-        return 0.0
-    x, y = x - x.mean(dtype=np.float64), y - y.mean(dtype=np.float64)
-    return float((x / np.sqrt((x * x).sum())) @ (y / np.sqrt((y * y).sum())))

@@ -228,6 +228,7 @@ class Census:
         beside = (by_character(columns), len(columns), masks, columns[masks], cuts, blocks)
         starts = np.cumsum([0, *(len(some.positions) for some in folded)])
         widths = np.cumsum([0, *map(len, folded[0].values)])
+        kept, candidates = self._candidates.room_for(len(positions)), self._candidates.traces
 
         def take(task: tuple[int, slice]) -> None:
             part, traces = task
@@ -237,6 +238,9 @@ class Census:
                 values = room[: some.stop - some.start]
                 for one, start, stop in zip(folded, starts, starts[1:], strict=False):
                     line_up(one.values[part][within], one.places, values[:, start:stop])
+                if kept is not None:
+                    mine = slice(*np.searchsorted(candidates, [some.start, some.stop]))
+                    kept[mine] = values[candidates[mine] - some.start, : len(positions)]
                 layout = self.bins.part(some)
                 take_in(
                     values, positions, layout.kinds, layout.low, layout.steps, layout.lookup,
@@ -247,8 +251,6 @@ class Census:
 
         each(take, [(part, traces) for part, ends in enumerate(itertools.pairwise(widths))
                      for traces in slices(*ends, _TAKEN)])  # fmt: skip
-        for some in folded:
-            self._candidates.take_values(some.values, some.places)
         self._waiting += [(some.positions, some.blocks) for some in folded]
         self.n_chars += sum(len(some.positions) for some in folded)
 

@@ -90,12 +90,11 @@ def _n_within(counts: Array) -> Array:
 @compiled
 def _judge_ends(far: Far, marks: Array, upwards: Array, out: Array) -> None:
     """out (labels, traces, 2), of one end of each trace as upwards (traces, labels) says. marks : (labels, n_chars)."""
-    order = np.empty(KEPT, np.uint64)
+    order, room = np.empty((2, KEPT), np.uint64)
     for u in range(len(far.n)):
         for end in range(2):
             n = far.n[u, end]
-            put_in_order(far.values[u, end, :n], order[:n])
-            order[:n].sort()
+            put_in_order(far.values[u, end, :n], order[:n], room[:n])
             for i in range(len(marks)):
                 if upwards[u, i] == (end == HIGH):
                     out[i, u, 0] = N_BINS - far.cuts[u, 1] if end == HIGH else far.cuts[u, 0]

@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from inspector.compiled import compiled, fast
-from inspector.products import ROWS, WIDTH, add_products, aligned
+from inspector.products import HALF, ROWS, WIDTH, add_half_products, add_products, aligned
 from inspector.search.counting import N_BINS
 from inspector.search.far import Far, keep_far
 
@@ -232,11 +232,12 @@ def _square_product(values: Array, column: Array) -> Any:
 
 
 def by_character(columns: Array) -> Array:
-    """Columns (any number, n) as (groups, n, WIDTH), filled up with zeros: WIDTH of them beside each other."""
-    n_groups = -(-len(columns) // WIDTH)
-    found = aligned((n_groups, columns.shape[1], WIDTH))
+    """Columns (any number, n) as (groups, n, WIDTH), filled up with zeros: WIDTH of them beside each other, or HALF."""
+    width = HALF if len(columns) <= HALF else WIDTH
+    n_groups = -(-len(columns) // width)
+    found = aligned((n_groups, columns.shape[1], width))
     for group in range(n_groups):
-        some = columns[group * WIDTH : (group + 1) * WIDTH]
+        some = columns[group * width : (group + 1) * width]
         found[group, :, : len(some)], found[group, :, len(some) :] = some.T, 0
     return found
 
@@ -323,7 +324,7 @@ def _take_products(
     products: Array, squares: Array,
 ) -> None:  # fmt: skip
     """What `take_in` says of products and squares, of scaled values."""
-    n, n_traces, stride = columns.shape[1], len(values), values.shape[1]
+    n, n_traces, stride, width = columns.shape[1], len(values), values.shape[1], columns.shape[2]
     sums, none = np.empty((ROWS, WIDTH), np.float32), np.zeros(WIDTH, np.float32)
     for piece in range(len(blocks)):
         for begin in range(cuts[piece], cuts[piece + 1], _TILE):
@@ -331,11 +332,16 @@ def _take_products(
             for group in range(len(columns)):
                 for u in range(0, n_traces, ROWS):
                     n_rows = min(ROWS, n_traces - u)
-                    add_products(n_rows, columns, (group * n + begin) * WIDTH, values, u * stride + begin, stride,
-                                 end - begin, none, 0, sums, 0, WIDTH)  # fmt: skip
+                    at = (group * n + begin) * width
+                    if width == HALF:
+                        add_half_products(n_rows, columns, at, values, u * stride + begin, stride,
+                                          end - begin, none, 0, sums, 0, WIDTH)  # fmt: skip
+                    else:
+                        add_products(n_rows, columns, at, values, u * stride + begin, stride,
+                                     end - begin, none, 0, sums, 0, WIDTH)  # fmt: skip
                     for k in range(n_rows):
-                        for i in range(min(n_columns - group * WIDTH, WIDTH)):
-                            products[blocks[piece], u + k, group * WIDTH + i] += sums[k, i]
+                        for i in range(min(n_columns - group * width, width)):
+                            products[blocks[piece], u + k, group * width + i] += sums[k, i]
     for u in range(n_traces):
         for begin in range(0, n, _TILE):
             row = values[u, begin : min(begin + _TILE, n)]
