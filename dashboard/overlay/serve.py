@@ -16,7 +16,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import wraps
-from threading import Lock
+from threading import Lock, Thread
 from typing import Protocol
 
 import numpy as np
@@ -58,7 +58,10 @@ class _Writing:
         self._recording: Recording | None = None  # kept: the offer is forgotten when nobody keeps the recording
 
     def read(self, text: str) -> Recording:
-        """A version, or as much of it as can be read soon; the same one again goes on, a newer one ends this."""
+        """A version, or as much of it as can be read soon; the same one again goes on, a newer one ends this.
+
+        What is left is read on while the answer is under way and the browser paints it.
+        """
         begun, is_new = time.monotonic(), text != self._newest
         self._newest = text
 
@@ -69,7 +72,13 @@ class _Writing:
             return is_long or self._newest is not text
 
         self._recording = recording = self._draft.read(text, enough=enough)
+        if recording.n_chars < len(text):
+            Thread(target=self._read_on, args=(text,), daemon=True, name="reads on").start()
         return recording
+
+    def _read_on(self, text: str) -> None:
+        """Until it is asked for again, which goes on from here, or a newer version is."""
+        self._draft.read(text, enough=lambda _: self._newest is not text)
 
 
 _offers: OrderedDict[str, tuple[weakref.ref[Recording], ...]] = OrderedDict()
