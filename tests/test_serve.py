@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -205,6 +206,17 @@ def test_beginning_of_a_draft_comes_first_and_the_same_version_again_brings_the_
     _, again = fetched(f"{address}/draft/e1/1:2/cell", text.encode())
 
     assert [len(one["trace"]) for one in (first, again)] == [2, len(text)]
+
+
+def test_rest_of_a_draft_is_read_before_it_is_asked_for(monkeypatch):
+    recording, typed = made(), Typed()
+    address = serve.offer(recording, draft=lambda: typed)
+    monkeypatch.setattr(serve, "_WHOLE_SECONDS", 0.0)
+
+    _, first = fetched(f"{address}/draft/e1/1:2/cell", b"abcabcabc")
+
+    assert len(first["trace"]) == 2
+    assert any(typed.n_read == 9 or time.sleep(0.05) for _ in range(100))
 
 
 def test_writing_goes_on_however_many_versions_there_were():
