@@ -238,7 +238,7 @@ class Census:
                 values = room[: some.stop - some.start]
                 for one, start, stop in zip(folded, starts, starts[1:], strict=False):
                     line_up(one.values[part][within], one.places, values[:, start:stop])
-                if kept is not None:
+                if kept is not None:  # here: what takes them in uses them up
                     mine = slice(*np.searchsorted(candidates, [some.start, some.stop]))
                     kept[mine] = values[candidates[mine] - some.start, : len(positions)]
                 layout = self.bins.part(some)

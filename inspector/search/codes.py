@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from inspector.recording import Neuron, Recording
 from inspector.search.parts import checked, parts_of
 from inspector.search.ranking import rank_neurons
+from inspector.search.scores import correlation
 
 MOST_NEURONS = 16
 CANDIDATES = 64  # neurons with the best single scores; only these are added
@@ -107,9 +108,7 @@ def auroc(values: Array, label: Array) -> float:
 
 
 def _correlation(values: Array, label: Array) -> float:
-    x, y = values - values.mean(), label - label.mean(dtype=np.float64)
-    size = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / size if size > 0 else 0.0
+    return correlation(values, label, np.ones(label.shape, bool))
 
 
 def _added(values: Array, wanted: Array, most: int) -> list[int]:
