@@ -1,6 +1,7 @@
 """Text as an array of code points, and the two ways labels are painted on it: by class of character, by span."""
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 
+@lru_cache(maxsize=2)  # a text is asked about many concepts, one after the other
 def code_points(text: str) -> NDArray[np.uint32]:
     """The code points of a text, lone surrogates too; shape (n_chars,), read-only."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<u4"))
@@ -21,10 +23,15 @@ def text_of(codes: NDArray[np.uint32]) -> str:
 
 def paint_class(text: str, belongs: Callable[[str], bool]) -> Bools:
     """True on every character for which `belongs` holds; asked once per distinct character."""
-    members = [ord(character) for character in set(text) if belongs(character)]
-    table = np.zeros(max(map(ord, set(text)), default=0) + 1, np.bool_)
-    table[members] = True
+    distinct = _distinct(text)
+    table = np.zeros(ord(max(distinct, default="\0")) + 1, np.bool_)
+    table[[ord(character) for character in distinct if belongs(character)]] = True
     return table[code_points(text)]
+
+
+@lru_cache(maxsize=2)
+def _distinct(text: str) -> frozenset[str]:
+    return frozenset(text)
 
 
 def latest(where: Bools) -> Ints:

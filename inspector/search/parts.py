@@ -122,7 +122,7 @@ def _check_runs(label: Array, mask: Array, starts: Array, part: str) -> None:
         )
     changes = starts.copy()
     changes[1:] |= label[1:] != label[:-1]
-    runs = np.cumsum(changes)  # which stretch each character is in; these numbers only rise
+    runs = np.cumsum(changes, dtype=np.int32)  # which stretch each character is in; these numbers only rise
     groups = (mask & label, mask & ~label) if label.dtype == bool else (mask,)
     n_runs = min(1 + int(np.count_nonzero(np.diff(runs[group]))) for group in groups)
     if n_runs < MIN_RUNS:
