@@ -172,6 +172,17 @@ def test_search_whose_answer_could_not_be_given_does_not_begin(capsys, monkeypat
     assert code == 1 and words in problem and not said
 
 
+def test_search_that_is_stopped_says_how_it_goes_on(capsys, monkeypatch, tmp_path, tiny_checkpoint, text_file):
+    def stopped(*given, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("inspector.survey.search_corpus", stopped)
+    asked = ("search", "--network", tiny_checkpoint, "--text", text_file, "--concept", "digit")
+    code, _, said = run(capsys, *asked, "--state", tmp_path / "kept")
+    assert code == 130 and f"The same command goes on from what was kept in {tmp_path / 'kept'}." in said
+    assert run(capsys, *asked)[2].endswith("search: stopped.\n")
+
+
 def test_spans_of_one_text_are_not_looked_for_in_many(capsys, tmp_path, python_folder):
     spans = tmp_path / "spans.json"
     spans.write_text("[[0, 5]]")

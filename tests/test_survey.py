@@ -266,6 +266,16 @@ def test_damaged_state_is_begun_anew(tmp_path, monkeypatch, model, documents):
     pd.testing.assert_frame_equal(again.tables["inside_string"], fresh.tables["inside_string"])
 
 
+@pytest.mark.parametrize("below", [".", "deeper/still"])
+def test_state_that_cannot_be_kept_is_said_before_any_work(tmp_path, model, documents, below):
+    (tmp_path / "notes").write_text("")
+    with pytest.raises(InspectorError, match=r"cannot be kept in .*: .*notes is a file\. It goes into a folder"):
+        search_corpus(
+            model, documents, CONCEPTS_SOUGHT, folder=tmp_path / "notes" / below,
+            on_progress=lambda words, *_: pytest.fail(f"{words} had begun"),
+        )  # fmt: skip
+
+
 def test_a_full_disk_ends_no_search(tmp_path, monkeypatch, model, documents):
     save_always(monkeypatch)
 

@@ -146,8 +146,9 @@ def search_corpus(
     language : what all documents are read as; None: what their names say.
 
     A concept of which there is too little is said in `Found.too_little` and not ranked. Raises InspectorError when no
-    concept is left, or no text.
+    concept is left, or no text, or where no state can be kept in `folder`.
     """
+    scratch = _state_folder(folder)
     if not any(document.text for document in documents):
         raise InspectorError("There is no text to search: every document is empty.")
     names = [concept.name for concept in concepts]
@@ -163,7 +164,6 @@ def search_corpus(
         documents, n_choosing = [document for _, document in pairs], sum(chosen)
     labelled = label_documents(concepts, documents, longest, on_progress, language)
     job = _Job(model, documents, n_choosing, signals, labelled, longest, on_progress)
-    scratch = Path(folder) if folder is not None else None
     twin_scores = job.twin_scores(scratch) if twin else {}
     census, gathered, loss, checkpoint = job.read(model, scratch, "reading", gather)
     tables = tables_of(census, job.labels, twin_scores)
@@ -323,6 +323,23 @@ class _Job:
         return BatchReader(model, texts, signals, lanes=lanes_for(sum(map(len, texts))))
 
 
+def _state_folder(folder: str | Path | None) -> Path | None:
+    """The folder as one that is there, before any work is done that it should keep."""
+    if folder is None:
+        return None
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        taken = next((one for one in (path, *path.parents) if one.exists()), path)
+        reason = f"{taken} is a file" if taken.is_file() else error.strerror
+        raise InspectorError(
+            f"The state of a search cannot be kept in {path}: {reason}. It goes into a folder, which is made where "
+            "there is none: name another one."
+        ) from None
+    return path
+
+
 def _n_blocks(n_chars: int) -> int:
     """Into how many blocks so many scored characters are cut for the jackknife."""
     return min(MAX_BLOCKS, max(n_chars // _STRETCH, MIN_BLOCKS))
@@ -340,8 +357,6 @@ class _Checkpoint:
         name = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:16]
         self._path = None if folder is None else folder / f"reading-{name}.npz"
         self._saved, self._wait = time.monotonic(), _SECONDS_BETWEEN_SAVES
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
 
     def load(self, census: Census, readers: Sequence[BatchReader], gatherer: Gatherer | None) -> np.ndarray:
         """Restore all of them if there is something; returns the tally so far."""
