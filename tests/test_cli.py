@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from inspector.__main__ import main
 from inspector.commands.command import progress_bar, reporting
-from inspector.commands.search import _names, _print_table
+from inspector.commands.search import SHOWN, _names, _print_table
 from inspector.model import CharModel, ModelConfig, Vocabulary, load_checkpoint, save_checkpoint
 from inspector.recording import open_recording
 
@@ -288,6 +289,13 @@ def test_search_as_json_keeps_the_smallest_chances(capsys, tmp_path):
     row = {"layer": 0, "unit": 1, "concept": "digit", "q_value": 3e-15, "twin_score": math.nan}
     _print_table(pd.DataFrame([row]), "json", "")
     assert json.loads(capsys.readouterr().out) == [row | {"twin_score": None}]
+
+
+def test_chances_of_one_table_are_written_in_one_form(capsys):
+    rows = pd.DataFrame({"layer": 0, "unit": 1, "concept": "digit", "q_value": [1, 0.0005, 3.21e-34]})
+    _print_table(rows.assign(**dict.fromkeys(set(SHOWN) - {"q_value", "neuron"}, "-")), "table", "")
+    printed = re.findall(r"\S*e[+-]\d+", capsys.readouterr().out)
+    assert printed == ["1.0e+00", "5.0e-04", "3.2e-34"]
 
 
 def test_network_packed_again_has_the_snapshots_of_its_run_alone(capsys, tmp_path, python_folder):

@@ -343,3 +343,8 @@ def test_other_network_brings_its_own_sample_but_leaves_a_text_that_was_chosen(r
     app = open_app(FIND, network="python", concept="vowel", text=mine)
     app.selectbox(key="pick_network").set_value("small").run()
     assert address(app)["text"] == mine
+
+
+def test_chances_of_one_table_are_written_in_one_form():
+    form = tables.COLUMNS["q_value"]["type_config"]["format"]
+    assert [form % q for q in (1, 0.0005, 3.21e-34)] == ["1.0e+00", "5.0e-04", "3.2e-34"]

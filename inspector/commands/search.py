@@ -169,4 +169,5 @@ def _print_table(table: Any, form: str, title: str) -> None:
         table["neuron"] = [f"{layer}:{unit}" for layer, unit in zip(table.layer, table.unit, strict=True)]
         for name, rows in table.groupby("concept", sort=False):
             print(f"{name} {title}")
-            print(rows[list(SHOWN)].to_string(index=False, float_format=lambda value: f"{value:.3g}"))
+            forms = {"q_value": "{:.1e}".format}  # all in one form, whether near one or far below
+            print(rows[list(SHOWN)].to_string(index=False, float_format="{:.3g}".format, formatters=forms))

@@ -74,7 +74,7 @@ def _show(network: Path) -> None:
     for name, rows in sorted(found["concepts"].items()):
         best = rows[0]
         measure = "AUROC" if best["metric"] == "auroc" else "r"
-        numbers = f"{measure} {best['score']:.3f} | {best['baseline']:.1f} | {best['q_value']:.1g}"
+        numbers = f"{measure} {best['score']:.3f} | {best['baseline']:.1f} | {best['q_value']:.1e}"
         twin = "" if best["twin_score"] is None else f"{best['twin_score']:.3f}"
         print(
             f"| {name} | {best['layer']}:{best['unit']} | {best['signal']} | {numbers} | {twin} | {best['verdict']} |"
