@@ -49,8 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         hint = " Go on with --resume." if hasattr(options, "resume") else ""
-        if getattr(options, "state", None) is not None:
-            hint = f" The same command goes on from what was kept in {options.state}."
+        state = getattr(options, "state", None)
+        if state is not None and state.is_dir() and any(state.iterdir()):
+            hint = f" The same command goes on from what was kept in {state}."
         print(f"\n{options.command}: stopped.{hint}", file=sys.stderr)
         return 130
     return 0

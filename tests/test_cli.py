@@ -179,9 +179,29 @@ def test_search_that_is_stopped_says_how_it_goes_on(capsys, monkeypatch, tmp_pat
 
     monkeypatch.setattr("inspector.survey.search_corpus", stopped)
     asked = ("search", "--network", tiny_checkpoint, "--text", text_file, "--concept", "digit")
-    code, _, said = run(capsys, *asked, "--state", tmp_path / "kept")
-    assert code == 130 and f"The same command goes on from what was kept in {tmp_path / 'kept'}." in said
-    assert run(capsys, *asked)[2].endswith("search: stopped.\n")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for state in ((), ("--state", kept)):
+        assert run(capsys, *asked, *state)[2].endswith("search: stopped.\n")
+    (kept / "twin-1.json").touch()
+    code, _, said = run(capsys, *asked, "--state", kept)
+    assert code == 130 and f"The same command goes on from what was kept in {kept}." in said
+
+
+def test_explanations_say_which_way_a_neuron_goes(capsys, monkeypatch, tmp_path, tiny_checkpoint, text_file):
+    rows = pd.DataFrame({"kind": ["formula", "formula", "graded", "graded", "formula"], "polarity": [1, -1, 1, -1, 1]})
+    rows["formula"] = ["digit", "digit", "indentation", "indentation", ""]
+    rows = rows.assign(layer=0, unit=1, signal="cell", score=0.5, chance=0.1)
+    monkeypatch.setattr("inspector.explain.explain", lambda *given, **named: (rows, {"said": "All."}))
+    asked = ("explain", "--network", tiny_checkpoint, "--corpus", text_file.parent, "--out", tmp_path)
+    printed = [line.partition(")  ")[2] for line in run(capsys, *asked)[1].splitlines()]
+    assert printed[:5] == [
+        "high where digit",
+        "low where digit",
+        "follows indentation",
+        "falls with indentation",
+        "nothing",
+    ]
 
 
 def test_spans_of_one_text_are_not_looked_for_in_many(capsys, tmp_path, python_folder):

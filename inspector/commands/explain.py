@@ -51,8 +51,8 @@ def _explain(options: argparse.Namespace) -> None:
             model, corpus, folder, n_chars=options.chars, on_progress=reporting(bar, {"explaining": "neurons"})
         )
     for row in table.head(options.top).itertuples():
-        follows = "" if row.kind == "formula" else "follows " if row.polarity > 0 else "falls with "
-        score = f"{row.score:.3f} (chance {row.chance:.2f})"
-        print(f"{row.layer}:{row.unit:<4} {row.signal:<7} {score}  {follows}{row.formula}")
+        high, low = ("high where ", "low where ") if row.kind == "formula" else ("follows ", "falls with ")
+        said = (high if row.polarity > 0 else low) + row.formula if row.formula else "nothing"
+        print(f"{row.layer}:{row.unit:<4} {row.signal:<7} {row.score:.3f} (chance {row.chance:.2f})  {said}")
     print(summary["said"])
     print(f"Written: {folder / 'explanations.parquet'}")
