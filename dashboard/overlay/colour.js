@@ -118,6 +118,17 @@ export function rgb(tables, kind, index) {
 }
 
 /**
+ * The entry of what a bar or a curve shows below zero. The one ramp of a single hue begins with the colour of the paper,
+ * where nothing would be seen: there it is that of zero, which in the other palettes is the paper's.
+ * @param {Tables} tables
+ * @param {number} index the entry in a palette with a colour at both ends
+ */
+export function entryBelow(tables, index) {
+  const isRamp = rgb(tables, "diverging", ZERO) !== rgb(tables, "sequential", 0);
+  return isRamp ? ZERO : index;
+}
+
+/**
  * The style rules of all tables in use.
  * @param {Tables} tables
  */

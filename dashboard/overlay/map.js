@@ -3,7 +3,7 @@
 // beginning to end below it. Both lead where they are clicked, and both show the peaks.
 
 import { element } from "./bar.js";
-import { colourIndex, rgb, tableOf } from "./colour.js";
+import { colourIndex, entryBelow, rgb, tableOf } from "./colour.js";
 import { rowOf } from "./layout.js";
 
 /** @typedef {import("./rows.js").Sight} Sight */
@@ -254,7 +254,7 @@ export class Overview {
     /** @param {number} value */
     const y = (value) => (1 - (Math.min(Math.max(value, low), scale.high) - low) / reach) * (PLOT_HEIGHT - 2) + 1;
     const parts = extremes(sight.trace, width);
-    const above = rgb(sight, scale.kind, 236), below = rgb(sight, scale.kind, 20);
+    const above = rgb(sight, scale.kind, 236), below = rgb(sight, scale.kind, entryBelow(sight, 20));
     for (let x = 0; x < width; x += 1) {
       if (Number.isNaN(parts.low[x])) continue;
       context.fillStyle = above;

@@ -3,7 +3,7 @@
 // are kept in sight. Pointing never waits for Python: what is not there yet shows a dash.
 
 import { button, element, press } from "./bar.js";
-import { colourIndex, rgb } from "./colour.js";
+import { colourIndex, entryBelow, rgb } from "./colour.js";
 import { Files, documentAt } from "./files.js";
 import { lineAndColumn } from "./layout.js";
 import { paintLine } from "./map.js";
@@ -209,14 +209,14 @@ export function barEnds(value, scale) {
 function valueBar(sight, title, value, scale) {
   const index = colourIndex(value, scale);
   const [from, to] = barEnds(value, scale);
-  const colour = index < 0 ? "transparent" : rgb(sight, scale.kind, strong(index, scale));
+  const colour = index < 0 ? "transparent" : rgb(sight, scale.kind, strong(sight, index, scale));
   return bar(title, title, showValue(value), from, to, colour, "value");
 }
 
-/** A bar must be seen even where its value is pale. @param {number} index @param {Scale} scale */
-function strong(index, scale) {
+/** A bar must be seen even where its value is pale. @param {Sight} sight @param {number} index @param {Scale} scale */
+function strong(sight, index, scale) {
   if (scale.kind !== "diverging") return 210;
-  return index < 128 ? Math.min(index, 24) : Math.max(index, 232);
+  return index < 128 ? entryBelow(sight, Math.min(index, 24)) : Math.max(index, 232);
 }
 
 /**

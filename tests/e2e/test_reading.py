@@ -290,6 +290,20 @@ def test_search_and_go_take_what_is_typed_and_nothing_else_happens(page, dashboa
     expect(page.locator(".overlay")).to_have_attribute("data-shown", "0:7")
 
 
+def test_bars_and_curve_below_zero_are_seen_in_one_hue(page, dashboard):
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=120&palette=mono")
+    seen = lut("mono", "diverging")[128].tolist()
+    expect(page.locator(".value.shown .number")).to_have_text("\N{MINUS SIGN}0.738770")
+    expect(page.locator(".value.shown .fill")).to_have_css("background-color", "rgb({}, {}, {})".format(*seen))
+    below = page.locator(".plot canvas").evaluate(
+        """(one) => {
+          const { data } = one.getContext("2d").getImageData(0, one.height / 2 + 2, one.width, 1);
+          return [...Array(one.width).keys()].map((x) => [...data.slice(4 * x, 4 * x + 4)]).find((rgba) => rgba[3] > 0);
+        }"""
+    )
+    assert below == [*seen, 255]
+
+
 def test_gates_come_to_the_cursor_by_themselves(page, dashboard):
     open_page(page, f"{dashboard}/?text=sample:ring_buffer.c&neuron=1:42&signal=cell&at=30")
 
