@@ -26,6 +26,7 @@ import { showCount } from "./words.js";
 const REPORT_AFTER_MS = 400;
 /** A number is taken for the whole one when no digit has followed for this long. */
 const TYPED_AFTER_MS = 60;
+const FULL = `${MOST_PINS} neurons are pinned: take one off first`;
 /** Characters that can be added to a text that is too long to be written in as a whole. */
 const ROOM_TO_WRITE = 250;
 
@@ -359,7 +360,7 @@ class Overlay extends Reader {
       }
       case "go": return this.frame.prompt.ask({ label: "go to neuron", hint: "1:42", answer: (typed) => this.goTo(typed), typing: (typed) => this.foresee(typed) });
       case "search": return this.frame.prompt.ask({ label: "search", hint: "in the text", answer: (typed, way) => this.search(typed, way) });
-      case "pin-all": return this.changeLook({ ...this.look, pins: Array.from(new Set([...this.look.pins, ...(name ?? "").split(",")])).slice(0, MOST_PINS) });
+      case "pin-all": return this.pinAll((name ?? "").split(","));
       case "pin-similar": this.likened = this.shown; return this.pinSimilar();
       case "write": return this.write();
       case "mark": return this.toggleMarking();
@@ -373,7 +374,7 @@ class Overlay extends Reader {
       default:
     }
     const look = changedLook(this.look, action, { palettes: Object.keys(palettes), neuron: this.wanted.neuron });
-    if (type === "pin" && look.pins === this.look.pins) return this.frame.bar.say(`${MOST_PINS} neurons are pinned: take one off first`);
+    if (type === "pin" && look.pins === this.look.pins) return this.frame.bar.say(FULL);
     return this.changeLook(look);
   }
 
@@ -424,6 +425,7 @@ class Overlay extends Reader {
 
   /** Marks the next match. @param {string} typed @param {1 | -1} step */
   search(typed, step) {
+    if (typed === "") return "";
     const { text } = this.page;
     const from = this.anchor === null ? this.cursor : Math.min(this.anchor, this.cursor);
     const start = unitsIn(text, from);
@@ -435,6 +437,13 @@ class Overlay extends Reader {
     this.moveTo(at + Array.from(typed).length - 1, { centre: true });
     const [number, count] = countMatches(text, typed, found);
     return `${showCount(number)} of ${showCount(count)}${count > 1 ? " · Enter: next" : ""}`;
+  }
+
+  /** As many of them as there is room for. @param {string[]} neurons */
+  pinAll(neurons) {
+    const wanted = Array.from(new Set([...this.look.pins, ...neurons])), pins = wanted.slice(0, MOST_PINS);
+    if (pins.length > this.look.pins.length) this.changeLook({ ...this.look, pins });
+    if (wanted.length > MOST_PINS) this.frame.bar.say(FULL);
   }
 
   pinSimilar() {

@@ -29,7 +29,10 @@ export class Prompt {
     this.root.hidden = true;
     /** @type {Question | null} */ this.question = null;
     this.field.addEventListener("keydown", (event) => this.onKey(event));
-    this.field.addEventListener("input", () => this.question?.typing?.(this.field.value));
+    this.field.addEventListener("input", () => {
+      this.said.textContent = ""; // it was about other words
+      this.question?.typing?.(this.field.value);
+    });
   }
 
   /** @param {Question} question */

@@ -53,7 +53,7 @@ export const KEYS = [
   [", .", "previous and next peak of this neuron"],
   ["i", "write in the text; Esc: back to reading"],
   ["{ }", "previous and next file"],
-  ["/ ctrl F", "search in the text; Enter: next"],
+  ["/ ctrl F", "search in the text; Enter: next, shift Enter: previous"],
   ["m", "begin or end marking"],
   ["Enter", "which neurons are on exactly in the mark?"],
   ["o", "where else is this neuron as in the mark?"],

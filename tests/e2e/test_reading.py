@@ -290,6 +290,41 @@ def test_search_and_go_take_what_is_typed_and_nothing_else_happens(page, dashboa
     expect(page.locator(".overlay")).to_have_attribute("data-shown", "0:7")
 
 
+def test_search_says_nothing_of_words_that_are_no_longer_in_its_field(page, dashboard):
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
+    said = page.locator(".prompt .said")
+    page.locator("[data-at='0']").click()
+    page.keyboard.press("/")
+    page.keyboard.press("Enter")
+    expect(said).to_have_text("")
+    page.keyboard.type("self")
+    page.keyboard.press("Enter")
+    expect(said).to_contain_text("1 of ")
+    page.keyboard.type("x")
+    expect(said).to_have_text("")
+
+
+def test_search_goes_back_by_the_key_that_the_card_says(page, dashboard):
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
+    page.locator("[data-at='0']").click()
+    page.keyboard.press("/")
+    page.keyboard.type("self")
+    for key, number in (("Enter", 1), ("Enter", 2), ("Shift+Enter", 1)):
+        page.keyboard.press(key)
+        expect(page.locator(".prompt .said")).to_contain_text(f"{number} of ")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="keys")).to_contain_text("shift Enter: previous")
+
+
+def test_more_pins_than_there_is_room_for_are_said(page, dashboard):
+    pins = ",".join(f"0:{unit}" for unit in range(12))
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0&pins={pins}")
+    page.get_by_role("button", name="the concept's best").click()
+    expect(page.locator(".bar .waiting")).to_have_text("12 neurons are pinned: take one off first")
+    expect(page.locator(".pin")).to_have_count(12)
+
+
 def test_bars_and_curve_below_zero_are_seen_in_one_hue(page, dashboard):
     open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=120&palette=mono")
     seen = lut("mono", "diverging")[128].tolist()
