@@ -1,4 +1,5 @@
-"""The program's style, in the head of the page that the server sends: it is there before anything is drawn.
+"""What stands in the head of the page that the server sends, before anything is drawn: the program's style, and the
+script that keeps the browser's history (address.js), which has to be there before Streamlit writes to it.
 
 Style that comes with a run of the page arrives after its first widgets, and everything moves once more under the mouse.
 Streamlit's own rules come later in the head: one that overrides them names two classes.
@@ -11,11 +12,12 @@ from pathlib import Path
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_STYLE = f"<style>{Path(__file__).with_name('app.css').read_text('utf-8')}</style>".encode()
+_STYLE, _SCRIPT = (Path(__file__).with_name(name).read_text("utf-8") for name in ("app.css", "address.js"))
+_HEAD = f"<style>{_STYLE}</style><script>{_SCRIPT}</script>".encode()
 
 
 class Styled:
-    """Middleware that puts the style into the page that a browser asks for; all other answers go through untouched."""
+    """Middleware that puts both into the page that a browser asks for; all other answers go through untouched."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,10 +36,10 @@ class Styled:
             else:
                 body += message.get("body", b"")
                 if not message.get("more_body"):
-                    body = body.replace(b"</head>", _STYLE + b"</head>", 1)
+                    body = body.replace(b"</head>", _HEAD + b"</head>", 1)
                     headers = MutableHeaders(raw=start["headers"])
                     headers["content-length"] = str(len(body))
-                    del headers["etag"], headers["last-modified"]  # they are of the page without its style
+                    del headers["etag"], headers["last-modified"]  # they are of the page without them
                     await send(start)
                     await send({"type": "http.response.body", "body": body})
 

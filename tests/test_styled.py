@@ -66,6 +66,7 @@ def test_page_has_the_style_in_its_head(path):
 
     head, _, rest = body.decode().partition("</head>")
     assert head.startswith("<html><head><title>x</title><style>") and ".cs-claim" in head
+    assert head.count("<script>") == 1 and "history.pushState" in head
     assert rest == "<body>é</body></html>"
     assert headers["content-length"] == str(len(body)) and "content-encoding" not in headers
     assert "etag" not in headers  # a browser that kept the page would not see a new style

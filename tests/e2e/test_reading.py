@@ -137,6 +137,21 @@ def test_back_leads_to_the_neuron_before(page, dashboard):
     expect(page.locator(".overlay")).to_have_attribute("data-shown", "1:42")
 
 
+def test_back_leads_through_the_pages_one_by_one(page, dashboard):
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
+    for name, part in (("Find", "concept"), ("Gates", "at"), ("Find", "concept")):
+        page.get_by_test_id("stTopNavLink").get_by_text(name, exact=True).click()
+        page.wait_for_url(re.compile(f"/{name.lower()}.*{part}="))
+        settle(page)
+    for path in ("/gates", "/find", "/"):
+        page.go_back()
+        page.wait_for_function("(path) => location.pathname === path", arg=path)
+        settle(page)
+    expect(page.locator(".overlay")).to_have_attribute("data-shown", "1:42")
+    page.go_forward()
+    page.wait_for_url(re.compile("/find.*concept="))
+
+
 def test_the_page_stays_correct_where_nothing_can_be_fetched(page, dashboard, recording):  # noqa: F811
     page.route("**/charscope/**", lambda route: route.fulfill(body="somebody else's answer"))
     open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
