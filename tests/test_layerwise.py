@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import threading
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from inspector.capture import gru, layerwise, watch
 from inspector.recording import SIGNALS
 from tests import oracle
 
+ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 KINDS = {
@@ -30,12 +34,9 @@ KINDS = {
 @pytest.fixture(autouse=True)
 def nothing_proved_yet():
     """A proof that a test spoilt must not outlive it."""
-    proofs = gru._is_same_for, gru._is_known_graph
-    for proof in proofs:
-        proof.cache_clear()
+    gru._is_same_for.cache_clear()
     yield
-    for proof in proofs:
-        proof.cache_clear()
+    gru._is_same_for.cache_clear()
 
 
 def run(module, steps, state, *, with_gradients):
@@ -100,60 +101,32 @@ def test_values_are_the_oracles_as_of_the_call(kind, n_units, batch, with_gradie
                 oracle.assert_close(tape[""].signal(signal, direction=direction)[b], values)
 
 
-def test_a_gru_is_left_to_torch_where_its_steps_are_not_proved(monkeypatch):
+@pytest.mark.parametrize("with_gradients", [True, False])
+def test_a_gru_is_left_to_torch_where_its_steps_are_not_proved(with_gradients, monkeypatch):
     """A torch whose loop does something else must get its own answer all the same."""
     module, steps = nn.GRU(3, 16), torch.randn(9, 5, 3)
-    right, seen = gru.gru_steps, []
+    name = "_noted_steps" if with_gradients else "_plain_steps"
+    right, seen = getattr(gru, name), []
 
     def almost(*given, **options):
         hidden, gates = right(*given, **options)
         seen.append(len(hidden))
         return hidden * (1 + 2**-23), gates
 
-    monkeypatch.setattr(gru, "gru_steps", almost)
-    with torch.no_grad():
+    monkeypatch.setattr(gru, name, almost)
+    with torch.set_grad_enabled(with_gradients):
         with watch(module) as tape:
             watched = module(steps)
         assert seen == [gru._PROVED_STEPS]
         assert all(map(torch.equal, watched, module(steps)))
-    assert_candidate(tape, module, steps)
-
-
-def test_gates_are_worked_out_where_the_graph_is_not_as_it_was_proved(monkeypatch):
-    module, steps = nn.GRU(3, 16), torch.randn(9, 5, 3)
-    right = gru.gates_in_graph
-
-    def almost(*given):
-        gates = right(*given)
-        return gates | {"candidate": gates["update_gate"]}
-
-    monkeypatch.setattr(gru, "gates_in_graph", almost)
-    with watch(module) as tape:
-        module(steps)
-    assert tape[""].calls[0]._runs[0][0].args[0].given is not None
-    assert_candidate(tape, module, steps)
-
-
-def test_what_a_caller_keeps_elsewhere_for_the_backward_pass_is_left_there():
-    module, steps, fetched = nn.GRU(3, 16), torch.randn(9, 5, 3), []
-    with torch.autograd.graph.saved_tensors_hooks(lambda saved: saved, lambda saved: fetched.append(1) or saved):
-        with watch(module) as tape:
-            answer, _ = module(steps)
-        assert not fetched
-        answer.sum().backward()
-    assert fetched
-    assert_candidate(tape, module, steps)
-
-
-def assert_candidate(tape, module, steps):
-    expected = oracle.run("gru", module.state_dict(), steps[:, 2])[0][0]["candidate"]
-    oracle.assert_close(tape[""].signal("candidate")[2], expected)
+    oracle.assert_close(
+        tape[""].signal("candidate")[2], oracle.run("gru", module.state_dict(), steps[:, 2])[0][0]["candidate"]
+    )
 
 
 def test_a_gru_side_by_side_is_run_once_and_its_gates_are_kept(monkeypatch):
-    seen, right = [], gru.gru_steps
-    for place in (gru, layerwise):
-        monkeypatch.setattr(place, "gru_steps", lambda *given, **options: seen.append(1) or right(*given, **options))
+    seen, right = [], gru._plain_steps
+    monkeypatch.setattr(gru, "_plain_steps", lambda *given, **options: seen.append(1) or right(*given, **options))
     monkeypatch.setattr("inspector.capture.layerwise.gates_from_hidden", None)
     module = nn.GRU(3, 16, num_layers=2)
     with torch.no_grad(), watch(module) as tape:
@@ -279,7 +252,6 @@ def test_with_gradients_a_gate_is_brought_together_when_it_is_first_read(monkeyp
     with watch(module) as tape:
         module(steps)[0].sum().backward()
         module.weight_hh_l0.data.zero_()
-    made.clear()  # of the proof
     tape[""].view("hidden")
     assert made == []
     first = tape[""].view("candidate", 1)
@@ -300,3 +272,21 @@ def test_gates_are_worked_out_layer_by_layer_when_one_of_a_layer_is_first_read(m
     for name in SIGNALS[tape[""].kind]:
         tape[""].view(name, 1)
     assert len(made) == 1
+
+
+LONG = """
+import torch
+from inspector.capture import watch
+
+module = torch.nn.GRU(2, 4)
+with watch(module) as tape:
+    answer, end = module(torch.randn(30_000, 1, 2))
+tape[""].view("reset_gate")
+del answer, end, tape
+print("freed")
+"""
+
+
+def test_graph_of_a_long_call_is_freed_without_overflowing_the_stack():
+    done = subprocess.run([sys.executable, "-c", LONG], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.stdout == "freed\n", done.stderr

@@ -1,31 +1,27 @@
-"""The gates of a GRU layer on a CPU, which torch throws away, without working them out a second time.
+"""The steps of a GRU layer just as torch takes them on a CPU, to the last bit, except that no gate is thrown away.
 
     r, z = sigmoid(U h + d + (W x + b))    n = tanh(W x + b + (U h + d) * r)    h = (h - n) * z + n
 
-With gradients they stand in the graph that torch makes for the backward pass: `gates_in_graph` takes them out of it.
-Without, `gru_steps` takes the steps just as torch does, to the last bit: these are the operations of torch's own loop
-(GRUCell in ATen's RNN.cpp), in its order, on numbers that lie as they do there; last bits depend on all that. Both are
-proved before anybody takes an answer from here: the first for each type of numbers, the second for each shape.
+These are the operations of torch's own loop (GRUCell in ATen's RNN.cpp), in its order, on numbers that lie as they do
+there; last bits depend on all that. So it is proved for each shape before anybody takes an answer from here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
 from inspector.capture.arithmetic import fresh, precision
-from inspector.capture.engine import gates_from_hidden
 from inspector.capture.weights import LayerWeights, Signals
 
 _ALIKE = 32  # where it divides the units, two gates that are squashed in one go are squashed as each would be alone
 _PROVED_STEPS = 17  # rows lie differently in a cache line from step to step, in sixteen ways at most
-_WORTH = 2  # sequences without gradients; of fewer the gates are worked out sooner afterwards
-_saved_tensors_hooks = torch._C._autograd._top_saved_tensors_default_hooks
+_WORTH, _WORTH_NOTED = 2, 4  # sequences; of fewer the gates are worked out sooner afterwards. The second with gradients
 
 
 class StepByStep(NamedTuple):
@@ -45,35 +41,43 @@ class StepByStep(NamedTuple):
 
 
 Gates = Mapping[str, Tensor | StepByStep]
-_GATES = ("reset_gate", "update_gate", "candidate")
-
-
-def gates_in_graph(end: Tensor, n_steps: int, direction: int) -> dict[str, StepByStep]:
-    """What a layer's graph keeps, in the order of its steps. end : (directions, B, units), the last states it answered.
-
-    h = Add(Mul(Sub(h before, n), z), n)    n = Tanh(Add(given, Mul(.., r)))
-    """
-    node: Any = end.grad_fn
-    node, gates = node.next_functions[direction][0], []
-    for _ in range(n_steps):
-        (kept, _), (tanh, _) = node.next_functions
-        (before, _), (update, _) = kept.next_functions
-        reset = tanh.next_functions[0][0].next_functions[1][0].next_functions[1][0]
-        gates.append([gate._saved_result.detach() for gate in (reset, update, tanh)])
-        node = before.next_functions[0][0]
-    if not direction:
-        gates.reverse()
-    return dict(zip(_GATES, map(StepByStep, zip(*gates, strict=True)), strict=True))
 
 
 def gru_steps(
-    weights: LayerWeights, inputs: Tensor, before: Tensor, *, is_reverse: bool = False
-) -> tuple[Tensor, Signals]:
+    weights: LayerWeights, inputs: Tensor, before: Tensor, *, is_noted: bool, is_reverse: bool = False
+) -> tuple[Tensor, Gates]:
     """Hidden states (T, B, units) in the order of the inputs (T, B, n_in), and the gates. before : (B, units).
 
-    Every number goes where it will stay; no gradient can be had of any.
+    is_noted : whether a gradient of any of these is wanted.
     """
     given = linear(inputs, weights.input_weight, weights.input_bias)  # (T, B, 3H)
+    if is_noted:
+        return _noted_steps(weights, given, before, is_reverse=is_reverse)
+    return _plain_steps(weights, given, before, is_reverse=is_reverse)
+
+
+def _noted_steps(
+    weights: LayerWeights, given: Tensor, before: Tensor, *, is_reverse: bool
+) -> tuple[Tensor, dict[str, StepByStep]]:
+    """With gradients: the graph is that of torch's own loop, too."""
+    seen: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    steps = given.unbind()
+    for step in reversed(steps) if is_reverse else steps:
+        reset, update, candidate = linear(before, weights.hidden_weight, weights.hidden_bias).unsafe_chunk(3, 1)
+        given_reset, given_update, given_candidate = step.unsafe_chunk(3, 1)
+        r = reset.add_(given_reset).sigmoid_()
+        z = update.add_(given_update).sigmoid_()
+        n = given_candidate.add(candidate.mul_(r)).tanh_()
+        before = (before - n).mul_(z).add_(n)
+        seen.append((before, r.detach(), z.detach(), n.detach()))
+    hidden, *gates = zip(*(reversed(seen) if is_reverse else seen), strict=True)
+    return torch.stack(hidden), dict(
+        zip(("reset_gate", "update_gate", "candidate"), map(StepByStep, gates), strict=True)
+    )
+
+
+def _plain_steps(weights: LayerWeights, given: Tensor, before: Tensor, *, is_reverse: bool) -> tuple[Tensor, Signals]:
+    """Without gradients: every number goes where it will stay."""
     n_units = before.shape[1]
     recurrent, bias = weights.hidden_weight.t(), weights.hidden_bias
     hidden = given.new_empty(*given.shape[:2], n_units)
@@ -96,67 +100,38 @@ def gru_steps(
     return hidden, {"reset_gate": both[..., :n_units], "update_gate": both[..., n_units:], "candidate": candidate}
 
 
-def leaves_gates(weights: LayerWeights) -> bool:
-    """Whether this layer is a GRU in whose graph `gates_in_graph` finds the gates."""
-    return (
-        weights.kind == "gru"
-        and _saved_tensors_hooks(False) is None  # whose caller keeps elsewhere what the graph needs, or nowhere
-        and _is_known_graph(weights.hidden_bias is not None, weights.hidden_weight.dtype)
-    )
+def runs_alike(weights: LayerWeights, batch: int, *, is_noted: bool) -> bool:
+    """Whether this layer is a GRU for which `gru_steps` answers what torch does, and is worth it.
 
-
-def runs_alike(weights: LayerWeights, batch: int) -> bool:
-    """Whether this layer is a GRU for which `gru_steps` answers what torch does, and is worth it."""
+    is_noted : gradients are wanted.
+    """
     shape, has_bias = weights.hidden_weight.shape, weights.hidden_bias is not None
     settings = torch.get_num_threads(), *precision()
     return (
         weights.kind == "gru"
-        and batch >= _WORTH
-        and _is_same_for(shape[1], batch, has_bias, weights.hidden_weight.dtype, *settings)
+        and batch >= (_WORTH_NOTED if is_noted else _WORTH)
+        and _is_same_for(shape[1], batch, has_bias, weights.hidden_weight.dtype, is_noted, *settings)
     )
 
 
 @cache
-def _is_known_graph(has_bias: bool, dtype: torch.dtype) -> bool:
-    with torch.inference_mode(False), torch.enable_grad():
-        weights, inputs, before = _random_layer(5, 2, has_bias, dtype)
-        try:
-            hidden, end = _torchs_own(weights, inputs, before)
-            found = gates_in_graph(end, len(inputs), 0)
-        except (RuntimeError, AttributeError, IndexError, TypeError, ValueError):  # a mode, or another torch
-            return False
-    with torch.inference_mode():
-        expected = gates_from_hidden(weights, inputs, hidden, (before,))
-        return all(torch.allclose(found[name].whole(), expected[name], atol=1e-5) for name in _GATES)
-
-
-@cache
-def _is_same_for(n_units: int, batch: int, has_bias: bool, dtype: torch.dtype, *_settings: object) -> bool:
+def _is_same_for(
+    n_units: int, batch: int, has_bias: bool, dtype: torch.dtype, is_noted: bool, *_settings: object
+) -> bool:
     """On a random layer. How many inputs it has is nothing to the steps."""
-    with torch.inference_mode(False), torch.no_grad():
-        weights, inputs, before = _random_layer(n_units, batch, has_bias, dtype)
-        try:
-            found, _ = gru_steps(weights, inputs, before)
-            expected, _ = _torchs_own(weights, inputs, before)
-        except RuntimeError:  # a mode that somebody set
-            return False
-    return torch.equal(found, expected)
-
-
-def _random_layer(n_units: int, batch: int, has_bias: bool, dtype: torch.dtype) -> tuple[LayerWeights, Tensor, Tensor]:
-    """A layer, inputs (T, B, 2) and a first state (B, units)."""
     random = torch.Generator("cpu").manual_seed(n_units)  # of its own: the caller's random stream is not touched
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=random, dtype=dtype, device="cpu")
 
-    parts = [normal(3 * n_units, 2), normal(3 * n_units, n_units) * n_units**-0.5]
-    parts += [normal(3 * n_units), normal(3 * n_units)] if has_bias else []
-    parts = [part.requires_grad_(torch.is_grad_enabled()) for part in parts]
-    return LayerWeights("gru", *parts), normal(_PROVED_STEPS, batch, 2), normal(batch, n_units)
-
-
-def _torchs_own(weights: LayerWeights, inputs: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-    """Hidden states (T, B, units) and the last of them, (1, B, units), with its graph."""
-    parts = [part for part in weights[1:] if part is not None]
-    return torch.gru(inputs, before[None], parts, len(parts) > 2, 1, 0.0, False, False, False)
+    with torch.inference_mode(False), torch.set_grad_enabled(is_noted):
+        parts = [normal(3 * n_units, 2), normal(3 * n_units, n_units) * n_units**-0.5]
+        parts += [normal(3 * n_units), normal(3 * n_units)] if has_bias else []
+        weights = [part.requires_grad_(is_noted) for part in parts]
+        inputs, before = normal(_PROVED_STEPS, batch, 2), normal(batch, n_units)
+        try:
+            found, _ = gru_steps(LayerWeights("gru", *weights), inputs, before, is_noted=is_noted)
+            expected, _ = torch.gru(inputs, before[None], weights, has_bias, 1, 0.0, False, False, False)
+        except RuntimeError:  # a mode that somebody set
+            return False
+    return torch.equal(found, expected)

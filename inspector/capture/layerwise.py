@@ -2,9 +2,9 @@
 
     torch.lstm(input, all layers)  ──►  torch.lstm(input, layer 0) ──► torch.lstm(what that answered, layer 1) ──► ...
 
-Torch does the same inside, so answers, gradients and what dropout draws are the same to the last bit. The gates of a
-GRU, which torch throws away, are found by gru.py. Gates and cell states that are not known then are worked out from the
-hidden states when they are asked for. Knows nothing about hooks.
+Torch does the same inside, so answers, gradients and what dropout draws are the same to the last bit. A GRU, whose
+gates torch throws away, is run by gru.py where that was proved to give the same bits. Gates and cell states that are
+not known then are worked out from the hidden states when they are asked for. Knows nothing about hooks.
 
 For an LSTM without gradients that is a second product as large as the first, so half of torch's speed is the limit.
 The training kernel of kernel.py cannot stand in: torch 2.13 leaves inference to another of oneDNN's kernels (brgemm),
@@ -39,7 +39,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 from inspector.capture.arithmetic import fresh
 from inspector.capture.calls import SeenCall, by_unit, is_answer
 from inspector.capture.engine import gates_from_hidden
-from inspector.capture.gru import Gates, StepByStep, gates_in_graph, gru_steps, leaves_gates, runs_alike
+from inspector.capture.gru import Gates, StepByStep, gru_steps, runs_alike
 from inspector.capture.weights import LayerWeights, State, split_weights
 from inspector.recording import SIGNALS
 
@@ -188,14 +188,12 @@ def _layer_by_layer(
             flat[layer * size : (layer + 1) * size],
         )
         is_noted = torch.is_grad_enabled() and any(part.requires_grad for part in (inputs, *state, *own))
-        found: list[Gates] = [{} for _ in weights]
-        if not is_noted and runs_alike(weights[0], inputs.shape[1]):
-            output, end, found = _gru_layer(weights, inputs, state[0])
+        if runs_alike(weights[0], inputs.shape[1], is_noted=is_noted):
+            output, end, found = _gru_layer(weights, inputs, state[0], is_noted=is_noted)
         else:
             rest = (module.bias, 1, 0.0, train, n > 1, False)  # one layer, time first
             output, *end = run_stack(inputs, state if is_lstm else state[0], own, *rest)
-            if is_noted and leaves_gates(weights[0]):
-                found = [gates_in_graph(end[0], len(inputs), i) for i in range(n)]
+            found = [dict[str, Tensor]() for _ in weights]
         kept = output.detach()
         if layer == n_layers - 1:  # its caller may write to it
             kept = fresh(*output.shape, like=output).copy_(kept)
@@ -213,9 +211,11 @@ def _layer_by_layer(
     return runs, (output, *map(torch.cat, zip(*ends, strict=True)))
 
 
-def _gru_layer(weights: list[LayerWeights], inputs: Tensor, state: Tensor) -> tuple[Tensor, list[Tensor], list[Gates]]:
+def _gru_layer(
+    weights: list[LayerWeights], inputs: Tensor, state: Tensor, *, is_noted: bool
+) -> tuple[Tensor, list[Tensor], list[Gates]]:
     """What torch would answer, (T, B, directions x units), the end state in a list, and the gates."""
-    runs = [gru_steps(one, inputs, state[i], is_reverse=bool(i)) for i, one in enumerate(weights)]
+    runs = [gru_steps(one, inputs, state[i], is_noted=is_noted, is_reverse=bool(i)) for i, one in enumerate(weights)]
     hidden = [part for part, _ in runs]
     end = torch.stack([part[0 if i else -1] for i, part in enumerate(hidden)])
     return torch.cat(hidden, -1) if len(hidden) > 1 else hidden[0], [end], [gates for _, gates in runs]
