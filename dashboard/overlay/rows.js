@@ -56,6 +56,11 @@ export function rowsInSight({ top, height, rowHeight: step, count }, spare = SPA
   return [Math.max(0, Math.min(first, count)), Math.max(0, Math.min(stop, count))];
 }
 
+/** Whether words from right to left stand in a row. @param {Element} element */
+function isMeasured(element) {
+  return element.querySelector("[data-kind=rtl]") !== null;
+}
+
 /** What a row reads. @param {Layout} layout @param {number} row */
 function contentOf({ chars, places }, row) {
   return chars.slice(places[row], places[row + 1]).join("");
@@ -169,10 +174,20 @@ export class Rows {
     let next = this.kept.get(Math.min(...below)) ?? null;
     for (let row = end - 1; row >= begin; row -= 1) {
       const element = this.kept.get(row) ?? this.buildRow(row);
-      if (!this.kept.has(row)) this.sheet.insertBefore(element, next);
+      if (!this.kept.has(row)) {
+        this.sheet.insertBefore(element, next);
+        if (isMeasured(element)) this.measure(row, element);
+      }
       this.kept.set(row, element);
       next = element;
     }
+  }
+
+  /** What could not be drawn under a row before it was on the page. @param {number} row @param {HTMLElement} element */
+  measure(row, element) {
+    const strips = element.querySelector("canvas");
+    if (strips !== null) this.paintStrips(row, element, strips);
+    if (this.unguessed.has(row)) this.fillGuesses(row);
   }
 
   /** Where a row stands: on the sheet, in its line and document, in the text. @param {number} row @param {HTMLElement} element @param {number} moved by so many characters since it was built */
@@ -222,7 +237,7 @@ export class Rows {
       column += width;
     }
     element.append(text);
-    if (pins.length > 0) element.append(this.buildStrips(column));
+    if (pins.length > 0) element.append(this.buildStrips());
     this.colourRow(row, element);
     if (look.expects) this.buildGuesses(row, element);
     return element;
@@ -261,7 +276,7 @@ export class Rows {
       if (stop - start > 1) span.style.backgroundImage = this.stripesOf(sight, start, stop);
     }
     const strips = element.querySelector("canvas");
-    if (strips !== null) this.paintStrips(row, strips);
+    if (strips !== null) this.paintStrips(row, element, strips);
   }
 
   /** @param {Sight} sight @param {number} start @param {number} stop */
@@ -274,40 +289,65 @@ export class Rows {
     return stripes(colours);
   }
 
+  /**
+   * From where to where each cell of a row reaches: in columns, or in pixels where words from right to left stand in it,
+   * which lie as they like. Those are measured, so they are known only of a row that is on the page.
+   * @param {number} row @param {Element} element @returns {{unit: "columns" | "pixels", reaches: [number, number][]}}
+   */
+  reaches(row, element) {
+    const { layout } = /** @type {Sight} */ (this.sight);
+    const text = /** @type {Element} */ (element.firstElementChild);
+    if (isMeasured(element)) {
+      const { left } = text.getBoundingClientRect();
+      return { unit: "pixels", reaches: Array.from(text.children, (one) => {
+        const place = one.getBoundingClientRect();
+        return [Math.round(place.left - left), Math.round(place.right - left)];
+      }) };
+    }
+    /** @type {[number, number][]} */ const reaches = [];
+    let column = 0;
+    for (let cell = layout.rows[row]; cell < layout.rows[row + 1]; cell += 1) {
+      const begin = column;
+      column += columnsAt(layout.cells, cell, column, layout.tab);
+      reaches.push([begin, column]);
+    }
+    return { unit: "columns", reaches };
+  }
+
   // Pinned neurons: one pixel for each column, stretched to the width of the letters above.
 
-  /** @param {number} columns of the row */
-  buildStrips(columns) {
+  buildStrips() {
     const { pins } = /** @type {Sight} */ (this.sight);
     const canvas = document.createElement("canvas");
     canvas.className = "strips";
     canvas.setAttribute("aria-hidden", "true");
-    canvas.width = Math.max(columns, 1);
     canvas.height = pins.length;
-    canvas.style.width = `calc(${columns} * var(--column))`;
     canvas.style.height = `${pins.length * STRIP_HEIGHT}px`;
     return canvas;
   }
 
-  /** @param {number} row @param {HTMLCanvasElement} canvas */
-  paintStrips(row, canvas) {
+  /** @param {number} row @param {Element} element @param {HTMLCanvasElement} canvas */
+  paintStrips(row, element, canvas) {
     const sight = /** @type {Sight} */ (this.sight);
-    const { layout, pins } = sight;
+    const { layout, pins } = sight, { unit, reaches } = this.reaches(row, element);
+    const width = reaches.reduce((most, [, stop]) => Math.max(most, stop), 1);
+    if (canvas.width !== width || canvas.style.width === "") {
+      canvas.width = width;
+      canvas.style.width = unit === "columns" ? `calc(${width} * var(--column))` : `${width}px`;
+    }
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     const picture = context.createImageData(canvas.width, pins.length);
     pins.forEach(({ trace }, line) => {
       if (trace === undefined) return;
       const table = tableOf(sight, trace.scale.kind);
-      let column = 0;
-      for (let cell = layout.rows[row]; cell < layout.rows[row + 1]; cell += 1) {
-        const index = trace.entry(layout.cells.starts[cell]);
-        const stop = column + columnsAt(layout.cells, cell, column, layout.tab);
-        for (; column < stop; column += 1) {
+      reaches.forEach(([begin, stop], number) => {
+        const index = trace.entry(layout.cells.starts[layout.rows[row] + number]);
+        for (let column = begin; column < stop; column += 1) {
           const place = 4 * (line * canvas.width + column);
           for (let part = 0; part < 3; part += 1) picture.data[place + part] = table[3 * Math.max(index, 0) + part];
           picture.data[place + 3] = index < 0 ? 0 : 255;
         }
-      }
+      });
     });
     context.putImageData(picture, 0, 0);
   }
@@ -330,17 +370,18 @@ export class Rows {
   /** @param {number} row */
   fillGuesses(row) {
     const { layout, source } = /** @type {Sight} */ (this.sight);
-    const lines = this.unguessed.get(row) ?? [];
+    const lines = this.unguessed.get(row) ?? [], element = lines[0]?.parentElement;
+    if (!element || (isMeasured(element) && !element.isConnected)) return;
+    const { unit, reaches } = this.reaches(row, element);
     /** @type {HTMLElement[][]} */ const made = lines.map(() => []);
-    let column = 0;
-    for (let cell = layout.rows[row]; cell < layout.rows[row + 1]; cell += 1) {
-      const width = columnsAt(layout.cells, cell, column, layout.tab);
-      column += width;
+    for (const [number, [begin, stop]] of reaches.entries()) {
+      const cell = layout.rows[row] + number;
       const last = layout.cells.starts[cell + 1] - 1, guesses = source.guesses(last), came = layout.chars[last + 1];
       if (guesses === undefined) return;
       lines.forEach((_, place) => {
         const span = document.createElement("span");
-        span.style.width = `calc(${width} * var(--column))`;
+        if (unit === "columns") span.style.width = `calc(${stop - begin} * var(--column))`;
+        else Object.assign(span.style, { position: "absolute", left: `${begin}px`, width: `${stop - begin}px` });
         const guess = guesses[place];
         if (guess !== undefined && guess.probability >= 0.005) {
           span.textContent = markOf(guess.char);

@@ -137,6 +137,32 @@ def test_back_leads_to_the_neuron_before(page, dashboard):
     expect(page.locator(".overlay")).to_have_attribute("data-shown", "1:42")
 
 
+UNDER_LETTERS = """(row) => {
+  const canvas = row.querySelector("canvas"), context = canvas.getContext("2d");
+  const { left } = canvas.getBoundingClientRect(), step = canvas.width / canvas.getBoundingClientRect().width;
+  return Array.from(row.querySelector(".text").children, (one) => {
+    const place = one.getBoundingClientRect(), x = Math.floor(((place.left + place.right) / 2 - left) * step);
+    const [red, green, blue] = context.getImageData(x, 0, 1, 1).data;
+    return [getComputedStyle(one).backgroundColor, `rgb(${red}, ${green}, ${blue})`];
+  });
+}"""
+
+
+def test_strip_of_a_pinned_neuron_stands_under_its_letters_also_from_right_to_left(page, dashboard):
+    open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&pins=1:42&expects=yes")
+    page.locator(".scroller").focus()
+    page.keyboard.press("i")
+    page.get_by_role("textbox", name="the text, to write in").fill("x = שלום עולם + 12 # abc def")
+    expect(page.locator(".overlay")).to_have_attribute("data-known", "28")
+    page.wait_for_timeout(500)
+    pairs = page.locator(".row").first.evaluate(UNDER_LETTERS)
+    assert len(pairs) == 28 and len({letter for letter, _ in pairs}) > 5
+    assert [below for _, below in pairs] == [letter for letter, _ in pairs]
+    guess = page.locator(".guesses").first.locator("span").nth(20).bounding_box()
+    letter = page.locator("[data-at='20']").bounding_box()
+    assert guess["x"] == pytest.approx(letter["x"], abs=1.5)
+
+
 def test_back_leads_through_the_pages_one_by_one(page, dashboard):
     open_page(page, f"{dashboard}/?neuron=1:42&signal=cell&at=0")
     for name, part in (("Find", "concept"), ("Gates", "at"), ("Find", "concept")):
