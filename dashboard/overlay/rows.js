@@ -161,6 +161,7 @@ export class Rows {
   fill({ spare = true } = {}) {
     if (this.sight === null) return;
     const step = rowHeight(this.sight.look);
+    const hasMore = this.sight.pins.length > 0 || this.sight.look.expects; // under the letters
     const view = { ...this.viewport.place(), rowHeight: step, count: this.sight.layout.lines.length };
     const [first, stop] = rowsInSight(view), [begin, end] = spare ? [first, stop] : rowsInSight(view, 0);
     for (const [row, element] of this.kept) {
@@ -176,7 +177,7 @@ export class Rows {
       const element = this.kept.get(row) ?? this.buildRow(row);
       if (!this.kept.has(row)) {
         this.sheet.insertBefore(element, next);
-        if (isMeasured(element)) this.measure(row, element);
+        if (hasMore && isMeasured(element)) this.measure(row, element);
       }
       this.kept.set(row, element);
       next = element;
