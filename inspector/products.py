@@ -1,7 +1,7 @@
 """Sums of products, WIDTH at a time for up to ROWS rows: what both the reading and the search of values come down to.
 
 The sums stay in registers; what is read of a panel serves all of the rows, and what is read of a row all of the sums,
-for a lone row those of up to PANELS panels: a core begins with a product while others are not through yet
+for few rows those of several panels: a core begins with a product while others are not through yet
 (the inner kernel of Goto and van de Geijn, Anatomy of high-performance matrix multiplication, 2008). Every sum goes
 through its products in their order, whatever the number of rows.
 """
@@ -22,7 +22,8 @@ from inspector.compiled import compiled
 _IS_WIDE = get_host_cpu_features().get("avx512f", False)  # twice as many registers, each twice as long
 WIDTH = 32 if _IS_WIDE else 16  # numbers in two vectors, and
 HALF = WIDTH // 2  # in one
-ROWS, PANELS = 12 if _IS_WIDE else 6, 4  # of many rows, of many panels: as many sums as there are registers for
+ROWS = 12 if _IS_WIDE else 6  # at once, of one panel: as many sums as there are registers for
+BESIDE = (4, 4, 2, 2, 2) if _IS_WIDE else (4, 2)  # of 1, 2, ... rows so many panels at once: one would keep it waiting
 _LINE = 64  # bytes to which arrays are laid out
 
 Array = NDArray[Any]
@@ -135,7 +136,8 @@ def _add_product(builder: Any, total: Any, weight: Any, numbers: Any) -> Any:
 
 _add_rows = _adder([(1 + i, 1) for i in range(ROWS)])
 _add_halves = _adder([(1 + i, 1) for i in range(ROWS)], HALF)
-_add_panels = _adder([(1, 1 + i) for i in range(PANELS)])
+_add_few = _adder([(1 + i, 1 + p) for i, most in enumerate(BESIDE) for p in range(most)])
+_BEGIN = (0, *itertools.accumulate(BESIDE))  # where those of 1, 2, ... rows begin
 
 
 @compiled
@@ -165,11 +167,12 @@ def add_half_products(
 
 @compiled
 def add_beside(
-    n: int, panels: Array, panel: int, apart: int, row: Array, at: int, n_in: int, start: Array, begin: int,
-    between: int, out: Array, to: int,
+    n: int, n_panels: int, panels: Array, panel: int, apart: int, rows: Array, row: int, stride: int, n_in: int,
+    start: Array, begin: int, between: int, out: Array, to: int, step: int,
 ) -> None:  # fmt: skip
-    """As `add_products` for one row and n panels, 1 to PANELS, from each to the next `apart` numbers.
+    """As `add_products` for n rows and `n_panels` panels, up to BESIDE[n - 1], from each to the next `apart` numbers.
 
     What belongs to the next panel is `between` numbers further on in `start` and `out`.
     """
-    _add_panels(n - 1, panels, panel, apart, row, at, 0, n_in, start, begin, between, out, to, 0)
+    which = _BEGIN[n - 1] + n_panels - 1
+    _add_few(which, panels, panel, apart, rows, row, stride, n_in, start, begin, between, out, to, step)

@@ -127,15 +127,15 @@ def test_what_the_input_gives_does_not_depend_on_where_the_text_ends():
 def test_activations_are_right_to_the_last_digits():
     x = np.concatenate([np.linspace(-100, 100, 20_001), np.geomspace(1e-30, 1, 2_000)]).astype(np.float32)
     zero, sigmoid, tanh = np.zeros_like(x), np.empty_like(x), np.empty_like(x)
-    steps._sigmoids(x, zero, sigmoid)
-    steps._tanhs(x, zero, tanh)
+    steps._sigmoids(x, 0, zero, 0, sigmoid, 0, len(x))
+    steps._tanhs(x, 0, zero, 0, tanh, 0, len(x))
     exact = x.astype(float)
     assert np.abs(sigmoid - 1 / (1 + np.exp(-exact))).max() < 2e-7
     assert np.abs(tanh / np.where(x == 0, 1, np.tanh(exact)) - (x != 0)).max() < 5e-7
     odd = np.array([np.nan, np.inf, -np.inf], np.float32)
-    steps._sigmoids(odd, zero[:3], out := np.empty(3, np.float32))
+    steps._sigmoids(odd, 0, zero, 0, out := np.empty(3, np.float32), 0, 3)
     np.testing.assert_allclose(out, [np.nan, 1, 0], atol=1e-30)
-    steps._tanhs(odd, zero[:3], out)
+    steps._tanhs(odd, 0, zero, 0, out, 0, 3)
     np.testing.assert_allclose(out, [np.nan, 1, -1])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from inspector.compiled import compiled
-from inspector.products import PANELS, ROWS, WIDTH, add_beside, add_products, aligned
+from inspector.products import BESIDE, ROWS, WIDTH, add_beside, add_products, aligned
 
 _NEAR = 2**15  # numbers of the rows that are gone through while a panel is near: 128 kB, a part of the second cache
 
@@ -47,8 +47,8 @@ def multiply(
     rows : any float32 array without gaps; the first row begins at number `at` of it, the next ones `stride` behind.
     out : (n_rows, gates, blocks * WIDTH). is_even : panels are gone through upwards, else downwards.
     """
-    if n_rows == 1:
-        _multiply_one(panels, rows, at, start, out, first, last, is_even)
+    if n_rows <= len(BESIDE):
+        _multiply_few(panels, rows, at, stride, n_rows, start, out, first, last, is_even)
         return
     n_gates, n_blocks, n_in, _ = panels.shape
     n_mine = last - first
@@ -69,15 +69,22 @@ def multiply(
 
 
 @compiled
-def _multiply_one(
-    panels: Array, row: Array, at: int, start: Array, out: Array, first: int, last: int, is_even: bool
-) -> None:
-    """As `multiply` for one row: all gates of a block at once, or several blocks of the only gate."""
+def _multiply_few(
+    panels: Array, rows: Array, at: int, stride: int, n_rows: int, start: Array, out: Array, first: int, last: int,
+    is_even: bool,
+) -> None:  # fmt: skip
+    """As `multiply` for few rows: several gates of a block at once, or several blocks of the only gate."""
     n_gates, n_blocks, n_in, _ = panels.shape
-    n_at_once = 1 if n_gates > 1 else PANELS
-    n_turns = (last - first + n_at_once - 1) // n_at_once
-    between = (n_blocks if n_gates > 1 else 1) * WIDTH
+    n_most = BESIDE[n_rows - 1]
+    n_blocks_at_once = 1 if n_gates > 1 else n_most
+    n_turns = (last - first + n_blocks_at_once - 1) // n_blocks_at_once
+    between, step = (n_blocks if n_gates > 1 else 1) * WIDTH, n_gates * n_blocks * WIDTH
     for turn in range(n_turns):
-        block = first + (turn if is_even else n_turns - 1 - turn) * n_at_once
-        n, neuron = n_gates if n_gates > 1 else min(last - block, PANELS), block * WIDTH
-        add_beside(n, panels, neuron * n_in, between * n_in, row, at, n_in, start, neuron, between, out, neuron)
+        block = first + (turn if is_even else n_turns - 1 - turn) * n_blocks_at_once
+        n_beside = n_gates if n_gates > 1 else min(last - block, n_most)
+        for gate in range(0, n_beside, n_most):
+            n, neuron = min(n_beside - gate, n_most), (gate * n_blocks + block) * WIDTH
+            add_beside(
+                n_rows, n, panels, neuron * n_in, between * n_in, rows, at, stride, n_in, start, neuron, between, out,
+                neuron, step,
+            )  # fmt: skip

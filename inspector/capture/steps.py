@@ -30,6 +30,7 @@ _f32 = np.float32
 _LOG2_E = _f32(1.44269504)
 _LN2_HIGH, _LN2_LOW = _f32(0.693359375), _f32(-2.12194440e-4)  # together ln 2; the first has few bits
 _E0, _E1, _E2, _E3, _E4, _E5 = map(_f32, (1.98756915e-4, 1.39819995e-3, 8.33345190e-3, 4.16657959e-2, 0.166666655, 0.5))
+_0, _2, _3, _4, _5 = map(np.uintp, (0, 2, 3, 4, 5))  # places are never negative: they need not be looked at for that
 _T0, _T1, _T2, _T3, _T4 = map(_f32, (-5.70498873e-3, 2.06390888e-2, -5.37397156e-2, 0.133314422, -0.333332819))
 
 
@@ -105,45 +106,61 @@ def make_small(weights: Array, small: Array) -> bool:
     return is_same
 
 
-# Loops over few arrays at a time, of one row each: only such are done many neurons at once.
+# Loops over few arrays at a time, each an array without gaps and where in it a row begins: only such are done many
+# neurons at once, and to make a slice of an array takes as long as the gates of a hundred neurons.
 
 
 @fast
-def _sigmoids(one: Array, other: Array, out: Array) -> None:
-    for j in range(out.shape[0]):
-        out[j] = _sigmoid(one[j] + other[j])
+def _sigmoids(one: Array, a: Any, other: Array, b: Any, out: Array, c: Any, n: Any) -> None:
+    for j in range(n):
+        out[c + j] = _sigmoid(one[a + j] + other[b + j])
 
 
 @fast
-def _tanhs(one: Array, other: Array, out: Array) -> None:
-    for j in range(out.shape[0]):
-        out[j] = _tanh(one[j] + other[j])
+def _tanhs(one: Array, a: Any, other: Array, b: Any, out: Array, c: Any, n: Any) -> None:
+    for j in range(n):
+        out[c + j] = _tanh(one[a + j] + other[b + j])
 
 
 @fast
-def _lstm_step(given: Array, sums: Array, before: Array, now: Array, first: int, last: int) -> None:
-    """now, before : (signals, units), as SIGNALS has them: hidden, cell, i, f, g, o. given, sums : (gates, units)."""
-    for gate, signal in ((0, 2), (1, 3), (3, 5)):
-        _sigmoids(given[gate, first:last], sums[gate, first:last], now[signal, first:last])
-    _tanhs(given[2, first:last], sums[2, first:last], now[4, first:last])
-    i, f, g, o = now[2, first:last], now[3, first:last], now[4, first:last], now[5, first:last]
-    old, cell, hidden = before[1, first:last], now[1, first:last], now[0, first:last]
-    for j in range(last - first):
-        cell[j] = f[j] * old[j] + i[j] * g[j]
-    for j in range(last - first):
-        hidden[j] = o[j] * _tanh(cell[j])
+def _lstm_step(given: Array, g: Any, sums: Array, s: Any, gate: Any, rows: Array, before: Any, now: Any, signal: Any,
+               n: Any) -> None:  # fmt: skip
+    """n neurons of one sequence, whose numbers of the first gate and signal begin at these places.
+
+    gate, signal : how far on the next gate begins in `given` and `sums`, the next signal in `rows`, in the order of
+    SIGNALS: hidden, cell, i, f, g, o.
+    """
+    hidden, cell, i, f = now, now + signal, now + _2 * signal, now + _3 * signal
+    candidate, o, old = now + _4 * signal, now + _5 * signal, before + signal
+    _sigmoids(given, g, sums, s, rows, i, n)
+    _sigmoids(given, g + gate, sums, s + gate, rows, f, n)
+    _tanhs(given, g + _2 * gate, sums, s + _2 * gate, rows, candidate, n)
+    _sigmoids(given, g + _3 * gate, sums, s + _3 * gate, rows, o, n)
+    for j in range(n):
+        rows[cell + j] = rows[f + j] * rows[old + j] + rows[i + j] * rows[candidate + j]
+    for j in range(n):
+        rows[hidden + j] = rows[o + j] * _tanh(rows[cell + j])
 
 
 @fast
-def _sigmoid_all(inside: Array, out: Array) -> None:
-    for j in range(out.shape[0]):
-        out[j] = _sigmoid(inside[j])
+def _gru_step(given: Array, g: Any, sums: Array, s: Any, gate: Any, bias: Array, first: Any, rows: Array, before: Any,
+              now: Any, signal: Any, n: Any) -> None:  # fmt: skip
+    """As `_lstm_step`; signals are hidden, r, z, n. bias : of the candidate's recurrent product, from `first` on."""
+    r, z, candidate, product = now + signal, now + _2 * signal, now + _3 * signal, s + _2 * gate
+    _sigmoids(given, g, sums, s, rows, r, n)
+    _sigmoids(given, g + gate, sums, s + gate, rows, z, n)
+    for j in range(n):
+        sums[product + j] = rows[r + j] * (sums[product + j] + bias[first + j])
+    _tanhs(given, g + _2 * gate, sums, product, rows, candidate, n)
+    for j in range(n):
+        rows[now + j] = rows[candidate + j] + rows[z + j] * (rows[before + j] - rows[candidate + j])
 
 
 @fast
-def _tanh_all(inside: Array, out: Array) -> None:
-    for j in range(out.shape[0]):
-        out[j] = _tanh(inside[j])
+def _rectified(one: Array, a: Any, other: Array, b: Any, out: Array, c: Any, n: Any) -> None:
+    for j in range(n):
+        x = one[a + j] + other[b + j]
+        out[c + j] = _f32(0) if x < _f32(0) else x
 
 
 @fast
@@ -151,19 +168,24 @@ def finish_lstm(sums: Array, cell: Array, found: Array, start: int) -> None:
     """Gates and cell states out of what is inside the gates, sequences side by side.
 
     sums : (steps, batch, gates, units). cell : (batch, units), before the first step; afterwards that after the last.
-    found : (signals, all steps, batch, units), those of an LSTM but hidden; filled from the step `start` on.
+    found : (signals, all steps, batch, units), those of an LSTM but hidden; filled from the step `start` on. All
+    without gaps.
     """
-    for step in range(sums.shape[0]):
-        for row in range(sums.shape[1]):
-            at = start + step
-            for gate, signal in ((0, 1), (1, 2), (3, 4)):
-                _sigmoid_all(sums[step, row, gate], found[signal, at, row])
-            _tanh_all(sums[step, row, 2], found[3, at, row])
-            c, i, f, g, after = cell[row], found[1, at, row], found[2, at, row], found[3, at, row], found[0, at, row]
-            for j in range(c.shape[0]):
-                c[j] = f[j] * c[j] + i[j] * g[j]
-            for j in range(c.shape[0]):
-                after[j] = c[j]
+    n, none = np.uintp(cell.shape[1]), np.zeros(cell.shape[1], np.float32)
+    inside, old, out = sums.reshape(sums.size), cell.reshape(cell.size), found.reshape(found.size)
+    signal = np.uintp(found[0].size)
+    for row in range(np.uintp(sums.shape[0] * sums.shape[1])):
+        s, now = row * _4 * n, (np.uintp(start * sums.shape[1]) + row) * n
+        i, f, candidate, o = now + signal, now + _2 * signal, now + _3 * signal, now + _4 * signal
+        _sigmoids(inside, s, none, _0, out, i, n)
+        _sigmoids(inside, s + n, none, _0, out, f, n)
+        _tanhs(inside, s + _2 * n, none, _0, out, candidate, n)
+        _sigmoids(inside, s + _3 * n, none, _0, out, o, n)
+        c = row % np.uintp(sums.shape[1]) * n
+        for j in range(n):
+            old[c + j] = out[f + j] * old[c + j] + out[i + j] * out[candidate + j]
+        for j in range(n):
+            out[now + j] = old[c + j]
 
 
 @fast
@@ -171,54 +193,18 @@ def finish_gru(given: Array, sums: Array, found: Array, start: int) -> None:
     """Gates out of what inputs and hidden states add to them, biases included, sequences side by side.
 
     given, sums : (steps, batch, gates, units); `sums` is used up. found : (gates, all steps, batch, units), filled from
-    the step `start` on.
+    the step `start` on. All without gaps.
     """
-    for step in range(sums.shape[0]):
-        for row in range(sums.shape[1]):
-            at = start + step
-            for gate in range(2):
-                _sigmoids(given[step, row, gate], sums[step, row, gate], found[gate, at, row])
-            product, r = sums[step, row, 2], found[0, at, row]
-            for j in range(product.shape[0]):
-                product[j] *= r[j]
-            _tanhs(given[step, row, 2], product, found[2, at, row])
-
-
-@fast
-def _gru_step(given: Array, bias: Array, sums: Array, before: Array, now: Array, first: int, last: int) -> None:
-    """now, before : (signals, units): hidden, r, z, n. bias : (units,), of the candidate's recurrent product."""
-    for gate in range(2):
-        _sigmoids(given[gate, first:last], sums[gate, first:last], now[gate + 1, first:last])
-    old, hidden = before[0, first:last], now[0, first:last]
-    r, z, n = now[1, first:last], now[2, first:last], now[3, first:last]
-    product, added = sums[2, first:last], bias[first:last]
-    for j in range(last - first):
-        product[j] = r[j] * (product[j] + added[j])
-    _tanhs(given[2, first:last], product, n)
-    for j in range(last - first):
-        hidden[j] = n[j] + z[j] * (old[j] - n[j])
-
-
-@fast
-def _rnn_step(given: Array, sums: Array, now: Array, first: int, last: int, is_tanh: bool) -> None:
-    if is_tanh:
-        _tanhs(given[0, first:last], sums[0, first:last], now[0, first:last])
-    else:
-        for j in range(first, last):
-            x = given[0, j] + sums[0, j]
-            now[0, j] = _f32(0) if x < _f32(0) else x
-
-
-@compiled
-def _take_step(
-    kind: int, given: Array, bias: Array, sums: Array, before: Array, now: Array, first: int, last: int
-) -> None:
-    if kind == LSTM:
-        _lstm_step(given, sums, before, now, first, last)
-    elif kind == GRU:
-        _gru_step(given, bias, sums, before, now, first, last)
-    else:
-        _rnn_step(given, sums, now, first, last, kind == TANH)
+    n, signal = np.uintp(found.shape[3]), np.uintp(found[0].size)
+    outside, inside, out = given.reshape(given.size), sums.reshape(sums.size), found.reshape(found.size)
+    for row in range(np.uintp(sums.shape[0] * sums.shape[1])):
+        s, r = row * _3 * n, (np.uintp(start * sums.shape[1]) + row) * n
+        _sigmoids(outside, s, inside, s, out, r, n)
+        _sigmoids(outside, s + n, inside, s + n, out, r + signal, n)
+        product = s + _2 * n
+        for j in range(n):
+            inside[product + j] *= out[r + j]
+        _tanhs(outside, product, inside, product, out, r + _2 * signal, n)
 
 
 @compiled
@@ -234,18 +220,31 @@ def take_steps(
     units); the first has the states to start from. pieces : (2, any number, 2), of even and of odd steps: the neurons
     first..last, of which the first begins a panel; homes, board : as `claims` has them.
     """
-    n_sequences, stride = rows.shape[1], rows.shape[2] * rows.shape[3]
+    n_sequences, signal = rows.shape[1], np.uintp(rows.shape[3])
+    stride, gate = np.uintp(rows.shape[2]) * signal, np.uintp(given.shape[2])
     sums, none = np.empty((n_sequences, *given.shape[1:]), np.float32), np.zeros(given.shape[1:], np.float32)
+    values, added, summed = rows.reshape(rows.size), given.reshape(given.size), sums.reshape(sums.size)
+    of_one = np.uintp(given.shape[1]) * gate  # numbers of all gates
     for step in range(which.shape[0]):
-        at, n_done = step * n_sequences * stride, 0
+        at, n_done = step * n_sequences * int(stride), 0
         piece = claim(board, homes, me, step)
         while piece >= 0:
             first, last = pieces[step % 2, piece]
             blocks = first // WIDTH, (last + WIDTH - 1) // WIDTH
-            multiply(panels, rows, at, stride, n_sequences, none, sums, blocks[0], blocks[1], step % 2 == 0)
+            multiply(panels, values, at, int(stride), n_sequences, none, sums, blocks[0], blocks[1], step % 2 == 0)
+            begin, n = np.uintp(first), np.uintp(last - first)
             for one in range(n_sequences):
-                before, now = rows[step, one], rows[step + 1, one]
-                _take_step(kind, given[which[step, one]], bias, sums[one], before, now, first, last)
+                g, s = np.uintp(which[step, one]) * of_one + begin, np.uintp(one) * of_one + begin
+                before = np.uintp(step * n_sequences + one) * stride + begin
+                now = before + np.uintp(n_sequences) * stride
+                if kind == LSTM:
+                    _lstm_step(added, g, summed, s, gate, values, before, now, signal, n)
+                elif kind == GRU:
+                    _gru_step(added, g, summed, s, gate, bias, begin, values, before, now, signal, n)
+                elif kind == TANH:
+                    _tanhs(added, g, summed, s, values, now, n)
+                else:
+                    _rectified(added, g, summed, s, values, now, n)
             n_done += 1
             piece = claim(board, homes, me, step)
         finish(board, n_done, (step + 1) * pieces.shape[1], n_sequences)

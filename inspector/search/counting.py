@@ -22,7 +22,7 @@ N_BINS = 256
 N_BYTES = 64  # in one row of counters, which one vector addition takes
 N_LANES = 64  # counters in a row of bytes; lane 0 counts every character
 N_NUMBERS = 16  # sums in a row of uint32
-_COUNTED, _SUMMED = 4, 2  # traces at a time: as many as the nearest cache has room for
+_COUNTED, _SUMMED = 4, 4  # traces at a time: as many as the nearest cache has room for
 
 Array = NDArray[Any]
 _BYTE, _INDEX = ir.IntType(8), ir.IntType(32)
@@ -60,8 +60,8 @@ def _label_adder(_context: Any, table: Any, _a: Any, _b: Any, _c: Any, _d: Any, 
     return signature, generate
 
 
-def _number_adder(_context: Any, table: Any, _a: Any, _b: Any, rows: Any, _character: Any) -> Any:
-    """Two rows of a table of uint32, each += a row of uint16."""
+def _number_adder(_context: Any, table: Any, _a: Any, _b: Any, _c: Any, _d: Any, rows: Any, _character: Any) -> Any:
+    """Four rows of a table of uint32, each += a row of uint16."""
     signature = types.void(table, *[types.uintp] * _SUMMED, rows, types.uintp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -90,19 +90,31 @@ def _row_drainer(_context: Any, table: Any, _from: Any, counts: Any, _to: Any) -
     return signature, generate
 
 
-def _row_weigher(_context: Any, table: Any, _from: Any, sums: Any, _to: Any, _weight: Any) -> Any:
-    """sums[to] += weight * table[from], lane by lane."""
-    signature = types.void(table, types.uintp, sums, types.uintp, types.float32)
+def _row_weigher(_context: Any, table: Any, _from: Any, _n: Any, sums: Any, _to: Any, weights: Any, _at: Any) -> Any:
+    """sums[to] += weights[at + i] * table[from + i] for each i < n, lane by lane; weights are numbered as they lie."""
+    signature = types.void(table, types.uintp, types.uintp, sums, types.uintp, weights, types.uintp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        row, _ = _row(context, builder, signature.args[0], arguments[0], arguments[1], N_LANES)
-        target, floats = _row(context, builder, signature.args[2], arguments[2], arguments[3], N_LANES)
-        whole = builder.zext(builder.load(row, align=1), ir.VectorType(_INDEX, N_LANES))
-        weight = builder.insert_element(ir.Constant(floats, ir.Undefined), arguments[4], ir.Constant(_INDEX, 0))
-        places = ir.Constant(ir.VectorType(_INDEX, N_LANES), [0] * N_LANES)
-        weights = builder.shuffle_vector(weight, ir.Constant(floats, ir.Undefined), places)
-        added = builder.fmul(builder.sitofp(whole, floats), weights)
-        builder.store(builder.fadd(builder.load(target, align=1), added), target, align=1)
+        target, floats = _row(context, builder, signature.args[3], arguments[3], arguments[4], N_LANES)
+        weights = context.make_array(signature.args[5])(context, builder, arguments[5]).data
+        places, none = ir.Constant(ir.VectorType(_INDEX, N_LANES), [0] * N_LANES), ir.Constant(floats, ir.Undefined)
+        whole, first = ir.VectorType(_INDEX, N_LANES), builder.load(target, align=1)
+
+        before, loop, done = builder.block, builder.append_basic_block("weigh"), builder.append_basic_block("weighed")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        i, total = builder.phi(arguments[2].type), builder.phi(floats)
+        row, _ = _row(context, builder, signature.args[0], arguments[0], builder.add(arguments[1], i), N_LANES)
+        counts = builder.sitofp(builder.zext(builder.load(row, align=1), whole), floats)
+        weight = builder.load(builder.gep(weights, [builder.add(arguments[6], i)]))
+        everywhere = builder.shuffle_vector(builder.insert_element(none, weight, ir.Constant(_INDEX, 0)), none, places)
+        more, following = builder.fadd(total, builder.fmul(counts, everywhere)), builder.add(i, i.type(1))
+        for phi, start, later in ((i, i.type(0), following), (total, first, more)):
+            phi.add_incoming(start, before)
+            phi.add_incoming(later, loop)
+        builder.cbranch(builder.icmp_unsigned("<", following, arguments[2]), loop, done)
+        builder.position_at_end(done)
+        builder.store(more, target, align=1)
         return context.get_dummy_value()
 
     return signature, generate
@@ -111,7 +123,7 @@ def _row_weigher(_context: Any, table: Any, _from: Any, sums: Any, _to: Any, _we
 _add_labels: Any = intrinsic(_label_adder)
 _add_numbers: Any = intrinsic(_number_adder)
 _drain_row: Any = intrinsic(_row_drainer)
-_weigh_row: Any = intrinsic(_row_weigher)
+_weigh_rows: Any = intrinsic(_row_weigher)
 
 
 @compiled
@@ -123,6 +135,23 @@ def _table(n_bytes: int) -> Array:
 
 
 @compiled
+def _count_until_full(
+    table: Array, a: Array, b: Array, c: Array, d: Array, places: Array, which: Array, rows: Array, t: Any, stop: Any
+) -> Any:
+    """From character t on, up to the first that fills a counter, and whether there was one. A loop by itself: what is
+    to be done with a full counter would take the registers that it needs.
+    """
+    while t < stop:
+        at = np.uintp(places[t])
+        of_a, of_b = np.uintp(a[at]), np.uintp(b[at]) + np.uintp(N_BINS)
+        of_c, of_d = np.uintp(c[at]) + np.uintp(2 * N_BINS), np.uintp(d[at]) + np.uintp(3 * N_BINS)
+        if _add_labels(table, of_a, of_b, of_c, of_d, rows, np.uintp(which[t])):
+            return t, True
+        t += np.uintp(1)
+    return t, False
+
+
+@compiled
 def count(
     bins: Array, places: Array, which: Array, rows: Array, ranks: Array, cuts: Array, counts: Array, sums: Array
 ) -> None:
@@ -130,7 +159,7 @@ def count(
 
     bins : (traces, n or more) uint8. places : (n,) which of these each character has; blocks lie in one piece there.
     which : (n,), the one of `rows` (combinations, N_LANES) uint8 that is each
-    character's; lane 0 is always 1. ranks : (traces, N_BINS) float32, what a bin stands for in the sums.
+    character's; lane 0 is always 1. ranks : (traces, N_BINS) float32 without gaps, what a bin stands for in the sums.
     cuts : (blocks + 1,), where each block begins, and n.
     counts : (traces, N_BINS, N_LANES) uint32, added to. sums : (blocks, traces, N_LANES) float32, added to.
     """
@@ -140,21 +169,23 @@ def count(
         a, b, c, d = bins[first], bins[min(first + 1, last)], bins[min(first + 2, last)], bins[min(first + 3, last)]
         summed = np.zeros((2, _COUNTED, N_LANES), np.float32)  # of the rows emptied so far; of all up to the last cut
         for block in range(len(cuts) - 1):
-            for t in range(np.uintp(cuts[block]), np.uintp(cuts[block + 1])):
-                at = np.uintp(places[t])
-                of_a, of_b = np.uintp(a[at]), np.uintp(b[at]) + np.uintp(N_BINS)
-                of_c, of_d = np.uintp(c[at]) + np.uintp(2 * N_BINS), np.uintp(d[at]) + np.uintp(3 * N_BINS)
-                if _add_labels(table, of_a, of_b, of_c, of_d, rows, np.uintp(which[t])):
-                    for k in range(n_traces):
-                        in_bin = np.uintp(bins[first + k, at])
-                        row = np.uintp(k * N_BINS) + in_bin
-                        if table[row, 0] == 255:
-                            _weigh_row(table, row, summed[0], np.uintp(k), ranks[first + k, in_bin])
-                            _drain_row(table, row, counts[first + k], in_bin)
+            t, stop = np.uintp(cuts[block]), np.uintp(cuts[block + 1])
+            while t < stop:
+                t, is_full = _count_until_full(table, a, b, c, d, places, which, rows, t, stop)
+                if not is_full:
+                    break
+                at = places[t]
+                for k in range(n_traces):
+                    in_bin = np.uintp(bins[first + k, at])
+                    row = np.uintp(k * N_BINS) + in_bin
+                    if table[row, 0] == 255:
+                        at_bin = np.uintp((first + k) * N_BINS) + in_bin
+                        _weigh_rows(table, row, np.uintp(1), summed[0], np.uintp(k), ranks, at_bin)
+                        _drain_row(table, row, counts[first + k], in_bin)
+                t += np.uintp(1)
             for k in range(n_traces):
-                now = summed[0, k].copy().reshape(1, N_LANES)
-                for i in range(N_BINS):
-                    _weigh_row(table, np.uintp(k * N_BINS + i), now, np.uintp(0), ranks[first + k, i])
+                now, row, bin_0 = summed[0, k : k + 1].copy(), np.uintp(k * N_BINS), np.uintp((first + k) * N_BINS)
+                _weigh_rows(table, row, np.uintp(N_BINS), now, np.uintp(0), ranks, bin_0)
                 for lane in range(N_LANES):
                     sums[block, first + k, lane] += now[0, lane] - summed[1, k, lane]
                     summed[1, k, lane] = now[0, lane]
@@ -174,9 +205,12 @@ def add_numbers(bins: Array, numbers: Array, sums: Array) -> None:
     table = _table(_SUMMED * N_BINS * N_BYTES).view(np.uint32).reshape(_SUMMED * N_BINS, N_NUMBERS)
     for first in range(0, len(bins), _SUMMED):
         n_traces = min(_SUMMED, len(bins) - first)
-        a, b = bins[first], bins[first + n_traces - 1]
+        last = len(bins) - 1
+        a, b, c, d = bins[first], bins[min(first + 1, last)], bins[min(first + 2, last)], bins[min(first + 3, last)]
         for t in range(np.uintp(len(numbers))):
-            _add_numbers(table, np.uintp(a[t]), np.uintp(b[t]) + np.uintp(N_BINS), numbers, t)
+            of_a, of_b = np.uintp(a[t]), np.uintp(b[t]) + np.uintp(N_BINS)
+            of_c, of_d = np.uintp(c[t]) + np.uintp(2 * N_BINS), np.uintp(d[t]) + np.uintp(3 * N_BINS)
+            _add_numbers(table, of_a, of_b, of_c, of_d, numbers, t)
         for k in range(n_traces):
             for i in range(N_BINS):
                 if table[k * N_BINS + i, 0]:

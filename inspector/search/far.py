@@ -3,13 +3,17 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from inspector.compiled import compiled
+from inspector.search.counting import N_BINS
 
 KEPT = 1_024  # values at each end of a trace, at most
 LOW, HIGH = 0, 1  # the ends
-_STRETCH = 32  # values looked at together: most lie between the ends
+_STRETCH = 64  # values looked at together: most lie between the ends
 
 Array = NDArray[Any]
 
@@ -24,39 +28,71 @@ class Far(NamedTuple):
     n: Array  # (traces, 2) int64, how many of the KEPT there are
 
 
+def _finder(_context: Any, bins: Any, _begin: Any, _low: Any, _width: Any) -> Any:
+    """A bit for each of _STRETCH bins from `begin` on: whether it lies at least `width` above `low`; one below `low` is
+    taken to lie above it by 256 more.
+    """
+    signature = types.uint64(bins, types.uintp, types.uint8, types.uint8)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        many, places = (ir.VectorType(ir.IntType(width), _STRETCH) for width in (8, 32))
+        low, width = (
+            builder.shuffle_vector(
+                builder.insert_element(ir.Constant(many, ir.Undefined), one, ir.Constant(ir.IntType(32), 0)),
+                ir.Constant(many, ir.Undefined), ir.Constant(places, [0] * _STRETCH),
+            )
+            for one in arguments[2:]
+        )  # fmt: skip
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        here = builder.load(builder.bitcast(builder.gep(data, [arguments[1]]), many.as_pointer()), align=1)
+        is_beyond = builder.icmp_unsigned(">=", builder.sub(here, low), width)
+        return builder.bitcast(is_beyond, ir.IntType(_STRETCH))
+
+    return signature, generate
+
+
+def _counter(_context: Any, _bits: Any) -> Any:
+    """How many bits are 0 below the lowest that is not."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
+
+
+_find: Any = intrinsic(_finder)
+_lowest_bit: Any = intrinsic(_counter)
+
+
 @compiled
 def keep_far(far: Far, u: int, values: Array, bins: Array, positions: Array) -> None:
     """Keep those of the values (n,) of trace `u` whose bins lie beyond its cuts; where there is no room left, the cut
-    moves outwards and the bins behind it are let go.
+    moves outwards and the bins behind it are let go. bins : without gaps.
     """
-    cuts, n_kept = far.cuts[u], far.n[u]
-    low, width = np.uint8(cuts[LOW]), cuts[HIGH] - cuts[LOW]
-    for start in range(0, len(bins), _STRETCH):
-        stretch = bins[start : start + _STRETCH]
-        if _widest(stretch, low) < width:
-            continue
-        for t in range(start, start + len(stretch)):
-            b = bins[t]
-            if np.uint8(b - low) < width:
-                continue
+    n, cuts, n_kept = len(bins), far.cuts[u], far.n[u]
+    for begin in range(0, n, _STRETCH):
+        width, beyond = cuts[HIGH] - cuts[LOW], np.uint64(2**64 - 1)
+        if width > N_BINS - 1:
+            return  # all bins lie between the ends, and do so for good
+        if begin + _STRETCH > n:
+            beyond >>= np.uint64(begin + _STRETCH - n)
+        elif width > 0:
+            beyond = _find(bins, np.uintp(begin), np.uint8(cuts[LOW]), np.uint8(width))
+        while beyond:
+            t = begin + int(_lowest_bit(beyond))
+            beyond &= beyond - np.uint64(1)
             for end in range(2):
-                while _is_beyond(b, cuts[end], end) and n_kept[end] == KEPT:
+                while _is_beyond(bins[t], cuts[end], end) and n_kept[end] == KEPT:
                     cuts[end] += 1 if end == HIGH else -1
                     n_kept[end] = _let_go(far.values[u, end], far.positions[u, end], far.bins[u, end], cuts[end], end)
-                    low, width = np.uint8(cuts[LOW]), cuts[HIGH] - cuts[LOW]
-                if _is_beyond(b, cuts[end], end):
-                    n = n_kept[end]
-                    far.values[u, end, n], far.bins[u, end, n], far.positions[u, end, n] = values[t], b, positions[t]
-                    n_kept[end] = n + 1
-
-
-@compiled
-def _widest(bins: Array, low: np.uint8) -> Any:
-    """The most by which one of the bins is above `low`; one below it is taken to be above by 256 more."""
-    found = np.uint8(0)
-    for b in bins:
-        found = max(found, np.uint8(b - low))
-    return found
+                if _is_beyond(bins[t], cuts[end], end):
+                    k = n_kept[end]
+                    far.values[u, end, k], far.bins[u, end, k], far.positions[u, end, k] = (
+                        values[t],
+                        bins[t],
+                        positions[t],
+                    )
+                    n_kept[end] = k + 1
 
 
 @compiled
