@@ -43,6 +43,7 @@ class Bins:
         low, width = np.empty(len(values), np.float32), np.empty(len(values), np.float32)
         lookup, ranks = np.empty((len(values), N_CELLS), np.uint8), np.empty((len(values), N_BINS), np.float32)
         steps, tied = np.zeros(len(values), np.float32), np.empty(ranks.shape, bool)
+        logs = np.log(np.maximum(np.arange(2 * values.shape[1] + 1), 1))
 
         def lay(traces: slice) -> None:
             scaled = np.empty(values.shape[1], np.float32)
@@ -51,7 +52,8 @@ class Bins:
                 low[row], highest = _reach(scaled, int(kinds[row]))
                 width[row] = highest - low[row]
                 steps[row] = N_CELLS / width[row] if width[row] > 0 else 0
-                lay_out(values[row], kinds[row], low[row], steps[row], _SHARES, lookup[row], ranks[row], tied[row])
+                layout = logs, lookup[row], ranks[row], tied[row]
+                lay_out(values[row], kinds[row], low[row], steps[row], _SHARES, *layout)
 
         each(lay, slices(0, len(values), _GROUP))
         return cls(kinds, low, steps, lookup, ranks, tied)

@@ -6,12 +6,14 @@ looked at again: a label unrelated to them would fit as well when shifted along 
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.search.scores import tails
+from inspector.search.threads import each
 
 Array = NDArray[Any]
 
@@ -74,26 +76,36 @@ def p_values(found: Jackknife, polarity: Array) -> Array:
     return chances
 
 
-def shifted_p(label: Array, traces: Array, polarity: Array) -> float:
-    """How often the best of some traces fits a shifted label as well as the best fits the label itself.
+def shifted_p(traces: Array, labels: Sequence[Array], fitted: Sequence[Mapping[int, float]]) -> list[float]:
+    """For each label, how often the best of its traces fits a shifted label as well as the best fits the label itself.
 
-    label : (n,), 0 where it is not valid. traces : (traces, n). Every circular shift is tried, by way of the spectra,
-    but those at which the label still resembles itself; shifts closer than that to each other count as one.
+    traces : float32 (k, n). labels : each float32 (n,). fitted : for each label its traces, and the polarity of each.
+    Every circular shift is tried, by way of the spectra, but those at which the label still resembles itself; shifts
+    closer than that to each other count as one.
     """
-    n = _smooth_size(label.size)
-    label = label[:n] - label[:n].mean()
-    spectrum = np.fft.rfft(label)
-    near = _correlation_length(np.abs(spectrum) ** 2, n)
-    best = np.full(n, -math.inf)
-    for trace, side in zip(traces, polarity, strict=True):
-        trace = trace[:n] - trace[:n].mean()
-        length = math.sqrt(float((trace.astype(np.float64) ** 2).sum()))
-        if length > 0:
-            product = np.fft.rfft(trace).conj() * spectrum
-            fits = np.fft.irfft(product.astype(np.complex64), n=n)  # a third of the time, and as good to six digits
-            best = np.maximum(best, side * fits / length)
-    null = best[near : n - near : max(near, 1)]
-    return float((1 + (null >= best[0]).sum()) / (1 + len(null)))
+    n = _smooth_size(traces.shape[1])
+    spectra: list[tuple[Array, int]] = [(np.empty(0), 0)] * len(labels)
+    fits: list[list[Array]] = [[] for _ in labels]
+
+    def transform(i: int) -> None:
+        spectrum = np.fft.rfft(labels[i][:n] - labels[i][:n].mean())
+        spectra[i] = spectrum, _correlation_length(np.abs(spectrum) ** 2, n)
+
+    def fit(row: int) -> None:
+        trace = traces[row, :n] - traces[row, :n].mean()
+        length = np.linalg.norm(trace)
+        spectrum = np.fft.rfft(trace).conj()
+        for i, polarities in enumerate(fitted):
+            if row in polarities and length > 0:
+                of_label, near = spectra[i]
+                found = np.fft.irfft(spectrum * of_label, n=n)
+                apart = np.concatenate([found[:1], found[near : n - near : max(near, 1)]])
+                fits[i].append(apart * (polarities[row] / length))
+
+    each(transform, range(len(labels)))
+    each(fit, sorted({row for polarities in fitted for row in polarities}))
+    best = [np.max(some, axis=0) if some else np.zeros(1) for some in fits]
+    return [float((1 + (some[1:] >= some[0]).sum()) / len(some)) for some in best]
 
 
 def _correlation_length(power: Array, n: int) -> int:

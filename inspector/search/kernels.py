@@ -109,12 +109,12 @@ def _of_order(place: int) -> Any:
 
 
 @compiled
-def lay_out(values: Array, kind: int, low: np.float32, steps: np.float32, shares: Array, lookup: Array, ranks: Array,
-            tied: Array) -> None:  # fmt: skip
+def lay_out(values: Array, kind: int, low: np.float32, steps: np.float32, shares: Array, logs: Array, lookup: Array,
+            ranks: Array, tied: Array) -> None:  # fmt: skip
     """Lay out the bins of one trace from some of its values (n,).
 
     shares : of the bins, those that go by how many values lie in a cell, and those for both tails; the rest is spread
-    evenly. lookup : (N_CELLS,) uint8, filled, the bin of each cell. ranks : (N_BINS,) float32, filled, the mean rank of
+    evenly. logs : (2 * n + 1,) of the whole numbers, of 1 in the place of 0. lookup : (N_CELLS,) uint8, filled, the bin of each cell. ranks : (N_BINS,) float32, filled, the mean rank of
     its values, -.5 to .5. tied : (N_BINS,) bool, filled: those of them that fell into this bin are equal; a bin with
     fewer than two of them is what most of the trace's others are.
     """
@@ -124,15 +124,12 @@ def lay_out(values: Array, kind: int, low: np.float32, steps: np.float32, shares
     counts = np.zeros(N_CELLS, np.int64)
     for t in range(n):
         counts[cells[t]] += 1
-    below, floor = 0.0, 0.5 / n
+    below = 0
     middle, tail = np.empty(N_CELLS), np.empty(N_CELLS)  # mid-ranks, 0 to 1
     for i in range(N_CELLS):
-        middle[i] = (below + counts[i] / 2) / n
+        twice = 2 * below + counts[i]
+        middle[i], tail[i] = twice / (2 * n), logs[twice] - logs[2 * n - twice]
         below += counts[i]
-        if i and middle[i] == middle[i - 1]:
-            tail[i] = tail[i - 1]
-        else:
-            tail[i] = math.log(min(max(middle[i], floor), 1.0) / min(max(1 - middle[i], floor), 1.0))
     first, span = tail[0], max(tail[-1] - tail[0], 1e-9)
     weights, sums = np.zeros(N_BINS), np.zeros(N_BINS)
     for i in range(N_CELLS):

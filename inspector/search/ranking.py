@@ -18,7 +18,6 @@ from inspector.search.chance import q_values, shifted_p
 from inspector.search.judging import Measures
 from inspector.search.lanes import Lanes
 from inspector.search.parts import Parts, checked, parts_of
-from inspector.search.threads import each
 
 SIGNIFICANT = 0.05  # q-value
 LIMITS = {  # held-out score from which a neuron is called ...; correlation: of numbers or of yes/no (Matthews')
@@ -158,12 +157,7 @@ def pack(labels: Mapping[str, Label], parts: Parts) -> Lanes:
 def tables_of(census: Census, labels: Mapping[str, Label], twin_scores: Mapping[str, float]) -> dict[str, pd.DataFrame]:
     """One table for each label that a census has counted, best first, false discoveries reckoned over all of them."""
     kept, measured = census.kept(), census.measures()
-    rows, tables, shift_p = pd.DataFrame(census.rows), dict[str, pd.DataFrame](), dict[str, Array]()
-
-    def shift(name: str) -> None:
-        shift_p[name] = _shift_p(kept, measured[name], *labels[name])
-
-    each(shift, list(labels))
+    rows, tables, shift_p = pd.DataFrame(census.rows), dict[str, pd.DataFrame](), _shift_p(kept, measured, labels)
     for name, (label, _) in labels.items():
         table = rows.assign(**measured[name]._asdict())
         table["polarity"] = table["polarity"].astype(int)
@@ -183,17 +177,29 @@ def tables_of(census: Census, labels: Mapping[str, Label], twin_scores: Mapping[
     }
 
 
-def _shift_p(kept: Kept, measured: Measures, label: Array, valid: Array | None) -> Array:
-    """(rows,) of shift_p: one number for the candidates of this label, nan for the rest."""
-    found = np.full(len(measured.score), math.nan)
-    order = np.argsort(-measured.choose_score[kept.traces], kind="stable")[:N_CANDIDATES]  # the first of the table
-    if not len(order) or not len(kept.positions):
+def _shift_p(kept: Kept, measured: Mapping[str, Measures], labels: Mapping[str, Label]) -> dict[str, Array]:
+    """(rows,) of shift_p for each label: one number for its candidates, nan for the rest."""
+    found = {name: np.full(len(of_label.score), math.nan) for name, of_label in measured.items()}
+    if not kept.ranks.size:
         return found
-    usable = slice(None) if valid is None else np.asarray(valid)[kept.positions]
-    positions = kept.positions[usable]
-    traces = kept.traces[order]
-    wanted = np.asarray(label)[positions].astype(np.float32)
-    found[traces] = shifted_p(wanted, kept.ranks[order][:, usable], measured.polarity[traces])
+    alike: dict[bytes, list[str]] = {}  # labels that are valid at the same characters
+    for name, (_, valid) in labels.items():
+        usable = b"" if valid is None or valid[kept.positions].all() else np.packbits(valid[kept.positions]).tobytes()
+        alike.setdefault(usable, []).append(name)
+    for usable, names in alike.items():
+        here = np.unpackbits(np.frombuffer(usable, np.uint8), count=len(kept.positions)) > 0 if usable else slice(None)
+        candidates = {}
+        for name in names:
+            order = np.argsort(-measured[name].choose_score[kept.traces], kind="stable")  # as in the table
+            candidates[name] = order[:N_CANDIDATES]
+        shifted = shifted_p(
+            kept.ranks[:, here],
+            [np.asarray(labels[name][0])[kept.positions[here]].astype(np.float32) for name in names],
+            [dict(zip(rows.tolist(), measured[name].polarity[kept.traces[rows]].tolist(), strict=True))
+             for name, rows in candidates.items()],
+        )  # fmt: skip
+        for (name, rows), p in zip(candidates.items(), shifted, strict=True):
+            found[name][kept.traces[rows]] = p
     return found
 
 
