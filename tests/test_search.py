@@ -482,9 +482,9 @@ def test_tail_is_students(t, freedom):
 def test_shifts_tell_a_planted_trace_from_a_wandering_one(rng):
     label = runs(rng, 6_000)
     slow = wandering(rng, 3, 6_000)
-    assert shifted_p(slow, [label.astype(np.float32)], [{0: 1, 1: 1, 2: 1}])[0] > 0.02
+    assert shifted_p(slow.__getitem__, [label.astype(np.float32)], [{0: 1, 1: 1, 2: 1}])[0] > 0.02
     slow[1] += slow[1].std() * label
-    assert shifted_p(slow, [label.astype(np.float32)], [{0: 1, 1: 1, 2: 1}])[0] < 0.02
+    assert shifted_p(slow.__getitem__, [label.astype(np.float32)], [{0: 1, 1: 1, 2: 1}])[0] < 0.02
 
 
 def test_q_values_equal_benjamini_and_hochbergs(rng):

@@ -3,7 +3,7 @@
 Knows arrays and recordings; knows no concept by name, reads no files and alters none of its input.
 """
 
-from inspector.search.census import MAX_BLOCKS, N_CANDIDATES, Census, Row, capacity, side_by_side
+from inspector.search.census import CAPACITY, MAX_BLOCKS, N_CANDIDATES, Census, Row, side_by_side
 from inspector.search.parts import Parts, can_hold_out, checked, parts_of_documents, split_documents, split_text
 from inspector.search.ranking import (
     LIMITS,
@@ -18,6 +18,7 @@ from inspector.search.ranking import (
 )
 
 __all__ = [
+    "CAPACITY",
     "LIMITS",
     "MAX_BLOCKS",
     "MIN_BLOCKS",
@@ -27,7 +28,6 @@ __all__ = [
     "Row",
     "best_scores",
     "can_hold_out",
-    "capacity",
     "check_label",
     "checked",
     "pack",

@@ -5,8 +5,8 @@
 Knows which traces the choosing part put first; counts nothing.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,19 @@ _GROUP = 16  # traces that one thread judges at a time
 Array = NDArray[Any]
 
 
-class Kept(NamedTuple):
-    """The scored characters of the candidates."""
+class Kept:
+    """The scored characters of the candidates. traces (candidates,) : which they are; positions : (n,) in the text."""
 
-    traces: Array  # (candidates,) which traces
-    positions: Array  # (n,) in the text
-    ranks: Array  # (candidates, n) float32
+    def __init__(self, traces: Array, positions: Array, bins: Sequence[Array], ranks: Array) -> None:
+        self.traces, self._bins, self._ranks = traces, bins, ranks
+        self._order = np.argsort(positions)
+        self.positions = positions[self._order]
+
+    def ranks(self, i: int) -> Array:
+        """Of candidate i, (n,) float32, in the order of the text."""
+        bins = np.concatenate([some[i] for some in self._bins])
+        found: Array = self._ranks[self.traces[i]].take(bins.take(self._order))
+        return found
 
 
 class Candidates:
@@ -62,25 +69,18 @@ class Candidates:
         return np.concatenate(self._positions or [np.empty(0, np.int64)])
 
     def kept(self, ranks: Array) -> Kept:
-        """In the order of the text. ranks : (traces, N_BINS) of all traces, what their bins stand for."""
-        positions = self.positions
-        order = np.argsort(positions)
-        found = np.empty((len(self.traces), len(order)), np.float32)
-        if len(order):
-            bins = np.concatenate(self._bins, axis=1)
-            each(lambda i: ranks[self.traces[i]].take(bins[i].take(order), out=found[i]), range(len(found)))
-        return Kept(self.traces, positions[order], found)
+        """ranks : (traces, N_BINS) of all traces, what their bins stand for."""
+        return Kept(self.traces, self.positions, self._bins, ranks)
 
     def sharpen(self, measured: Mapping[str, Measures], lanes: Lanes) -> None:
         """Put what the values themselves say in the place of what bins say, in the rows of each label's candidates."""
         if not self._values:
             return
-        values, positions = np.concatenate(self._values, axis=1), self.positions
+        pieces, positions = self._values, self.positions
         yes_no = {name: marks_of(lanes, label, positions) for name, label in lanes.yes_no.items()}
         graded = {name: _numbers(lanes, label, positions) for name, label in lanes.graded.items()}
 
-        def judge(i: int, order: Array, places: Array) -> None:
-            trace = self.traces[i]
+        def judge(trace: int, values: Array, order: Array, places: Array) -> None:
             for name, best in self.best.items():
                 if trace not in best:
                     continue
@@ -91,15 +91,16 @@ class Candidates:
                 else:
                     ranks, column, valid = graded[name]
                     rank_in_order(order, valid, places)
-                    found.score[trace] = polarity * correlation(values[i], column, valid)
+                    found.score[trace] = polarity * correlation(values, column, valid)
                     found.spearman[trace] = polarity * correlation(places, ranks, valid)
 
         def judge_some(some: slice) -> None:
             order, room = np.empty((2, len(positions)), np.uint64)
             places = np.empty(len(positions))
             for i in range(some.start, some.stop):
-                put_in_order(values[i], order, room)
-                judge(i, order, places)
+                values = np.concatenate([piece[i] for piece in pieces])
+                put_in_order(values, order, room)
+                judge(self.traces[i], values, order, places)
 
         each(judge_some, slices(0, len(self.traces), _GROUP))
 

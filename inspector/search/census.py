@@ -31,8 +31,7 @@ _GROUP = 64  # traces that one thread counts at a time
 _COPIED = 16  # and copies: as many of their values side by side as lie in one line of the cache
 _TAKEN = 256  # and takes in,
 _TURNED = 64  # so many of them at once: to find the page that a character's values are on takes as long as to read them
-_CAPACITY = 2**16  # characters whose bins wait to be counted together: the counts of a trace are fetched once for them
-_ROOM_BYTES = 2**29  # that bins may wait in; half as many characters where there are more traces
+CAPACITY = 2**15  # characters whose bins wait to be counted together: the counts of a trace are fetched once for them
 _AT_ONCE = 4096  # characters that are taken in together: threads that are woken for less are not worth it. The first
 # of them lay out the bins, where `calibrate` was not asked for others
 _AT_ONCE_BYTES = 2**28  # and no more than so many bytes of values wait
@@ -60,11 +59,6 @@ class _Folded(NamedTuple):
     blocks: Array  # (n,)
 
 
-def capacity(n_rows: int) -> int:
-    """Characters whose bins a census of so many traces lets wait: a byte for each of both."""
-    return _CAPACITY if n_rows * _CAPACITY <= _ROOM_BYTES else _CAPACITY // 2
-
-
 class Census:
     """Counts for `rows` traces and all labels of `lanes`; every character of one part, `turn`, every one of the other.
 
@@ -82,8 +76,7 @@ class Census:
         self._extremes = Extremes((), np.zeros((n, N_BINS)))
         self._folded: list[_Folded] = []  # to be taken in
         self._waiting: list[tuple[Array, Array]] = []  # positions and blocks, to be counted; their bins are in
-        self._capacity = capacity(n)
-        self._room = np.empty((n, self._capacity + _PADDING), np.uint8)[:, : self._capacity]
+        self._room = np.empty((n, CAPACITY + _PADDING), np.uint8)[:, :CAPACITY]
         self._counts = Counts.zeros(n, lanes, n_blocks)  # of this part
         self.totals = np.zeros((n, N_BINS), np.int64)  # how often each bin occurred, in both parts
         self.summary = np.tile([0.0, 0.0, np.inf, -np.inf, 0.0, 0.0], (n, 1))  # as `kernels.take_in` has it
@@ -138,7 +131,7 @@ class Census:
         if blocks is None:
             blocks = np.zeros(len(positions), np.int64)
         order = np.argsort(blocks, kind="stable")
-        for some in slices(0, len(positions), self._capacity):
+        for some in slices(0, len(positions), CAPACITY):
             places = order[some]
             self._folded.append(_Folded(values, places, positions[places], blocks[places]))
         n_bytes = sum(part.shape[0] * 4 * len(folded.places) for folded in self._folded for part in folded.values)
@@ -217,7 +210,7 @@ class Census:
         while folded:
             begin = sum(len(positions) for positions, _ in self._waiting)
             stops = begin + np.cumsum([len(some.positions) for some in folded])
-            n_fitting = int(np.searchsorted(stops, self._capacity, side="right"))
+            n_fitting = int(np.searchsorted(stops, CAPACITY, side="right"))
             if n_fitting:
                 self._take_in_some(folded[:n_fitting], begin)
             if n_fitting < len(folded):

@@ -6,7 +6,7 @@ looked at again: a label unrelated to them would fit as well when shifted along 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,14 +76,16 @@ def p_values(found: Jackknife, polarity: Array) -> Array:
     return chances
 
 
-def shifted_p(traces: Array, labels: Sequence[Array], fitted: Sequence[Mapping[int, float]]) -> list[float]:
+def shifted_p(
+    trace: Callable[[int], Array], labels: Sequence[Array], fitted: Sequence[Mapping[int, float]]
+) -> list[float]:
     """For each label, how often the best of its traces fits a shifted label as well as the best fits the label itself.
 
-    traces : float32 (k, n). labels : each float32 (n,). fitted : for each label its traces, and the polarity of each.
+    trace(i) : float32 (n,). labels : each float32 (n,). fitted : for each label its traces i, and the polarity of each.
     Every circular shift is tried, by way of the spectra, but those at which the label still resembles itself; shifts
     closer than that to each other count as one.
     """
-    n = _smooth_size(traces.shape[1])
+    n = _smooth_size(labels[0].size)
     spectra: list[tuple[Array, int]] = [(np.empty(0), 0)] * len(labels)
     fits: list[list[Array]] = [[] for _ in labels]
 
@@ -92,9 +94,9 @@ def shifted_p(traces: Array, labels: Sequence[Array], fitted: Sequence[Mapping[i
         spectra[i] = spectrum, _correlation_length(np.abs(spectrum) ** 2, n)
 
     def fit(row: int) -> None:
-        trace = traces[row, :n] - traces[row, :n].mean()
-        length = np.linalg.norm(trace)
-        spectrum = np.fft.rfft(trace).conj()
+        values = trace(row)[:n]
+        values = values - values.mean()
+        length, spectrum = np.linalg.norm(values), np.fft.rfft(values).conj()
         for i, polarities in enumerate(fitted):
             if row in polarities and length > 0:
                 of_label, near = spectra[i]

@@ -30,7 +30,7 @@ _HIGHEST_BITS = int(np.finfo(np.float32).max.view(np.int32))
 _HALF_BITS, _ZERO_BITS, _TURN_BITS = (
     int(np.float32(value).view(np.int32)) for value in (0.5, NEAR_ZERO, np.float32(0.5) + NEAR_ZERO)
 )
-N_RANKS = 2**9  # steps of a rank: few enough for sums of 2**16 ranks to be exact in float32
+N_RANKS = 2**10  # steps of a rank: few enough for sums of 2**15 ranks to be exact in float32
 LINEAR, UNIT, SIGNED = 0, 1, 2  # what a trace's range is: any number, 0..1, -1..1
 
 Array = NDArray[Any]

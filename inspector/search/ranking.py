@@ -180,7 +180,7 @@ def tables_of(census: Census, labels: Mapping[str, Label], twin_scores: Mapping[
 def _shift_p(kept: Kept, measured: Mapping[str, Measures], labels: Mapping[str, Label]) -> dict[str, Array]:
     """(rows,) of shift_p for each label: one number for its candidates, nan for the rest."""
     found = {name: np.full(len(of_label.score), math.nan) for name, of_label in measured.items()}
-    if not kept.ranks.size:
+    if not len(kept.traces) or not len(kept.positions):
         return found
     alike: dict[bytes, list[str]] = {}  # labels that are valid at the same characters
     for name, (_, valid) in labels.items():
@@ -193,7 +193,7 @@ def _shift_p(kept: Kept, measured: Mapping[str, Measures], labels: Mapping[str, 
             order = np.argsort(-measured[name].choose_score[kept.traces], kind="stable")  # as in the table
             candidates[name] = order[:N_CANDIDATES]
         shifted = shifted_p(
-            kept.ranks[:, here],
+            lambda i, here=here: kept.ranks(i)[here],
             [np.asarray(labels[name][0])[kept.positions[here]].astype(np.float32) for name in names],
             [dict(zip(rows.tolist(), measured[name].polarity[kept.traces[rows]].tolist(), strict=True))
              for name, rows in candidates.items()],

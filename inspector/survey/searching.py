@@ -32,6 +32,7 @@ from inspector.corpus import Text
 from inspector.model import CharModel, untrained_twin
 from inspector.recording import Document, InspectorError
 from inspector.search import (
+    CAPACITY,
     MAX_BLOCKS,
     MIN_BLOCKS,
     N_CANDIDATES,
@@ -39,7 +40,6 @@ from inspector.search import (
     Row,
     best_scores,
     can_hold_out,
-    capacity,
     checked,
     pack,
     parts_of_documents,
@@ -255,7 +255,7 @@ class _Job:
         n_counters = len(rows) * (
             256 * (64 * 4 * len(self.lanes.groups) + 16 * 8 * len(self.lanes.numbers))
             + 64 * 4 * len(self.lanes.groups) * MAX_BLOCKS
-            + capacity(len(rows))
+            + CAPACITY
         )
         if n_counters > MAX_COUNTS:
             raise InspectorError(
