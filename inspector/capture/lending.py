@@ -1,6 +1,6 @@
 """Memory for what the loops leave behind, used again: new pages cost as much as a good part of the work itself.
 
-lent(shape) ──► an array; once it and every view of it are gone, the next one of its size gets the memory
+lent(shape) ──► an array; once it and every view of it are gone, the next one of about its size gets the memory
 """
 
 from collections import deque
@@ -36,18 +36,24 @@ class _Loan:
         give_back(self.memory)
 
 
+def _step(n: int) -> int:
+    """Sizes are rounded up by an eighth at most: readings of a few steps more or less get the same memory."""
+    return int(2 ** max(n.bit_length() - 4, 0))
+
+
 def lent(shape: tuple[int, ...]) -> np.ndarray:
     """Memory for float32 numbers, not filled, that begins where a line of the cache does."""
     n, waiting, memory = int(np.prod(shape)), list[np.ndarray](), None
+    n_taken = -(-n // _step(n)) * _step(n)
     while memory is None and _free:
         try:
             one = _free.pop()
         except IndexError:  # another thread was quicker
             break
-        if one.size == n:
+        if one.size == n_taken:
             memory = one
         else:
             waiting.append(one)
     _free.extendleft(waiting)  # newest first
-    found: np.ndarray = np.asarray(_Loan(aligned((n,)) if memory is None else memory)).reshape(shape)
+    found: np.ndarray = np.asarray(_Loan(aligned((n_taken,)) if memory is None else memory))[:n].reshape(shape)
     return found
