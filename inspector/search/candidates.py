@@ -31,10 +31,10 @@ class Kept:
         self._order = np.argsort(positions)
         self.positions = positions[self._order]
 
-    def ranks(self, i: int) -> Array:
-        """Of candidate i, (n,) float32, in the order of the text."""
+    def ranks(self, i: int, where: Array | slice) -> Array:
+        """Of candidate i, float32, at the places `where` of the positions."""
         bins = np.concatenate([some[i] for some in self._bins])
-        found: Array = self._ranks[self.traces[i]].take(bins.take(self._order))
+        found: Array = self._ranks[self.traces[i]].take(bins.take(self._order[where]))
         return found
 
 

@@ -79,6 +79,17 @@ class Counts:
             if name != "bins":  # fresh zeros take no memory until they are counted in
                 setattr(self, name, np.zeros(array.shape, array.dtype))
 
+    def sums_by_lane(self) -> Array:
+        """The sums as (groups, lanes, blocks, traces): a label's lie far apart otherwise."""
+        n_blocks, n_groups, n_traces, n_lanes = self.sums.shape
+        turned = np.empty((n_groups, n_lanes, n_blocks, n_traces), np.float32)
+
+        def turn(block: int) -> None:
+            turned[:, :, block] = self.sums[block].transpose(0, 2, 1)
+
+        each(turn, range(n_blocks))
+        return turned
+
     @property
     def of_everyone(self) -> Array:
         """How often each bin occurred, (traces, N_BINS)."""
@@ -118,28 +129,31 @@ def measure(
         ),
         4,
     )  # fmt: skip
-    sums = np.ascontiguousarray(counts.sums.transpose(1, 3, 0, 2))  # (groups, lanes, blocks, traces)
+    sums = counts.sums_by_lane()
     thresholds = _thresholds({name: choice[name] for name in lanes.yes_no}, bins, ends)
-    found = {}
-    for name, yes_no in lanes.yes_no.items():
+    varies, spearmans = ends[:, 0] < ends[:, 1], _spearman(counts, lanes, ends[:, 0] < ends[:, 1])
+    undefined = np.full(len(ends), np.nan)
+
+    def measured(name: str) -> Measures:
         polarity, choose_score = choice[name][:, 0], choice[name][:, 1]
-        score, f1, matthews, average_precision = judged[name].T
-        found[name] = Measures(
-            polarity=polarity, score=score, choose_score=choose_score, threshold=thresholds[name],
-            f1=f1, matthews=matthews, average_precision=average_precision, spearman=np.full(len(score), np.nan),
-            p_value=p_values(_pulls(counts, yes_no, sums), polarity),
-        )  # fmt: skip
-    varies = ends[:, 0] < ends[:, 1]
-    spearmans = _spearman(counts, lanes, varies)
-    for name, graded in lanes.graded.items():
-        polarity, undefined = choice[name][:, 0], np.full(len(ends), np.nan)
-        found[name] = Measures(
-            polarity=polarity, score=polarity * _pearson(counts, graded, varies), choose_score=choice[name][:, 1],
+        if (yes_no := lanes.yes_no.get(name)) is not None:
+            score, f1, matthews, average_precision = judged[name].T
+            return Measures(
+                polarity=polarity, score=score, choose_score=choose_score, threshold=thresholds[name],
+                f1=f1, matthews=matthews, average_precision=average_precision, spearman=undefined.copy(),
+                p_value=p_values(_pulls(counts, yes_no, sums), polarity),
+            )  # fmt: skip
+        graded = lanes.graded[name]
+        return Measures(
+            polarity=polarity, score=polarity * _pearson(counts, graded, varies), choose_score=choose_score,
             threshold=undefined, f1=undefined, matthews=undefined, average_precision=undefined,
             spearman=polarity * spearmans[name],
             p_value=p_values(_covariance(counts, graded), polarity),
         )  # fmt: skip
-    return found
+
+    names, found = [*lanes.yes_no, *lanes.graded], dict[str, Measures]()
+    each(lambda name: found.update({name: measured(name)}), names)
+    return {name: found[name] for name in names}
 
 
 def _judged(

@@ -114,9 +114,10 @@ def lay_out(values: Array, kind: int, low: np.float32, steps: np.float32, shares
     """Lay out the bins of one trace from some of its values (n,).
 
     shares : of the bins, those that go by how many values lie in a cell, and those for both tails; the rest is spread
-    evenly. logs : (2 * n + 1,) of the whole numbers, of 1 in the place of 0. lookup : (N_CELLS,) uint8, filled, the bin of each cell. ranks : (N_BINS,) float32, filled, the mean rank of
-    its values, -.5 to .5. tied : (N_BINS,) bool, filled: those of them that fell into this bin are equal; a bin with
-    fewer than two of them is what most of the trace's others are.
+    evenly. logs : (2 * n + 1,) of the whole numbers, of 1 in the place of 0. lookup : (N_CELLS,) uint8, filled, the bin
+    of each cell. ranks : (N_BINS,) float32, filled, the mean rank of its values, -.5 to .5. tied : (N_BINS,) bool,
+    filled: those of them that fell into this bin are equal; a bin with fewer than two of them is what most of the
+    trace's others are.
     """
     n = len(values)
     scaled, cells = np.empty(n, np.float32), np.empty(n, np.uint16)

@@ -5,6 +5,7 @@ A neuron's polarity and threshold are fixed on the choosing part; what is shown 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -184,16 +185,16 @@ def _shift_p(kept: Kept, measured: Mapping[str, Measures], labels: Mapping[str, 
         return found
     alike: dict[bytes, list[str]] = {}  # labels that are valid at the same characters
     for name, (_, valid) in labels.items():
-        usable = b"" if valid is None or valid[kept.positions].all() else np.packbits(valid[kept.positions]).tobytes()
-        alike.setdefault(usable, []).append(name)
-    for usable, names in alike.items():
-        here = np.unpackbits(np.frombuffer(usable, np.uint8), count=len(kept.positions)) > 0 if usable else slice(None)
+        usable = np.ones(0, bool) if valid is None else np.asarray(valid)[kept.positions]
+        alike.setdefault(b"" if usable.all() else usable.tobytes(), []).append(name)
+    for where, names in alike.items():
+        here = np.flatnonzero(np.frombuffer(where, bool)) if where else slice(None)
         candidates = {}
         for name in names:
             order = np.argsort(-measured[name].choose_score[kept.traces], kind="stable")  # as in the table
             candidates[name] = order[:N_CANDIDATES]
         shifted = shifted_p(
-            lambda i, here=here: kept.ranks(i)[here],
+            partial(kept.ranks, where=here),
             [np.asarray(labels[name][0])[kept.positions[here]].astype(np.float32) for name in names],
             [dict(zip(rows.tolist(), measured[name].polarity[kept.traces[rows]].tolist(), strict=True))
              for name, rows in candidates.items()],
