@@ -165,7 +165,7 @@ class Census:
                 sums = np.zeros((len(blocks), len(bins), N_LANES), np.float32)
                 count(bins, places, which, rows, ranks, cuts, counts.bins[i, traces], sums)
                 for block, of_block in zip(blocks, sums, strict=True):
-                    counts.sums[block, i, traces] += of_block
+                    counts.sums[block, i, :, traces] += of_block.T
             for i, of_labels in enumerate(numbers):
                 add_numbers(bins, of_labels, counts.numbers[i, traces])
 

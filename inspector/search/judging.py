@@ -41,7 +41,7 @@ class Counts:
     """What is counted of one part, for all traces and labels; blocks are those of the scoring part."""
 
     bins: Array  # (groups, traces, N_BINS, N_LANES) uint32: characters
-    sums: Array  # (blocks, groups, traces, N_LANES) float32: of ranks
+    sums: Array  # (blocks, groups, N_LANES, traces) float32: of ranks
     sizes: Array  # (blocks, groups, N_LANES) int64: characters
     numbers: Array  # (groups of numbers, traces, N_BINS, N_NUMBERS) int64: sums of graded labels' ranks
     rank_squares: Array  # (groups of numbers, N_NUMBERS) float64: of the same
@@ -54,7 +54,7 @@ class Counts:
         groups, columns, numbers = len(lanes.groups), len(lanes.columns), len(lanes.numbers)
         return cls(
             bins=np.zeros((groups, n_traces, N_BINS, N_LANES), np.uint32),
-            sums=np.zeros((n_blocks, groups, n_traces, N_LANES), np.float32),
+            sums=np.zeros((n_blocks, groups, N_LANES, n_traces), np.float32),
             sizes=np.zeros((n_blocks, groups, N_LANES), np.int64),
             numbers=np.zeros((numbers, n_traces, N_BINS, N_NUMBERS), np.int64),
             rank_squares=np.zeros((numbers, N_NUMBERS), np.float64),
@@ -78,17 +78,6 @@ class Counts:
         for name, array in self.arrays().items():
             if name != "bins":  # fresh zeros take no memory until they are counted in
                 setattr(self, name, np.zeros(array.shape, array.dtype))
-
-    def sums_by_lane(self) -> Array:
-        """The sums as (groups, lanes, blocks, traces): a label's lie far apart otherwise."""
-        n_blocks, n_groups, n_traces, n_lanes = self.sums.shape
-        turned = np.empty((n_groups, n_lanes, n_blocks, n_traces), np.float32)
-
-        def turn(block: int) -> None:
-            turned[:, :, block] = self.sums[block].transpose(0, 2, 1)
-
-        each(turn, range(n_blocks))
-        return turned
 
     @property
     def of_everyone(self) -> Array:
@@ -129,7 +118,6 @@ def measure(
         ),
         4,
     )  # fmt: skip
-    sums = counts.sums_by_lane()
     thresholds = _thresholds({name: choice[name] for name in lanes.yes_no}, bins, ends)
     varies, spearmans = ends[:, 0] < ends[:, 1], _spearman(counts, lanes, ends[:, 0] < ends[:, 1])
     undefined = np.full(len(ends), np.nan)
@@ -141,7 +129,7 @@ def measure(
             return Measures(
                 polarity=polarity, score=score, choose_score=choose_score, threshold=thresholds[name],
                 f1=f1, matthews=matthews, average_precision=average_precision, spearman=undefined.copy(),
-                p_value=p_values(_pulls(counts, yes_no, sums), polarity),
+                p_value=p_values(_pulls(counts, yes_no), polarity),
             )  # fmt: skip
         graded = lanes.graded[name]
         return Measures(
@@ -175,8 +163,11 @@ def _judged(
     return found
 
 
-def _pulls(counts: Counts, label: YesNo, sums: Array) -> Jackknife:
-    positive, valid = ((counts.sizes[:, lane.group, lane.lane], sums[lane]) for lane in (label.positive, label.valid))
+def _pulls(counts: Counts, label: YesNo) -> Jackknife:
+    positive, valid = (
+        (counts.sizes[:, lane.group, lane.lane], counts.sums[:, lane.group, lane.lane])
+        for lane in (label.positive, label.valid)
+    )
     return difference_of_means(positive, valid)
 
 

@@ -78,9 +78,9 @@ def rank_neurons(
     values themselves, while the scored values of all these neurons take no more than 400 MB (of 200 neurons, those of
     500,000 characters); in the other rows, and beyond, F1 and Matthews are too, AUROC and Spearman are within 1e-3 of
     them, for values are put into 256 bins. So is average precision: of labels with few positives the highest and the
-    lowest values of every neuron decide it, which are kept. Neurons and thresholds are chosen by bins in every row. Where it was
-    chosen, the F1 of the best of all thresholds may be higher, by .03 where a label is rare; held out it is no better
-    (`benchmarks/agreement.py`).
+    lowest values of every neuron decide it, which are kept. Neurons and thresholds are chosen by bins in every row.
+    Where it was chosen, the F1 of the best of all thresholds may be higher, by .03 where a label is rare; held out it
+    is no better (`benchmarks/agreement.py`).
 
     A constant neuron scores the baseline with polarity +1 and q_value 1.
 

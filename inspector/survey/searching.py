@@ -51,7 +51,7 @@ from inspector.search import (
 from inspector.survey.gathering import Gatherer
 
 FORMAT_VERSION = 1
-_STATE_VERSION = 8  # of what a reading that is cut off leaves; older ones are not read
+_STATE_VERSION = 9  # of what a reading that is cut off leaves; older ones are not read
 MAX_COUNTS = 2_000_000_000  # bytes of counters
 _LANE = 5_000  # characters for which one more document is read side by side, and
 _MAX_LANES = 32  # up to how many
