@@ -16,7 +16,7 @@ from inspector.search.kernels import LINEAR, N_CELLS, NEAR_ZERO, SIGNED, UNIT, f
 from inspector.search.threads import each, slices
 
 _SHARES = np.array([0.45, 0.25])  # of the bins: by mass, by tails; the rest is spread evenly
-_GROUP = 256  # traces that one thread lays out at a time
+_GROUP = 256  # traces whose edges one thread finds at a time
 _MARGIN = 0.4  # of the range of the first stretch, on both sides: later values go further
 
 Array = NDArray[Any]
@@ -34,29 +34,28 @@ class Bins:
     tied: Array  # (traces, N_BINS) bool: in the first stretch all its values were equal
 
     @classmethod
-    def of(cls, signals: Sequence[str], values: Array) -> "Bins":
-        """Lay out bins from a first stretch of values (traces, n); `signals` names each trace's signal."""
+    def empty(cls, n: int) -> "Bins":
+        """For n traces, none of which is laid out."""
+        kinds, tied = np.zeros(n, np.int64), np.zeros((n, N_BINS), bool)
+        low, steps, ranks = np.zeros(n, np.float32), np.zeros(n, np.float32), np.zeros(tied.shape, np.float32)
+        return cls(kinds, low, steps, np.zeros((n, N_CELLS), np.uint8), ranks, tied)
+
+    def lay_out(self, traces: slice, signals: Sequence[str], values: Array) -> None:
+        """Some traces, from a first stretch of their values (traces, n), all finite; `signals` names that of each."""
         kinds = np.array([_kind(signal) for signal in signals])
         peaks = np.maximum(values.max(axis=1), -values.min(axis=1))
         kinds[(kinds != LINEAR) & (peaks > 1)] = LINEAR  # such as the hidden state of a network of rectified units
         kinds[(kinds == SIGNED) & (peaks < NEAR_ZERO)] = LINEAR  # steps there are even too, but no finer than 2**-33
-        low, width = np.empty(len(values), np.float32), np.empty(len(values), np.float32)
-        lookup, ranks = np.empty((len(values), N_CELLS), np.uint8), np.empty((len(values), N_BINS), np.float32)
-        steps, tied = np.zeros(len(values), np.float32), np.empty(ranks.shape, bool)
+        scaled = np.empty(values.shape[1], np.float32)
         logs = np.log(np.maximum(np.arange(2 * values.shape[1] + 1), 1))
-
-        def lay(traces: slice) -> None:
-            scaled = np.empty(values.shape[1], np.float32)
-            for row in range(traces.start, traces.stop):
-                put_on_scale(values[row], int(kinds[row]), scaled)
-                low[row], highest = _reach(scaled, int(kinds[row]))
-                width[row] = highest - low[row]
-                steps[row] = N_CELLS / width[row] if width[row] > 0 else 0
-                layout = logs, lookup[row], ranks[row], tied[row]
-                lay_out(values[row], kinds[row], low[row], steps[row], _SHARES, *layout)
-
-        each(lay, slices(0, len(values), _GROUP))
-        return cls(kinds, low, steps, lookup, ranks, tied)
+        for row, kind, mine in zip(range(traces.start, traces.stop), kinds.tolist(), values, strict=True):
+            put_on_scale(mine, kind, scaled)
+            low, highest = _reach(scaled, kind)
+            width = highest - low
+            steps = np.float32(N_CELLS / width if width > 0 else 0)
+            self.kinds[row], self.low[row], self.steps[row] = kind, low, steps
+            layout = logs, self.lookup[row], self.ranks[row], self.tied[row]
+            lay_out(mine, kind, low, steps, _SHARES, *layout)
 
     def part(self, traces: slice | Array) -> "Bins":
         return Bins(*(getattr(self, field.name)[traces] for field in fields(self)))

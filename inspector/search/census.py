@@ -110,17 +110,28 @@ class Census:
 
     def calibrate(self, *stretches: Sequence[Array]) -> None:
         """Lay out the bins from the values of some stretches, each as `fold` takes them."""
-        whole = side_by_side(stretches)
-        low, high = whole.min(axis=1), whole.max(axis=1)
-        self._check_finite(low + high)
-        self._bins = Bins.of([row.signal for row in self.rows], whole)
-        self._centre = np.empty(len(whole), np.float32)
-        self._scale = np.empty(len(whole), np.float32)
+        self._calibrate([(values, np.arange(values[0].shape[1])) for values in stretches])
 
-        def centre(traces: slice) -> None:
-            centre_on(whole[traces], self._centre[traces], self._scale[traces])
+    def _calibrate(self, stretches: Sequence[tuple[Sequence[Array], Array]]) -> None:
+        """From some values and the places of those that are meant."""
+        n, widths = len(self.rows), np.cumsum([0, *map(len, stretches[0][0])])
+        stops = np.cumsum([0, *(len(places) for _, places in stretches)])
+        bins, centre, scale, ends = Bins.empty(n), np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n)
 
-        each(centre, slices(0, len(whole), _TAKEN))
+        def lay_out(task: tuple[int, slice]) -> None:
+            part, traces = task
+            within = slice(traces.start - widths[part], traces.stop - widths[part])
+            values = np.empty((traces.stop - traces.start, stops[-1]), np.float32)
+            for (arrays, places), start, stop in zip(stretches, stops, stops[1:], strict=False):
+                line_up(arrays[part][within], places, values[:, start:stop])
+            ends[traces] = values.min(axis=1) + values.max(axis=1)
+            if np.isfinite(ends[traces]).all():
+                bins.lay_out(traces, [row.signal for row in self.rows[traces]], values)
+                centre_on(values, centre[traces], scale[traces])
+
+        each(lay_out, _tasks(widths, _TURNED))
+        self._check_finite(ends)
+        self._bins, self._centre, self._scale = bins, centre, scale
 
     def fold(self, values: Sequence[Array], positions: Array, *, blocks: Array | None = None) -> None:
         """Take in the values of the characters at `positions` (n,); all of one part.
@@ -206,7 +217,7 @@ class Census:
         """Put all values that were folded into bins and add up their moments."""
         folded, self._folded = self._folded, []
         if folded and self._bins is None:
-            self.calibrate(*([part[:, some.places] for part in some.values] for some in folded))
+            self._calibrate([(some.values, some.places) for some in folded])
         while folded:
             begin = sum(len(positions) for positions, _ in self._waiting)
             stops = begin + np.cumsum([len(some.positions) for some in folded])
@@ -249,8 +260,7 @@ class Census:
                     self._extremes.of(some),
                 )  # fmt: skip
 
-        each(take, [(part, traces) for part, ends in enumerate(itertools.pairwise(widths))
-                     for traces in slices(*ends, _TAKEN)])  # fmt: skip
+        each(take, _tasks(widths, _TAKEN))
         self._waiting += [(some.positions, some.blocks) for some in folded]
         self.n_chars += sum(len(some.positions) for some in folded)
 
@@ -318,6 +328,10 @@ def side_by_side(stretches: Sequence[Sequence[Array]]) -> Array:
         for values, start, stop in zip(stretches, stops, stops[1:], strict=False):
             line_up(values[part][within], np.arange(stop - start), whole[traces, start:stop])
 
-    each(copy, [(part, traces) for part, ends in enumerate(itertools.pairwise(widths))
-                for traces in slices(*ends, _COPIED)])  # fmt: skip
+    each(copy, _tasks(widths, _COPIED))
     return whole
+
+
+def _tasks(widths: Array, size: int) -> list[tuple[int, slice]]:
+    """So many traces at a time of each array: which array, and which of all traces. widths : where each begins."""
+    return [(part, traces) for part, ends in enumerate(itertools.pairwise(widths)) for traces in slices(*ends, size)]

@@ -76,14 +76,18 @@ def _number_adder(_context: Any, table: Any, _a: Any, _b: Any, _c: Any, _d: Any,
 
 
 def _row_drainer(_context: Any, table: Any, _from: Any, counts: Any, _to: Any) -> Any:
-    """counts[to] += table[from]; table[from] = 0. Counts are wider than the table's numbers."""
+    """counts[to] += table[from]; table[from] = 0. Counts are wider than the table's numbers, or float32."""
     signature = types.void(table, types.uintp, counts, types.uintp)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         n = N_BYTES * 8 // table.dtype.bitwidth
         given, narrow = _row(context, builder, signature.args[0], arguments[0], arguments[1], n)
         taken, wide = _row(context, builder, signature.args[2], arguments[2], arguments[3], n)
-        _add(builder, taken, builder.zext(builder.load(given, align=1), wide))
+        if signature.args[2].dtype == types.float32:
+            more = builder.uitofp(builder.load(given, align=1), wide)
+            builder.store(builder.fadd(builder.load(taken, align=1), more), taken, align=1)
+        else:
+            _add(builder, taken, builder.zext(builder.load(given, align=1), wide))
         builder.store(ir.Constant(narrow, None), given, align=1)
         return context.get_dummy_value()
 
@@ -198,7 +202,7 @@ def count(
 
 @compiled
 def add_numbers(bins: Array, numbers: Array, sums: Array) -> None:
-    """sums (traces, N_BINS, N_NUMBERS) int64 += the rows of numbers (n, N_NUMBERS) of the characters in each bin.
+    """sums (traces, N_BINS, N_NUMBERS) float32 += the rows of numbers (n, N_NUMBERS) of the characters in each bin.
 
     bins : (traces, n or more) uint8. numbers : uint16, the first of a row 1: 65,536 characters fit in a call.
     """

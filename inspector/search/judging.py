@@ -43,7 +43,7 @@ class Counts:
     bins: Array  # (groups, traces, N_BINS, N_LANES) uint32: characters
     sums: Array  # (blocks, groups, N_LANES, traces) float32: of ranks
     sizes: Array  # (blocks, groups, N_LANES) int64: characters
-    numbers: Array  # (groups of numbers, traces, N_BINS, N_NUMBERS) int64: sums of graded labels' ranks
+    numbers: Array  # (groups of numbers, traces, N_BINS, N_NUMBERS) float32: sums of graded labels' ranks
     rank_squares: Array  # (groups of numbers, N_NUMBERS) float64: of the same
     moments: Array  # (blocks, traces, columns) float64: sums of scaled values x graded labels
     squares: Array  # (traces, columns) float64: of their squares x masks
@@ -56,7 +56,7 @@ class Counts:
             bins=np.zeros((groups, n_traces, N_BINS, N_LANES), np.uint32),
             sums=np.zeros((n_blocks, groups, N_LANES, n_traces), np.float32),
             sizes=np.zeros((n_blocks, groups, N_LANES), np.int64),
-            numbers=np.zeros((numbers, n_traces, N_BINS, N_NUMBERS), np.int64),
+            numbers=np.zeros((numbers, n_traces, N_BINS, N_NUMBERS), np.float32),
             rank_squares=np.zeros((numbers, N_NUMBERS), np.float64),
             moments=np.zeros((n_blocks, n_traces, columns), np.float64),
             squares=np.zeros((n_traces, columns), np.float64),

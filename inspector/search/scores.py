@@ -115,11 +115,11 @@ def _auroc(positive: Array, valid: Array) -> float:
 def correlate_ranks(sums: Array, valid: Array, squares: float, out: Array) -> None:
     """out (traces,) = Spearman's correlation with a graded label; 0 where either is constant.
 
-    sums, valid : (traces, N_BINS) int64, the label's ranks summed up by bin, and how many they are; of any strides.
+    sums, valid : (traces, N_BINS) float32, the label's ranks summed up by bin, and how many they are; of any strides.
     squares : of the same ranks, summed up.
     """
     for u in range(len(sums)):
-        n, total = np.int64(0), np.int64(0)
+        n, total = 0.0, 0.0
         for b in range(N_BINS):
             n += valid[u, b]
             total += sums[u, b]

@@ -253,7 +253,7 @@ class _Job:
         rows = list(itertools.compress(read, is_counted))
         others = list(itertools.compress(read, ~is_counted))
         n_counters = len(rows) * (
-            256 * (64 * 4 * len(self.lanes.groups) + 16 * 8 * len(self.lanes.numbers))
+            256 * (64 * 4 * len(self.lanes.groups) + 16 * 4 * len(self.lanes.numbers))
             + 64 * 4 * len(self.lanes.groups) * MAX_BLOCKS
             + CAPACITY
         )
