@@ -1,6 +1,6 @@
 """What a whole search costs beside torch's forward alone on the same text, and beside a loop over scikit-learn.
 
-    python -m benchmarks.search [--network checkpoints/python] [--chars 150000] [--rounds 3]
+    python -m benchmarks.search [--network checkpoints/python] [--chars 600000] [--rounds 3]
 
 The search reads the text, counts every neuron and signal for every concept of Python, and makes the tables; labelling
 is part of it, the untrained twin is not. It is measured beside two forwards that keep nothing, in turns, by the clock
@@ -38,7 +38,7 @@ AT_ONCE = 512  # characters a lane reads at a time, at most
 PARTS = {
     "labels": [(searching, "label_documents"), (searching, "pack")],
     "reading": [(BatchReader, "_read")],
-    "laying out bins": [(Census, "calibrate")],
+    "laying out bins": [(Census, "_calibrate")],
     "values into bins": [(Census, "_take_in")],
     "counting": [(Census, "_count_waiting")],
     "judging": [(Census, "turn"), (Census, "measures")],
@@ -143,7 +143,7 @@ def seconds_of_sklearn(model: CharModel, documents: Sequence[Text]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", default="checkpoints/python")
-    parser.add_argument("--chars", type=int, default=150_000)
+    parser.add_argument("--chars", type=int, default=600_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
 

@@ -39,3 +39,14 @@ def test_no_more_waits_than_is_worth_keeping(monkeypatch):
     gc.collect()
     assert sum(one.nbytes for one in lending._free) <= 10_000
     assert lent((1_004,)).ctypes.data == newest
+
+
+def test_a_few_numbers_more_get_the_same_memory():
+    array = lent((1_000,))
+    place = array.ctypes.data
+    del array
+    gc.collect()
+    other = lent((5, 202))
+    assert other.ctypes.data == place
+    assert other.shape == (5, 202)
+    assert other.flags.c_contiguous

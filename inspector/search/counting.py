@@ -139,23 +139,6 @@ def _table(n_bytes: int) -> Array:
 
 
 @compiled
-def _count_until_full(
-    table: Array, a: Array, b: Array, c: Array, d: Array, places: Array, which: Array, rows: Array, t: Any, stop: Any
-) -> Any:
-    """From character t on, up to the first that fills a counter, and whether there was one. A loop by itself: what is
-    to be done with a full counter would take the registers that it needs.
-    """
-    while t < stop:
-        at = np.uintp(places[t])
-        of_a, of_b = np.uintp(a[at]), np.uintp(b[at]) + np.uintp(N_BINS)
-        of_c, of_d = np.uintp(c[at]) + np.uintp(2 * N_BINS), np.uintp(d[at]) + np.uintp(3 * N_BINS)
-        if _add_labels(table, of_a, of_b, of_c, of_d, rows, np.uintp(which[t])):
-            return t, True
-        t += np.uintp(1)
-    return t, False
-
-
-@compiled
 def count(
     bins: Array, places: Array, which: Array, rows: Array, ranks: Array, cuts: Array, counts: Array, sums: Array
 ) -> None:
@@ -173,20 +156,18 @@ def count(
         a, b, c, d = bins[first], bins[min(first + 1, last)], bins[min(first + 2, last)], bins[min(first + 3, last)]
         summed = np.zeros((2, _COUNTED, N_LANES), np.float32)  # of the rows emptied so far; of all up to the last cut
         for block in range(len(cuts) - 1):
-            t, stop = np.uintp(cuts[block]), np.uintp(cuts[block + 1])
-            while t < stop:
-                t, is_full = _count_until_full(table, a, b, c, d, places, which, rows, t, stop)
-                if not is_full:
-                    break
-                at = places[t]
-                for k in range(n_traces):
-                    in_bin = np.uintp(bins[first + k, at])
-                    row = np.uintp(k * N_BINS) + in_bin
-                    if table[row, 0] == 255:
-                        at_bin = np.uintp((first + k) * N_BINS) + in_bin
-                        _weigh_rows(table, row, np.uintp(1), summed[0], np.uintp(k), ranks, at_bin)
-                        _drain_row(table, row, counts[first + k], in_bin)
-                t += np.uintp(1)
+            for t in range(np.uintp(cuts[block]), np.uintp(cuts[block + 1])):
+                at = np.uintp(places[t])
+                of_a, of_b = np.uintp(a[at]), np.uintp(b[at]) + np.uintp(N_BINS)
+                of_c, of_d = np.uintp(c[at]) + np.uintp(2 * N_BINS), np.uintp(d[at]) + np.uintp(3 * N_BINS)
+                if _add_labels(table, of_a, of_b, of_c, of_d, rows, np.uintp(which[t])):
+                    for k in range(n_traces):
+                        in_bin = np.uintp(bins[first + k, at])
+                        row = np.uintp(k * N_BINS) + in_bin
+                        if table[row, 0] == 255:
+                            at_bin = np.uintp((first + k) * N_BINS) + in_bin
+                            _weigh_rows(table, row, np.uintp(1), summed[0], np.uintp(k), ranks, at_bin)
+                            _drain_row(table, row, counts[first + k], in_bin)
             for k in range(n_traces):
                 now, row, bin_0 = summed[0, k : k + 1].copy(), np.uintp(k * N_BINS), np.uintp((first + k) * N_BINS)
                 _weigh_rows(table, row, np.uintp(N_BINS), now, np.uintp(0), ranks, bin_0)

@@ -87,11 +87,8 @@ def keep_far(far: Far, u: int, values: Array, bins: Array, positions: Array) -> 
                     n_kept[end] = _let_go(far.values[u, end], far.positions[u, end], far.bins[u, end], cuts[end], end)
                 if _is_beyond(bins[t], cuts[end], end):
                     k = n_kept[end]
-                    far.values[u, end, k], far.bins[u, end, k], far.positions[u, end, k] = (
-                        values[t],
-                        bins[t],
-                        positions[t],
-                    )
+                    far.values[u, end, k], far.bins[u, end, k] = values[t], bins[t]
+                    far.positions[u, end, k] = positions[t]
                     n_kept[end] = k + 1
 
 

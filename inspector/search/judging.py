@@ -119,8 +119,8 @@ def measure(
         4,
     )  # fmt: skip
     thresholds = _thresholds({name: choice[name] for name in lanes.yes_no}, bins, ends)
-    varies, spearmans = ends[:, 0] < ends[:, 1], _spearman(counts, lanes, ends[:, 0] < ends[:, 1])
-    undefined = np.full(len(ends), np.nan)
+    varies, undefined = ends[:, 0] < ends[:, 1], np.full(len(ends), np.nan)
+    spearmans = _spearman(counts, lanes, varies)
 
     def measured(name: str) -> Measures:
         polarity, choose_score = choice[name][:, 0], choice[name][:, 1]
@@ -128,7 +128,7 @@ def measure(
             score, f1, matthews, average_precision = judged[name].T
             return Measures(
                 polarity=polarity, score=score, choose_score=choose_score, threshold=thresholds[name],
-                f1=f1, matthews=matthews, average_precision=average_precision, spearman=undefined.copy(),
+                f1=f1, matthews=matthews, average_precision=average_precision, spearman=undefined,
                 p_value=p_values(_pulls(counts, yes_no), polarity),
             )  # fmt: skip
         graded = lanes.graded[name]
