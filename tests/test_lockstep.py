@@ -41,7 +41,7 @@ def threads(monkeypatch):
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize(("bias", "page"), [(True, room._PAGE), (False, 1)])  # sequences lie closely, or apart
 @pytest.mark.parametrize("n_units", [1, 8, 45])  # less than a block, a block, blocks and a rest
-@pytest.mark.parametrize("batch", [1, 2, 13])  # alone, and a group of rows and more than one
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 13])  # alone, a few, and a group of rows and more than one
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_lockstep_equals_the_oracle(kind, batch, n_units, bias, page, n_threads, threads, monkeypatch):
     torch.manual_seed(n_units)
@@ -63,7 +63,7 @@ def test_lockstep_equals_the_oracle(kind, batch, n_units, bias, page, n_threads,
     assert all(map(torch.equal, given, (inputs, *state)))
 
 
-@pytest.mark.parametrize("batch", [1, 9])
+@pytest.mark.parametrize("batch", [1, 4, 9])
 @pytest.mark.parametrize("is_half", [False, True])
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_the_number_of_threads_changes_no_bit(kind, is_half, batch, threads, monkeypatch):
@@ -83,11 +83,18 @@ def test_the_number_of_threads_changes_no_bit(kind, is_half, batch, threads, mon
             assert torch.equal(values, other[name])
 
 
+@pytest.mark.parametrize("is_half", [False, True])
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_the_number_of_sequences_side_by_side_changes_no_bit(kind):
-    weights, inputs = layer_of(KINDS[kind](20, 70)), torch.randn(50, 13, 20)
+def test_the_number_of_sequences_side_by_side_changes_no_bit(kind, is_half, monkeypatch):
+    module, inputs = KINDS[kind](20, 70), torch.randn(50, 13, 20)
+    if is_half:
+        monkeypatch.setattr(room, "_LARGE", 0)
+        with torch.no_grad():
+            for weight in module.parameters():
+                weight.copy_(weight.half())
+    weights = layer_of(module)
     whole, _ = lockstep(weights, inputs, weights.zero_state(13), ())
-    for rows in (slice(0, 2), slice(3, 8), slice(4, 13), slice(5, 6)):
+    for rows in (slice(0, 2), slice(3, 8), slice(4, 13), slice(5, 6), slice(6, 9), slice(2, 6)):
         some = inputs[:, rows]
         found, _ = lockstep(weights, some, weights.zero_state(some.shape[1]), ())
         for name, values in whole.items():

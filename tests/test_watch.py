@@ -258,6 +258,31 @@ def test_values_are_as_of_the_call_whatever_happens_later():
     oracle.assert_close(tape[""].signal("cell", call=1), reference["cell"])
 
 
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("make", [nn.LSTM, nn.GRU])
+def test_states_and_inputs_may_lie_in_memory_in_any_order(make, grad):
+    module, batch = make(3, 4), torch.randn(3, 5, 2).permute(1, 2, 0)
+    hidden, cell = (torch.randn(1, 4, 2).transpose(1, 2) for _ in range(2))
+    state = {"h0": hidden[:, 1], "c0": cell[:, 1]} if make is nn.LSTM else {"h0": hidden[:, 1]}
+    with watch(module) as tape, torch.set_grad_enabled(grad):
+        module(batch, (hidden, cell) if make is nn.LSTM else hidden)
+    reference = oracle.run("lstm" if make is nn.LSTM else "gru", module.state_dict(), batch[:, 1], **state)[0][0]
+    for name, values in reference.items():
+        oracle.assert_close(tape[""].signal(name)[1], values)
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_states_of_a_cell_may_lie_in_memory_in_any_order(grad):
+    module, batch = nn.LSTMCell(3, 4), torch.randn(2, 3)
+    state = tuple(torch.randn(4, 2).t() for _ in range(2))
+    with watch(module) as tape, torch.set_grad_enabled(grad):
+        module(batch, state)
+    renamed = {f"{name}_l0": weight for name, weight in module.state_dict().items()}
+    reference = oracle.run("lstm", renamed, batch[1:], h0=state[0][1:], c0=state[1][1:])[0][0]
+    for name, values in reference.items():
+        oracle.assert_close(tape[""].signal(name)[1], values)
+
+
 def test_weights_are_kept_once_while_they_do_not_change():
     module = nn.LSTM(3, 4)
     with torch.no_grad(), watch(module) as tape:

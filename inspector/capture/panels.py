@@ -47,6 +47,8 @@ def multiply(
     rows : any float32 array without gaps; the first row begins at number `at` of it, the next ones `stride` behind.
     out : (n_rows, gates, blocks * WIDTH). is_even : panels are gone through upwards, else downwards.
     """
+    if n_rows == 0:
+        return
     if n_rows <= len(BESIDE):
         _multiply_few(panels, rows, at, stride, n_rows, start, out, first, last, is_even)
         return

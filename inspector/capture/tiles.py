@@ -42,7 +42,7 @@ def _lstm(weights: LayerWeights, before_all: Tensor) -> _Finish:
     weight = torch.cat([weights.input_weight, weights.hidden_weight], 1)
     biases = [part for part in (weights.input_bias, weights.hidden_bias) if part is not None]
     bias = torch.stack(biases).sum(0) if biases else None
-    cell = before_all.clone().numpy()
+    cell = before_all.clone(memory_format=torch.contiguous_format).numpy()
 
     def finish(inputs: Tensor, before: Tensor, found: np.ndarray, start: int) -> None:
         sums = product(torch.cat([inputs, before], -1), weight, bias)

@@ -168,6 +168,7 @@ class Census:
             for block, begin, end in zip(blocks, cuts, cuts[1:], strict=False):
                 counts.sizes[block, i] += np.bincount(which[begin:end], minlength=len(rows)) @ rows
         for i, of_labels in enumerate(numbers):
+            counts.rank_sums[i] += of_labels.sum(axis=0, dtype=np.float64)
             counts.rank_squares[i] += np.square(of_labels, dtype=np.float64).sum(axis=0)
 
         def count_some(traces: slice) -> None:

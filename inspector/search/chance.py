@@ -6,6 +6,7 @@ looked at again: a label unrelated to them would fit as well when shifted along 
 """
 
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -87,7 +88,8 @@ def shifted_p(
     """
     n = _smooth_size(labels[0].size)
     spectra: list[tuple[Array, int]] = [(np.empty(0), 0)] * len(labels)
-    fits: list[list[Array]] = [[] for _ in labels]
+    best: dict[int, Array] = {}  # of each label
+    lock = threading.Lock()
 
     def transform(i: int) -> None:
         spectrum = np.fft.rfft(labels[i][:n] - labels[i][:n].mean())
@@ -102,12 +104,14 @@ def shifted_p(
                 of_label, near = spectra[i]
                 found = np.fft.irfft(spectrum * of_label, n=n)
                 apart = np.concatenate([found[:1], found[near : n - near : max(near, 1)]])
-                fits[i].append(apart * (polarities[row] / length))
+                apart *= polarities[row] / length
+                with lock:
+                    best[i] = np.maximum(best[i], apart, out=apart) if i in best else apart
 
     each(transform, range(len(labels)))
     each(fit, sorted({row for polarities in fitted for row in polarities}))
-    best = [np.max(some, axis=0) if some else np.zeros(1) for some in fits]
-    return [float((1 + (some[1:] >= some[0]).sum()) / len(some)) for some in best]
+    return [float((1 + (found[1:] >= found[0]).sum()) / len(found))
+            for found in (best.get(i, np.zeros(1)) for i in range(len(labels)))]  # fmt: skip
 
 
 def _correlation_length(power: Array, n: int) -> int:

@@ -22,7 +22,7 @@ N_BINS = 256
 N_BYTES = 64  # in one row of counters, which one vector addition takes
 N_LANES = 64  # counters in a row of bytes; lane 0 counts every character
 N_NUMBERS = 16  # sums in a row of uint32
-_COUNTED, _SUMMED = 4, 4  # traces at a time: as many as the nearest cache has room for
+_COUNTED, _SUMMED = 4, 4  # traces at a time: with fewer, additions to the same bin wait for each other
 
 Array = NDArray[Any]
 _BYTE, _INDEX = ir.IntType(8), ir.IntType(32)

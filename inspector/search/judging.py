@@ -44,7 +44,8 @@ class Counts:
     sums: Array  # (blocks, groups, N_LANES, traces) float32: of ranks
     sizes: Array  # (blocks, groups, N_LANES) int64: characters
     numbers: Array  # (groups of numbers, traces, N_BINS, N_NUMBERS) float32: sums of graded labels' ranks
-    rank_squares: Array  # (groups of numbers, N_NUMBERS) float64: of the same
+    rank_sums: Array  # (groups of numbers, N_NUMBERS) float64: of the same
+    rank_squares: Array  # (groups of numbers, N_NUMBERS) float64: of their squares
     moments: Array  # (blocks, traces, columns) float64: sums of scaled values x graded labels
     squares: Array  # (traces, columns) float64: of their squares x masks
     label_moments: Array  # (blocks, columns, columns) float64: of labels x labels
@@ -57,6 +58,7 @@ class Counts:
             sums=np.zeros((n_blocks, groups, N_LANES, n_traces), np.float32),
             sizes=np.zeros((n_blocks, groups, N_LANES), np.int64),
             numbers=np.zeros((numbers, n_traces, N_BINS, N_NUMBERS), np.float32),
+            rank_sums=np.zeros((numbers, N_NUMBERS), np.float64),
             rank_squares=np.zeros((numbers, N_NUMBERS), np.float64),
             moments=np.zeros((n_blocks, n_traces, columns), np.float64),
             squares=np.zeros((n_traces, columns), np.float64),
@@ -207,8 +209,9 @@ def _spearman(counts: Counts, lanes: Lanes, varies: Array) -> dict[str, Array]:
     def correlate(traces: slice) -> None:
         for name, label in lanes.graded.items():
             sums, valid = (counts.numbers[lane.group, traces, :, lane.lane] for lane in (label.rank, label.valid))
-            squares = counts.rank_squares[label.rank.group, label.rank.lane]
-            correlate_ranks(sums, valid, squares, found[name][traces])
+            lane = label.rank.group, label.rank.lane
+            totals = counts.rank_sums[lane], counts.rank_squares[lane]
+            correlate_ranks(sums, valid, *totals, found[name][traces])
             found[name][traces][~varies[traces]] = 0
 
     each(correlate, slices(0, len(varies), _GROUP))

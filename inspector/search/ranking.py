@@ -80,7 +80,7 @@ def rank_neurons(
     them, for values are put into 256 bins. So is average precision: of labels with few positives the highest and the
     lowest values of every neuron decide it, which are kept. Neurons and thresholds are chosen by bins in every row.
     Where it was chosen, the F1 of the best of all thresholds may be higher, by .03 where a label is rare; held out it
-    is no better (`benchmarks/agreement.py`).
+    is hardly better (`benchmarks/agreement.py`).
 
     A constant neuron scores the baseline with polarity +1 and q_value 1.
 

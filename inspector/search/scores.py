@@ -112,17 +112,16 @@ def _auroc(positive: Array, valid: Array) -> float:
 
 
 @compiled
-def correlate_ranks(sums: Array, valid: Array, squares: float, out: Array) -> None:
+def correlate_ranks(sums: Array, valid: Array, total: float, squares: float, out: Array) -> None:
     """out (traces,) = Spearman's correlation with a graded label; 0 where either is constant.
 
     sums, valid : (traces, N_BINS) float32, the label's ranks summed up by bin, and how many they are; of any strides.
-    squares : of the same ranks, summed up.
+    total, squares : of the same ranks, and of their squares, exactly: the bins' sums are rounded.
     """
     for u in range(len(sums)):
-        n, total = 0.0, 0.0
+        n = 0.0
         for b in range(N_BINS):
             n += valid[u, b]
-            total += sums[u, b]
         mean, below, products, spread = total / n, 0.0, 0.0, 0.0
         for b in range(N_BINS):
             many = float(valid[u, b])
