@@ -20,7 +20,7 @@ from sklearn.metrics import (
 from inspector.products import HALF, WIDTH
 from inspector.recording import Document, InspectorError, Layer, RecordingWriter
 from inspector.search import Census, Row, check_label, pack, rank_labels, rank_neurons, split_text, verdict
-from inspector.search.chance import difference_of_means, p_values, q_values, shifted_p
+from inspector.search.chance import _correlation_length, difference_of_means, p_values, q_values, shifted_p
 from inspector.search.parts import parts_of
 from inspector.search.scores import tails
 
@@ -485,6 +485,19 @@ def test_shifts_tell_a_planted_trace_from_a_wandering_one(rng):
     assert shifted_p(slow.__getitem__, [label.astype(np.float32)], [{0: 1, 1: 1, 2: 1}])[0] > 0.02
     slow[1] += slow[1].std() * label
     assert shifted_p(slow.__getitem__, [label.astype(np.float32)], [{0: 1, 1: 1, 2: 1}])[0] < 0.02
+
+
+def test_shifts_are_those_of_the_best_of_each_labels_own_traces(rng):
+    n, traces = 1_200, wandering(rng, 3, 1_200).astype(np.float32)
+    labels = [runs(rng, n).astype(np.float32) for _ in range(2)]
+    fitted = [{0: 1.0, 2: -1.0, 1: 1.0}, {2: 1.0}]
+    centred = traces - traces.mean(axis=1, keepdims=True)
+    for label, polarities, found in zip(labels, fitted, shifted_p(traces.__getitem__, labels, fitted), strict=True):
+        shifted = np.stack([np.roll(label - label.mean(), -shift) for shift in range(n)])
+        fits = np.max([side * (shifted @ centred[i]) / np.linalg.norm(centred[i]) for i, side in polarities.items()], 0)
+        near = _correlation_length(np.abs(np.fft.rfft(label - label.mean())) ** 2, n)
+        null = fits[near : n - near : near]
+        assert found == pytest.approx((1 + (null >= fits[0]).sum()) / (1 + len(null)))
 
 
 def test_q_values_equal_benjamini_and_hochbergs(rng):
