@@ -115,15 +115,14 @@ class Census:
     def _calibrate(self, stretches: Sequence[tuple[Sequence[Array], Array]]) -> None:
         """From some values and the places of those that are meant."""
         n, widths = len(self.rows), np.cumsum([0, *map(len, stretches[0][0])])
-        stops = np.cumsum([0, *(len(places) for _, places in stretches)])
+        n_chars = sum(len(places) for _, places in stretches)
         bins, centre, scale, ends = Bins.empty(n), np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n)
 
         def lay_out(task: tuple[int, slice]) -> None:
             part, traces = task
             within = slice(traces.start - widths[part], traces.stop - widths[part])
-            values = np.empty((traces.stop - traces.start, stops[-1]), np.float32)
-            for (arrays, places), start, stop in zip(stretches, stops, stops[1:], strict=False):
-                line_up(arrays[part][within], places, values[:, start:stop])
+            values = np.empty((traces.stop - traces.start, n_chars), np.float32)
+            _line_up_all(stretches, part, within, values)
             ends[traces] = values.min(axis=1) + values.max(axis=1)
             if np.isfinite(ends[traces]).all():
                 bins.lay_out(traces, [row.signal for row in self.rows[traces]], values)
@@ -238,7 +237,7 @@ class Census:
             mine = columns[:, begins:ends].astype(np.float64)
             self._counts.label_moments[block] += mine @ mine.T
         beside = (by_character(columns), len(columns), masks, columns[masks], cuts, blocks)
-        starts = np.cumsum([0, *(len(some.positions) for some in folded)])
+        stretches = [(some.values, some.places) for some in folded]
         widths = np.cumsum([0, *map(len, folded[0].values)])
         kept, candidates = self._candidates.room_for(len(positions)), self._candidates.traces
 
@@ -248,8 +247,7 @@ class Census:
             for some in slices(traces.start, traces.stop, _TURNED):
                 within = slice(some.start - widths[part], some.stop - widths[part])
                 values = room[: some.stop - some.start]
-                for one, start, stop in zip(folded, starts, starts[1:], strict=False):
-                    line_up(one.values[part][within], one.places, values[:, start:stop])
+                _line_up_all(stretches, part, within, values)
                 if kept is not None:  # here: what takes them in uses them up
                     mine = slice(*np.searchsorted(candidates, [some.start, some.stop]))
                     kept[mine] = values[candidates[mine] - some.start, : len(positions)]
@@ -320,17 +318,24 @@ def _pieces(blocks: Array) -> tuple[Array, Array]:
 def side_by_side(stretches: Sequence[Sequence[Array]]) -> Array:
     """The values of stretches, each as `Census.fold` takes them, as one array float32 (traces, n)."""
     widths = np.cumsum([0, *map(len, stretches[0])])
-    stops = np.cumsum([0, *(values[0].shape[1] for values in stretches)])
-    whole = np.empty((widths[-1], stops[-1]), np.float32)
+    placed = [(values, np.arange(values[0].shape[1])) for values in stretches]
+    whole = np.empty((widths[-1], sum(len(places) for _, places in placed)), np.float32)
 
     def copy(task: tuple[int, slice]) -> None:
         part, traces = task
         within = slice(traces.start - widths[part], traces.stop - widths[part])
-        for values, start, stop in zip(stretches, stops, stops[1:], strict=False):
-            line_up(values[part][within], np.arange(stop - start), whole[traces, start:stop])
+        _line_up_all(placed, part, within, whole[traces])
 
     each(copy, _tasks(widths, _COPIED))
     return whole
+
+
+def _line_up_all(stretches: Sequence[tuple[Sequence[Array], Array]], part: int, within: slice, out: Array) -> None:
+    """Some traces of one of the arrays of all stretches, each with the places that are meant, beside each other."""
+    stop = 0
+    for values, places in stretches:
+        start, stop = stop, stop + len(places)
+        line_up(values[part][within], places, out[:, start:stop])
 
 
 def _tasks(widths: Array, size: int) -> list[tuple[int, slice]]:
